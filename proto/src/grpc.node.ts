@@ -1,0 +1,63 @@
+/**
+ * Turns a generated service into what grpc-js wants, so that one set of message types serves gRPC and Connect.
+ */
+import {
+  type DescMessage,
+  type DescMethod,
+  type DescService,
+  fromBinary,
+  type Message,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
+import { methodPath } from "./wire.js";
+
+const received = new WeakMap<Message, Uint8Array>();
+
+/**
+ * The bytes a message was parsed from: what a request signature covers.
+ *
+ * @throws TypeError when the message was not received through `serviceDefinition` (a programming error)
+ */
+export function receivedBytes(message: Message): Uint8Array {
+  const bytes = received.get(message);
+  if (bytes === undefined) throw new TypeError("expected a message received over gRPC, came one made in this process");
+  return bytes;
+}
+
+/** A Buffer over the same memory: grpc-js takes nothing else. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Encodes a message for the wire. */
+export function serialize<D extends DescMessage>(schema: D): (message: MessageShape<D>) => Buffer {
+  return (message) => asBuffer(toBinary(schema, message));
+}
+
+/** Decodes a message and remembers its bytes for `receivedBytes`. */
+export function deserialize<D extends DescMessage>(schema: D): (bytes: Uint8Array) => MessageShape<D> {
+  return (bytes) => {
+    const message = fromBinary(schema, bytes);
+    received.set(message, bytes);
+    return message;
+  };
+}
+
+function methodDefinition(method: DescMethod): MethodDefinition<Message, Message> {
+  return {
+    path: methodPath(method),
+    requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
+    responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
+    requestSerialize: serialize(method.input),
+    requestDeserialize: deserialize(method.input),
+    responseSerialize: serialize(method.output),
+    responseDeserialize: deserialize(method.output),
+  };
+}
+
+/** A grpc-js service definition for a generated service. */
+export function serviceDefinition(service: DescService): ServiceDefinition {
+  return Object.fromEntries(service.methods.map((method) => [method.localName, methodDefinition(method)]));
+}
