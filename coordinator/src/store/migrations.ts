@@ -1,0 +1,154 @@
+/**
+ * The schema, version by version. A migration that has been released is never edited; a change is a new one, and its
+ * name sorts after all others. Types are given for each dialect: SQLite's tables are STRICT, so a value of the wrong
+ * type is refused there as it is by PostgreSQL.
+ */
+import { type ColumnDataType, type Kysely, type Migration, type MigrationProvider, sql } from "kysely";
+import { PARTICIPANT_STATES, POPULATION_STATES, ROUND_KINDS, ROUND_STATES } from "./database.js";
+
+export type SchemaDialect = "sqlite" | "postgres";
+
+interface ColumnTypes {
+  readonly integer: ColumnDataType;
+  readonly bytes: ColumnDataType;
+  readonly text: ColumnDataType;
+}
+
+const TYPES: Readonly<Record<SchemaDialect, ColumnTypes>> = {
+  sqlite: { integer: "integer", bytes: "blob", text: "text" },
+  postgres: { integer: "bigint", bytes: "bytea", text: "text" },
+};
+
+function oneOf(column: string, values: readonly string[]) {
+  return sql<boolean>`${sql.ref(column)} in (${sql.join(values.map((value) => sql.lit(value)))})`;
+}
+
+function firstVersion(dialect: SchemaDialect): Migration {
+  const { integer, bytes, text } = TYPES[dialect];
+  const end = dialect === "sqlite" ? sql`strict` : sql``;
+  const withoutRowId = dialect === "sqlite" ? sql`strict, without rowid` : sql``;
+  return {
+    async up(db: Kysely<unknown>): Promise<void> {
+      const { schema } = db;
+      await schema
+        .createTable("entries")
+        .addColumn("index", integer, (column) => column.primaryKey())
+        .addColumn("id", text, (column) => column.notNull())
+        .addColumn("type", text, (column) => column.notNull())
+        .addColumn("actor", text, (column) => column.notNull())
+        .addColumn("aseq", integer, (column) => column.notNull())
+        .addColumn("leaf_hash", bytes, (column) => column.notNull())
+        .addColumn("bytes", bytes, (column) => column.notNull())
+        .addUniqueConstraint("entries_id", ["id"])
+        .addUniqueConstraint("entries_actor_chain", ["actor", "aseq"])
+        .addUniqueConstraint("entries_leaf_hash", ["leaf_hash"])
+        .modifyEnd(end)
+        .execute();
+      await schema
+        .createTable("checkpoint")
+        .addColumn("id", integer, (column) => column.primaryKey().check(sql`id = 1`))
+        .addColumn("size", integer, (column) => column.notNull())
+        .addColumn("root", bytes, (column) => column.notNull())
+        .addColumn("text", text, (column) => column.notNull())
+        .modifyEnd(end)
+        .execute();
+      await schema
+        .createTable("meta")
+        .addColumn("key", text, (column) => column.primaryKey())
+        .addColumn("value", text, (column) => column.notNull())
+        .modifyEnd(withoutRowId)
+        .execute();
+      await schema
+        .createTable("populations")
+        .addColumn("name", text, (column) => column.primaryKey())
+        .addColumn("plan", text, (column) => column.notNull())
+        .addColumn("state", text, (column) => column.notNull().check(oneOf("state", POPULATION_STATES)))
+        .addColumn("created_ms", integer, (column) => column.notNull())
+        .modifyEnd(withoutRowId)
+        .execute();
+      await schema
+        .createTable("devices")
+        .addColumn("device_id", bytes, (column) => column.primaryKey())
+        .addColumn("population", text, (column) => column.notNull().references("populations.name"))
+        .addColumn("public_key", bytes, (column) => column.notNull())
+        .addColumn("subject", text, (column) => column.notNull())
+        .addColumn("session", bytes)
+        .addColumn("session_expires_ms", integer, (column) => column.notNull())
+        .addColumn("enrolled_ms", integer, (column) => column.notNull())
+        .addColumn("left_ms", integer)
+        .addUniqueConstraint("devices_key", ["population", "public_key"])
+        .addUniqueConstraint("devices_subject", ["population", "subject"])
+        .modifyEnd(withoutRowId)
+        .execute();
+      await schema
+        .createTable("subject_keys")
+        .addColumn("device_id", bytes, (column) =>
+          column.primaryKey().references("devices.device_id").onDelete("cascade"),
+        )
+        .addColumn("subject_key", bytes, (column) => column.notNull())
+        .modifyEnd(withoutRowId)
+        .execute();
+      await schema
+        .createTable("rounds")
+        .addColumn("population", text, (column) => column.notNull().references("populations.name"))
+        .addColumn("round", integer, (column) => column.notNull())
+        .addColumn("kind", text, (column) => column.notNull().check(oneOf("kind", ROUND_KINDS)))
+        .addColumn("state", text, (column) => column.notNull().check(oneOf("state", ROUND_STATES)))
+        .addColumn("state_since_ms", integer, (column) => column.notNull())
+        .addColumn("deadline_ms", integer)
+        .addColumn("plan_index", integer)
+        .addColumn("plan_hash", bytes)
+        .addColumn("reason", text)
+        .addColumn("model_in", bytes)
+        .addColumn("model_out", bytes)
+        .addColumn("aggregate", bytes)
+        .addColumn("cohort", bytes)
+        .addColumn("event", text)
+        .addColumn("metrics", text)
+        .addPrimaryKeyConstraint("rounds_key", ["population", "round"])
+        .modifyEnd(withoutRowId)
+        .execute();
+      await schema
+        .createTable("participants")
+        .addColumn("population", text, (column) => column.notNull())
+        .addColumn("round", integer, (column) => column.notNull())
+        .addColumn("device_id", bytes, (column) => column.notNull().references("devices.device_id"))
+        .addColumn("subject", text, (column) => column.notNull())
+        .addColumn("consent_index", integer, (column) => column.notNull())
+        .addColumn("join_signature", bytes, (column) => column.notNull())
+        .addColumn("mask_key", bytes)
+        .addColumn("state", text, (column) => column.notNull().check(oneOf("state", PARTICIPANT_STATES)))
+        .addColumn("joined_ms", integer, (column) => column.notNull())
+        .addPrimaryKeyConstraint("participants_key", ["population", "round", "device_id"])
+        .addForeignKeyConstraint("participants_round", ["population", "round"], "rounds", ["population", "round"])
+        .modifyEnd(withoutRowId)
+        .execute();
+      await schema
+        .createIndex("participants_device")
+        .on("participants")
+        .columns(["device_id", "population", "round"])
+        .execute();
+      await schema
+        .createTable("models")
+        .addColumn("sha256", bytes, (column) => column.notNull())
+        .addColumn("population", text, (column) => column.notNull().references("populations.name"))
+        .addColumn("round", integer, (column) => column.notNull())
+        .addColumn("created_ms", integer, (column) => column.notNull())
+        .addPrimaryKeyConstraint("models_key", ["population", "round"])
+        .modifyEnd(withoutRowId)
+        .execute();
+      await schema
+        .createTable("blobs")
+        .addColumn("sha256", bytes, (column) => column.primaryKey())
+        .addColumn("bytes", bytes, (column) => column.notNull())
+        .modifyEnd(end)
+        .execute();
+    },
+  };
+}
+
+/** All versions of the schema for a dialect, for Kysely's `Migrator`. */
+export function migrationsFor(dialect: SchemaDialect): MigrationProvider {
+  const migrations: Readonly<Record<string, Migration>> = { "0001-first": firstVersion(dialect) };
+  return { getMigrations: () => Promise.resolve(migrations) };
+}
