@@ -24,3 +24,11 @@ export {
   webCryptoVerifier,
 } from "./crypto/web.js";
 export { LedgerError, type LedgerErrorCode, ledgerErrors } from "./errors.js";
+export {
+  canonicalBytes,
+  canonicalText,
+  type JsonLimits,
+  type JsonValue,
+  parseCanonical,
+} from "./json/canonical.js";
+export { formatDecimal, parseDecimal } from "./json/decimal.js";
