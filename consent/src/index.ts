@@ -32,3 +32,51 @@ export {
   parseCanonical,
 } from "./json/canonical.js";
 export { formatDecimal, parseDecimal } from "./json/decimal.js";
+export {
+  type Checkpoint,
+  type CheckpointTrust,
+  checkpointText,
+  type OpenedCheckpoint,
+  openCheckpoint,
+  parseCheckpointText,
+  readUnverifiedCheckpoint,
+  signCheckpoint,
+} from "./log/checkpoint.js";
+export { emptyRoot, hashBytes, leafHash, nodeHash } from "./log/hashing.js";
+export {
+  cosigner,
+  maxNoteSignatures,
+  type NoteSignature,
+  type NoteSigner,
+  noteSigner,
+  type OpenedNote,
+  openNote,
+  type ParsedNote,
+  parseNote,
+  signatureLine,
+  signNote,
+  type VerifiedSignature,
+} from "./log/note.js";
+export { type ConsistencyClaim, type InclusionClaim, verifyConsistency, verifyInclusion } from "./log/proofs.js";
+export {
+  entryBundleBytes,
+  maxEntryBytes,
+  parseEntryBundle,
+  parseTile,
+  parseTilePath,
+  type TileName,
+  tileAt,
+  tileBytes,
+  tilePath,
+  tileWidth,
+} from "./log/tiles.js";
+export { MerkleTree } from "./log/tree.js";
+export {
+  encodeVkey,
+  isSignerName,
+  keyIdText,
+  type NoteAlgorithm,
+  parseVkey,
+  type VerifierKey,
+  verifierKey,
+} from "./log/verifier-key.js";

@@ -101,3 +101,10 @@ export function decodeUtf8(bytes: Uint8Array): string {
     throw new LedgerError("BAD_ENCODING", "The bytes are not well-formed UTF-8.", { cause });
   }
 }
+
+const loneSurrogate = /\p{Surrogate}/u;
+
+/** Whether a string is well-formed Unicode, so that UTF-8 can carry it unchanged. */
+export function isWellFormed(text: string): boolean {
+  return !loneSurrogate.test(text);
+}

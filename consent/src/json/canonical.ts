@@ -1,7 +1,7 @@
 // Canonical JSON (RFC 8785) in the ledger's restricted profile: null, booleans, integers up to 2^53 − 1, well-formed
 // strings, arrays and objects. Without fractions there is one text for one value in every language, and no number
 // formatting to agree on; reals travel as decimal strings (decimal.ts).
-import { decodeUtf8, encodeUtf8 } from "../crypto/encoding.js";
+import { decodeUtf8, encodeUtf8, isWellFormed } from "../crypto/encoding.js";
 import { LedgerError } from "../errors.js";
 
 /** What the restricted profile can say. */
@@ -23,10 +23,8 @@ export interface JsonLimits {
 /** No document of the ledger is nested deeper. */
 export const defaultMaxDepth = 32;
 
-const loneSurrogate = /\p{Surrogate}/u;
-
 function quoted(text: string): string {
-  if (loneSurrogate.test(text)) throw new LedgerError("NOT_CANONICAL", "A string holds half of a surrogate pair.");
+  if (!isWellFormed(text)) throw new LedgerError("NOT_CANONICAL", "A string holds half of a surrogate pair.");
   return JSON.stringify(text);
 }
 
