@@ -14,5 +14,14 @@ export {
   type TensorFile,
   type TensorShape,
 } from "./models/safetensors.js";
+export { type LoadedPlan, loadPlan, parsePlan } from "./plan/load.js";
+export type {
+  NoiseChoice,
+  PlanEvaluation,
+  PlanPrivacy,
+  PlanSecureAggregation,
+  PopulationPlan,
+  PrivacyCap,
+} from "./plan/population-plan.js";
 export type { Database, Store, StoreTransaction } from "./store/database.js";
 export { openSqliteStore } from "./store/sqlite.js";

@@ -1,0 +1,230 @@
+/**
+ * Reads what a person wrote in YAML and tells, for everything that is wrong, on which line and under which key. One
+ * document, plain data: no anchors, no aliases, no tags, no key twice.
+ */
+import { type FileHandle, open } from "node:fs/promises";
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type ParsedNode,
+  parseDocument,
+  visit,
+} from "yaml";
+import type * as z from "zod";
+import { CoordinatorError, type CoordinatorErrorCode } from "../errors.js";
+import { nearest } from "./fields.js";
+
+/** The largest plan or configuration that is read, in bytes. */
+export const MAX_YAML_BYTES: number = 256 << 10;
+
+/** Errors told at once: the rest is mostly their consequence. */
+const MAX_TOLD = 20;
+/** A value in a message is cut here, in characters. */
+const MAX_SHOWN = 60;
+
+type Path = readonly PropertyKey[];
+
+/** A document that is YAML; what its values mean is not yet known. */
+export interface YamlDocument {
+  /** The file's name, for messages. */
+  readonly name: string;
+  readonly value: unknown;
+  /** "name:line:column" of the node at a path, or of the nearest one above it that is there. */
+  where(path: Path): string;
+  /** "name:line:column" of a key in the mapping at a path. */
+  whereKey(path: Path, key: string): string;
+}
+
+/** Which of the package's codes an error in such a document has. */
+export type YamlErrorCode = Extract<CoordinatorErrorCode, "BAD_PLAN" | "BAD_CONFIG">;
+
+function position(name: string, lines: LineCounter, offset: number): string {
+  const { line, col } = lines.linePos(offset);
+  return `${name}:${line}:${col}`;
+}
+
+/** The offset of what stands at the path, as far down as it goes. */
+function offsetAt(document: Document.Parsed, path: Path): number {
+  let node: unknown = document.contents;
+  let offset = document.contents?.range[0] ?? 0;
+  for (const step of path) {
+    const next: unknown = isMap(node) || isSeq(node) ? node.get(typeof step === "symbol" ? "" : step, true) : undefined;
+    if (!isNode(next)) break;
+    node = next;
+    offset = next.range?.[0] ?? offset;
+  }
+  return offset;
+}
+
+function keyOffset(document: Document.Parsed, path: Path, key: string): number {
+  const node: unknown = path.length === 0 ? document.contents : document.getIn(path, true);
+  if (isMap(node)) {
+    for (const pair of node.items) {
+      if (isScalar(pair.key) && String(pair.key.value) === key) return pair.key.range?.[0] ?? offsetAt(document, path);
+    }
+  }
+  return offsetAt(document, path);
+}
+
+function refusePlainless(contents: ParsedNode | null, refuse: (offset: number, message: string) => never): void {
+  visit(contents, (_, node) => {
+    if (isAlias(node)) refuse(node.range?.[0] ?? 0, "aliases (*name) are not read here; write the value out");
+    if (isNode(node) && !isAlias(node) && node.anchor !== undefined) {
+      refuse(node.range?.[0] ?? 0, "anchors (&name) are not read here; write the value out");
+    }
+    if (isNode(node) && node.tag?.startsWith("!")) refuse(node.range?.[0] ?? 0, "tags (!name) are not read here");
+  });
+}
+
+/**
+ * Parses a text.
+ *
+ * @param name of the file, for messages
+ * @throws CoordinatorError of the given code, with line and column
+ */
+export function parseYaml(name: string, text: string, code: YamlErrorCode): YamlDocument {
+  const lines = new LineCounter();
+  const refuse = (offset: number, message: string, cause?: unknown): never => {
+    throw new CoordinatorError(code, `${position(name, lines, offset)} ${message}`, { cause });
+  };
+  let document: Document.Parsed;
+  try {
+    document = parseDocument(text, {
+      lineCounter: lines,
+      prettyErrors: false,
+      stringKeys: true,
+      uniqueKeys: true,
+      version: "1.2",
+      schema: "core",
+      logLevel: "silent",
+    });
+  } catch (cause) {
+    // The parser descends by recursion: a text nested thousands deep ends here.
+    throw new CoordinatorError(code, `${name} expected plain YAML, came a text that is nested too deep`, { cause });
+  }
+  const fault = document.errors[0] ?? document.warnings[0];
+  if (fault?.code === "MULTIPLE_DOCS") refuse(fault.pos[0], "expected one document, came a second one");
+  if (fault !== undefined) refuse(fault.pos[0], fault.message, fault);
+  refusePlainless(document.contents, refuse);
+  const value: unknown = document.toJS({ maxAliasCount: 0 });
+  return {
+    name,
+    value,
+    where: (path) => position(name, lines, offsetAt(document, path)),
+    whereKey: (path, key) => position(name, lines, keyOffset(document, path, key)),
+  };
+}
+
+async function readBounded(file: FileHandle, maxBytes: number): Promise<Uint8Array | undefined> {
+  const bytes = new Uint8Array(maxBytes + 1);
+  let filled = 0;
+  while (filled < bytes.length) {
+    const { bytesRead } = await file.read(bytes, filled, bytes.length - filled);
+    if (bytesRead === 0) return bytes.subarray(0, filled);
+    filled += bytesRead;
+  }
+  return undefined;
+}
+
+/**
+ * Reads a file that a person wrote, without ever holding more than the bound.
+ *
+ * @throws CoordinatorError FILE_UNREADABLE when it is missing, not to be read or larger than `maxBytes`
+ */
+export async function readSmallFile(path: string, maxBytes: number): Promise<Uint8Array> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, "r");
+    const bytes = await readBounded(file, maxBytes);
+    if (bytes !== undefined) return bytes;
+  } catch (cause) {
+    const reason = cause instanceof Error && "code" in cause ? String(cause.code) : "an error";
+    throw new CoordinatorError(
+      "FILE_UNREADABLE",
+      `expected a readable file at ${path}, came ${reason}; check the path`,
+      {
+        cause,
+      },
+    );
+  } finally {
+    await file?.close();
+  }
+  throw new CoordinatorError("FILE_UNREADABLE", `expected at most ${maxBytes} bytes in ${path}, came more`);
+}
+
+/**
+ * Reads and parses a file of at most `MAX_YAML_BYTES`.
+ *
+ * @throws CoordinatorError FILE_UNREADABLE, or the given code when it is not UTF-8 or not plain YAML
+ */
+export async function readYamlFile(path: string, code: YamlErrorCode): Promise<YamlDocument> {
+  const bytes = await readSmallFile(path, MAX_YAML_BYTES);
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new CoordinatorError(code, `${path} expected UTF-8 text, came other bytes; save it as UTF-8`, { cause });
+  }
+  return parseYaml(path, text, code);
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let at = value;
+  for (const step of path) {
+    if (typeof at !== "object" || at === null || !Object.hasOwn(at, step)) return undefined;
+    at = Reflect.get(at, step);
+  }
+  return at;
+}
+
+/** A value as a person would recognise it. */
+function shown(value: unknown): string {
+  if (value === undefined) return "nothing";
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === "object" && value !== null) return "a mapping";
+  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
+}
+
+function keyName(path: Path): string {
+  const name = path.reduce<string>(
+    (text, step) => (typeof step === "number" ? `${text}[${step}]` : `${text}${text === "" ? "" : "."}${String(step)}`),
+    "",
+  );
+  return name === "" ? "the document" : name;
+}
+
+function tell(document: YamlDocument, issue: z.core.$ZodIssue): string[] {
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => {
+      const place = `${document.whereKey(issue.path, key)} ${keyName([...issue.path, key])}`;
+      const guess = nearest(key, issue.message.split(", "));
+      return guess === undefined
+        ? `${place}: expected one of the keys ${issue.message}, came another`
+        : `${place}: expected a known key, came this one; did you mean ${guess}?`;
+    });
+  }
+  const place = `${document.where(issue.path)} ${keyName(issue.path)}`;
+  // What compares several keys says all of it; what looks at one value says what it expects.
+  if (issue.message.startsWith("expected ")) return [`${place}: ${issue.message}`];
+  return [`${place}: expected ${issue.message}, came ${shown(valueAt(document.value, issue.path))}`];
+}
+
+/**
+ * Checks a document against a schema made of `fields.ts`.
+ *
+ * @throws CoordinatorError of the given code; its message has one clause for each thing that is wrong, in the form
+ * `plan.yaml:12:3 privacy.clipNorm: expected a number above 0, came "six"`
+ */
+export function checkYaml<S extends z.ZodType>(document: YamlDocument, schema: S, code: YamlErrorCode): z.output<S> {
+  const result = schema.safeParse(document.value);
+  if (result.success) return result.data;
+  const told = result.error.issues.flatMap((issue) => tell(document, issue));
+  const more = told.length > MAX_TOLD ? `; and ${told.length - MAX_TOLD} more` : "";
+  throw new CoordinatorError(code, `${told.slice(0, MAX_TOLD).join("; ")}${more}`, { cause: result.error });
+}

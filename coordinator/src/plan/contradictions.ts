@@ -1,0 +1,120 @@
+/** What the keys of a plan say about each other. */
+import { nearest } from "../config/fields.js";
+import type { WrittenPlan } from "./schema.js";
+import {
+  isStrategyId,
+  RUNNABLE_FAMILIES,
+  RUNNABLE_MECHANISMS,
+  SECURE_AGGREGATION_RUNS,
+  STRATEGY_FAMILIES,
+} from "./support.js";
+
+/** One thing that cannot be, where it stands; the message goes on after "expected". */
+export interface Contradiction {
+  readonly path: readonly string[];
+  readonly message: string;
+}
+
+function at(path: string, message: string): Contradiction {
+  return { path: path.split("."), message };
+}
+
+function* inPrivacy({ privacy, policy }: WrittenPlan): Generator<Contradiction> {
+  const { mechanism, reason, noiseMultiplier, epsilon, delta } = privacy;
+  const hasNoise = noiseMultiplier !== undefined;
+  const hasTarget = epsilon !== undefined || delta !== undefined;
+  if (mechanism === "none") {
+    if (reason === undefined) {
+      yield at("privacy.mechanism", "a reason beside mechanism none, which the ledger will record; came none");
+    }
+    if (hasNoise || hasTarget) {
+      yield at("privacy", "no noiseMultiplier, epsilon or delta with mechanism none, came one of them; leave it out");
+    }
+    if (policy !== undefined) yield at("policy", "no cap with mechanism none, which bounds nothing; came one");
+    return;
+  }
+  if (reason !== undefined) yield at("privacy.reason", "a reason only with mechanism none, came one; leave it out");
+  if (hasNoise && hasTarget) {
+    yield at("privacy", "either noiseMultiplier, or epsilon and delta, came both; keep one");
+  } else if (hasTarget && (epsilon === undefined || delta === undefined)) {
+    yield at("privacy", `epsilon and delta together, came only ${epsilon === undefined ? "delta" : "epsilon"}`);
+  }
+  if (policy === undefined) return;
+  if (epsilon !== undefined && epsilon > policy.epsilon) {
+    yield at("privacy.epsilon", `at most the cap of the policy, ${policy.epsilon}, came ${epsilon}`);
+  }
+  if (delta !== undefined && delta !== policy.delta) {
+    yield at("privacy.delta", `the delta of the policy, ${policy.delta}, came ${delta}; one population has one delta`);
+  }
+}
+
+function* inSecureAggregation({ secureAggregation, privacy }: WrittenPlan): Generator<Contradiction> {
+  const { enabled, reason } = secureAggregation;
+  if (!enabled && reason === undefined) {
+    yield at("secureAggregation.enabled", "a reason beside enabled: false, which the ledger will record; came none");
+  }
+  if (enabled && reason !== undefined) {
+    yield at("secureAggregation.reason", "a reason only with enabled: false, came one; leave it out");
+  }
+  if (!enabled && privacy.mechanism.startsWith("distributed-")) {
+    yield at(
+      "privacy.mechanism",
+      `secure aggregation with ${privacy.mechanism}, whose noise on one device hides nothing alone; came enabled: false`,
+    );
+  }
+  if (enabled && !SECURE_AGGREGATION_RUNS) {
+    yield at(
+      "secureAggregation",
+      "enabled: false and a reason, since this version cannot run rounds under secure aggregation; came a plan that has it on (which is the default)",
+    );
+  }
+  if (!RUNNABLE_MECHANISMS.has(privacy.mechanism)) {
+    yield at(
+      "privacy.mechanism",
+      `one of ${[...RUNNABLE_MECHANISMS].join(", ")}, which this version can run, came ${privacy.mechanism}`,
+    );
+  }
+}
+
+function* inStrategy({ strategy, secureAggregation, privacy }: WrittenPlan): Generator<Contradiction> {
+  const { id } = strategy;
+  if (!isStrategyId(id)) {
+    const known = Object.keys(STRATEGY_FAMILIES);
+    const guess = nearest(id, known);
+    yield at(
+      "strategy.id",
+      `one of ${known.join(", ")}, came ${id}${guess === undefined ? "" : `; did you mean ${guess}?`}`,
+    );
+    return;
+  }
+  const family = STRATEGY_FAMILIES[id];
+  if (family === "per-update" && secureAggregation.enabled) {
+    yield at(
+      "strategy.id",
+      `a strategy that needs only the sum of the updates, came ${id}, which looks at each update, and secure aggregation hides them from the coordinator; choose fedavg, or switch secure aggregation off with a reason`,
+    );
+  } else if (family === "per-update" && privacy.mechanism !== "none") {
+    yield at(
+      "strategy.id",
+      `a strategy that needs only the sum of the updates, came ${id}, whose result has no sensitivity to calibrate noise to; choose fedavg, or mechanism none with a reason`,
+    );
+  } else if (!RUNNABLE_FAMILIES.has(family)) {
+    yield at(
+      "strategy.id",
+      `a strategy that needs only the sum of the updates, which this version can run, came ${id}`,
+    );
+  }
+}
+
+/** Everything in a plan that contradicts something else in it, or that this version cannot run. */
+export function contradictions(plan: WrittenPlan): readonly Contradiction[] {
+  const { cohort, evaluation, rounds } = plan;
+  const found = [...inPrivacy(plan), ...inSecureAggregation(plan), ...inStrategy(plan)];
+  if (cohort.minimum !== undefined && cohort.minimum > cohort.target) {
+    found.push(at("cohort.minimum", `at most the target, ${cohort.target}, came ${cohort.minimum}`));
+  }
+  if (evaluation?.every !== undefined && evaluation.every > rounds) {
+    found.push(at("evaluation.every", `at most the number of rounds, ${rounds}, came ${evaluation.every}`));
+  }
+  return found;
+}

@@ -1,0 +1,167 @@
+/** A population's plan with everything filled in: nothing about it is left to be guessed at run time. */
+import type { TensorShape } from "../models/safetensors.js";
+import type { Mechanism, Settings, WrittenPlan } from "./schema.js";
+
+/** Without a word about privacy in the plan, the whole training stays below this ε … */
+export const DEFAULT_EPSILON = 4;
+/** … at this δ. */
+export const DEFAULT_DELTA = 1e-5;
+/** L2 bound of one participant's update where the plan names none. */
+export const DEFAULT_CLIP_NORM = 1;
+/** The smallest cohort, as a part of the target, where the plan names none. */
+const DEFAULT_MINIMUM_SHARE = 0.8;
+
+/** What all releases about a population may cost each participant together. */
+export interface PrivacyCap {
+  readonly epsilon: number;
+  readonly delta: number;
+}
+
+/** How the noise was chosen: given as such, or to be found for a total. */
+export type NoiseChoice =
+  | { readonly type: "multiplier"; readonly noiseMultiplier: number }
+  | { readonly type: "target"; readonly epsilon: number; readonly delta: number };
+
+export type PlanPrivacy =
+  | {
+      readonly mechanism: "none";
+      readonly unit: "participant";
+      readonly reason: string;
+      /** Null when updates are not clipped either. */
+      readonly clipNorm: number | null;
+      readonly bits: number;
+    }
+  | {
+      readonly mechanism: Exclude<Mechanism, "none">;
+      readonly unit: "participant";
+      readonly clipNorm: number;
+      readonly noise: NoiseChoice;
+      /** Width of a quantised coordinate on the wire. */
+      readonly bits: number;
+    };
+
+export type PlanSecureAggregation = { readonly enabled: true } | { readonly enabled: false; readonly reason: string };
+
+export interface PlanEvaluation {
+  readonly metric: string;
+  /** After every so many training rounds, and after the last. */
+  readonly every: number;
+  /** How many evaluations that makes. */
+  readonly count: number;
+  /** Coordinates of the vector that each participant reports. */
+  readonly length: number;
+  readonly clipNorm: number;
+  /** Part of the budget that all evaluations together may use, as zero-concentrated privacy. */
+  readonly budgetShare: number;
+  readonly settings: Settings;
+}
+
+/** Plain data: it survives a round trip through JSON. */
+export interface PopulationPlan {
+  readonly population: string;
+  readonly controller: string;
+  readonly purpose: string;
+  readonly notice: {
+    /** Absolute path of the file. */
+    readonly file: string;
+    readonly mediaType: string;
+    readonly uri: string;
+    /** Of the exact bytes shown, base64url. */
+    readonly sha256: string;
+  };
+  readonly language: string;
+  readonly dataCategories: readonly string[];
+  /** Null when the plan has no privacy mechanism: then there is nothing that bounds. */
+  readonly cap: PrivacyCap | null;
+  readonly model: { readonly tensors: readonly TensorShape[]; readonly parameters: number; readonly init: "zeros" };
+  readonly trainer: { readonly id: string; readonly settings: Settings };
+  /** Training rounds. */
+  readonly rounds: number;
+  readonly cohort: { readonly target: number; readonly minimum: number; readonly overSelection: number };
+  readonly deadlines: { readonly selectionMs: number; readonly reportMs: number };
+  readonly privacy: PlanPrivacy;
+  readonly secureAggregation: PlanSecureAggregation;
+  readonly strategy: { readonly id: string; readonly settings: Settings };
+  /** Null when the plan asks for none. */
+  readonly evaluation: PlanEvaluation | null;
+  /** Null: no limit of this kind beside the cap. A consent may set a lower one for its giver. */
+  readonly participantLimits: { readonly epsilon: number | null; readonly rounds: number | null };
+}
+
+/** The notice of a plan as it was read. */
+export interface NoticeFile {
+  readonly path: string;
+  readonly mediaType: string;
+  readonly sha256: string;
+}
+
+function capOf({ privacy, policy }: WrittenPlan): PrivacyCap | null {
+  if (privacy.mechanism === "none") return null;
+  return policy ?? { epsilon: privacy.epsilon ?? DEFAULT_EPSILON, delta: privacy.delta ?? DEFAULT_DELTA };
+}
+
+function noiseOf({ privacy }: WrittenPlan, cap: PrivacyCap): NoiseChoice {
+  if (privacy.noiseMultiplier !== undefined) {
+    return { type: "multiplier", noiseMultiplier: privacy.noiseMultiplier };
+  }
+  // Where the plan says nothing, the noise is chosen to use the cap and no more.
+  return { type: "target", epsilon: privacy.epsilon ?? cap.epsilon, delta: privacy.delta ?? cap.delta };
+}
+
+function privacyOf(plan: WrittenPlan, cap: PrivacyCap | null): PlanPrivacy {
+  const { mechanism, reason, unit, clipNorm, bits } = plan.privacy;
+  if (mechanism === "none" || cap === null) {
+    return { mechanism: "none", unit, reason: reason ?? "", clipNorm: clipNorm ?? null, bits };
+  }
+  return { mechanism, unit, clipNorm: clipNorm ?? DEFAULT_CLIP_NORM, noise: noiseOf(plan, cap), bits };
+}
+
+function tensorsOf({ model }: WrittenPlan): readonly TensorShape[] {
+  if (model.tensors === undefined) return [{ name: "parameters", shape: [model.parameters ?? 0] }];
+  return Object.entries(model.tensors).map(([name, shape]) => ({ name, shape }));
+}
+
+/** Fills in what the file leaves to the defaults. All of them are on the private side. */
+export function completePlan(written: WrittenPlan, notice: NoticeFile): PopulationPlan {
+  const { population, controller, purpose, language, dataCategories, rounds, cohort, deadlines, evaluation } = written;
+  const cap = capOf(written);
+  const tensors = tensorsOf(written);
+  const every = evaluation?.every ?? rounds;
+  return {
+    population,
+    controller,
+    purpose,
+    notice: {
+      file: notice.path,
+      mediaType: notice.mediaType,
+      uri: written.notice.uri ?? `urn:fedloop:notice:${notice.sha256}`,
+      sha256: notice.sha256,
+    },
+    language,
+    dataCategories,
+    cap,
+    model: {
+      tensors,
+      parameters: tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+      init: written.model.init,
+    },
+    trainer: written.trainer,
+    rounds,
+    cohort: {
+      target: cohort.target,
+      minimum: cohort.minimum ?? Math.ceil(cohort.target * DEFAULT_MINIMUM_SHARE),
+      overSelection: cohort.overSelection,
+    },
+    deadlines: { selectionMs: deadlines.selection, reportMs: deadlines.report },
+    privacy: privacyOf(written, cap),
+    secureAggregation: written.secureAggregation.enabled
+      ? { enabled: true }
+      : { enabled: false, reason: written.secureAggregation.reason ?? "" },
+    strategy: written.strategy,
+    evaluation: evaluation === undefined ? null : { ...evaluation, every, count: Math.ceil(rounds / every) },
+    participantLimits: {
+      epsilon: written.participantLimits.epsilon ?? null,
+      rounds: written.participantLimits.rounds ?? null,
+    },
+  };
+}

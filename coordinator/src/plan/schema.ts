@@ -1,0 +1,178 @@
+/** What a plan file may say, key by key. What follows from several keys together is in `population-plan.ts`. */
+import * as z from "zod";
+import { above, between, duration, flag, identifier, integer, oneOf, section, text } from "../config/fields.js";
+import { contradictions } from "./contradictions.js";
+
+/** Where and how noise comes in; `none` has to be asked for, with a reason that the ledger records. */
+export const MECHANISMS = [
+  "central-discrete-gaussian",
+  "distributed-discrete-gaussian",
+  "distributed-skellam",
+  "none",
+] as const;
+
+export type Mechanism = (typeof MECHANISMS)[number];
+
+export type Settings = Readonly<Record<string, number | string | boolean>>;
+
+/** A plan file, before anything is concluded from it. Times are in milliseconds. */
+export interface WrittenPlan {
+  readonly population: string;
+  readonly controller: string;
+  readonly purpose: string;
+  readonly notice: {
+    readonly file: string;
+    readonly mediaType?: string | undefined;
+    readonly uri?: string | undefined;
+  };
+  readonly language: string;
+  readonly dataCategories: readonly string[];
+  readonly policy?: { readonly epsilon: number; readonly delta: number } | undefined;
+  readonly model: {
+    readonly parameters?: number | undefined;
+    readonly tensors?: Readonly<Record<string, readonly number[]>> | undefined;
+    readonly init: "zeros";
+  };
+  readonly trainer: { readonly id: string; readonly settings: Settings };
+  readonly rounds: number;
+  readonly cohort: {
+    readonly target: number;
+    readonly minimum?: number | undefined;
+    readonly overSelection: number;
+  };
+  readonly deadlines: { readonly selection: number; readonly report: number };
+  readonly privacy: {
+    readonly mechanism: Mechanism;
+    readonly reason?: string | undefined;
+    readonly unit: "participant";
+    readonly clipNorm?: number | undefined;
+    readonly noiseMultiplier?: number | undefined;
+    readonly epsilon?: number | undefined;
+    readonly delta?: number | undefined;
+    readonly bits: number;
+  };
+  readonly secureAggregation: { readonly enabled: boolean; readonly reason?: string | undefined };
+  readonly strategy: { readonly id: string; readonly settings: Settings };
+  readonly evaluation?:
+    | {
+        readonly metric: string;
+        readonly every?: number | undefined;
+        readonly length: number;
+        readonly clipNorm: number;
+        readonly budgetShare: number;
+        readonly settings: Settings;
+      }
+    | undefined;
+  readonly participantLimits: { readonly epsilon?: number | undefined; readonly rounds?: number | undefined };
+}
+
+/** A model has at most this many parameters: 4 GiB of 32-bit floats. */
+const MAX_PARAMETERS = 2 ** 30;
+const MAX_TENSORS = 1_000;
+const MAX_ROUNDS = 100_000;
+const MAX_COHORT = 10_000_000;
+const MAX_SETTINGS = 64;
+
+const setting = z.union([z.number(), z.boolean(), text()], { error: "a number, true, false or a line of text" });
+
+const settings = z
+  .record(z.string().regex(/^[A-Za-z][A-Za-z0-9]{0,62}$/), setting, {
+    error: "a mapping of names (letters and digits) to numbers, true, false or text",
+  })
+  .refine((entries) => Object.keys(entries).length <= MAX_SETTINGS, { error: `at most ${MAX_SETTINGS} settings` })
+  .default({});
+
+const expectedShape = { error: `a list of up to 8 whole numbers from 1 to ${MAX_PARAMETERS}, as in [128, 10]` };
+
+const tensors = z
+  .record(
+    z.string().regex(/^[A-Za-z][A-Za-z0-9_./-]{0,127}$/),
+    z.array(integer(1, MAX_PARAMETERS), expectedShape).max(8, expectedShape),
+    { error: "a mapping of tensor names (starting with a letter) to shapes, as in {weights: [128, 10], bias: [10]}" },
+  )
+  .refine((entries) => Object.keys(entries).length >= 1 && Object.keys(entries).length <= MAX_TENSORS, {
+    error: `1 to ${MAX_TENSORS} tensors`,
+  })
+  .refine(
+    (entries) =>
+      Object.values(entries).reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0) <= MAX_PARAMETERS,
+    { error: `at most ${MAX_PARAMETERS} parameters in all` },
+  );
+
+const model = section({
+  parameters: integer(1, MAX_PARAMETERS).optional(),
+  tensors: tensors.optional(),
+  init: oneOf(["zeros"]).default("zeros"),
+}).refine((value) => (value.parameters === undefined) !== (value.tensors === undefined), {
+  error: "expected either parameters (a number) or tensors (names and shapes), came both or neither",
+});
+
+const privacy = section({
+  mechanism: oneOf(MECHANISMS).default("central-discrete-gaussian"),
+  reason: text(500).optional(),
+  unit: oneOf(["participant"]).default("participant"),
+  clipNorm: above(0, 1e9).optional(),
+  noiseMultiplier: above(0, 1e6).optional(),
+  epsilon: above(0, 1e3).optional(),
+  delta: between(1e-12, 1e-2).optional(),
+  bits: integer(8, 32).default(18),
+});
+
+const secureAggregation = section({ enabled: flag(), reason: text(500).optional() });
+
+const evaluation = section({
+  metric: identifier().default("rmse"),
+  every: integer(1, MAX_ROUNDS).optional(),
+  length: integer(1, 1_024).default(2),
+  clipNorm: above(0, 1e9).default(1),
+  budgetShare: between(0.001, 0.9).default(0.1),
+  settings,
+});
+
+const language = { error: 'a language tag like "en" or "de-CH"' };
+
+const categories = { error: "a list of 1 to 50 categories, as in [lecture ratings]" };
+
+function isLanguageTag(tag: string): boolean {
+  try {
+    return Intl.getCanonicalLocales(tag)[0] === tag;
+  } catch {
+    return false;
+  }
+}
+
+/** The keys of a plan. `contradictions` says what holds between them. */
+export const planSchema: z.ZodType<WrittenPlan> = section({
+  population: identifier(),
+  controller: text(),
+  purpose: identifier(),
+  notice: section({
+    file: text(1_000),
+    mediaType: oneOf(["text/plain", "text/markdown", "text/html"]).optional(),
+    uri: text(1_000).optional(),
+  }),
+  language: z.string(language).refine(isLanguageTag, language),
+  dataCategories: z.array(text(), categories).min(1, categories).max(50, categories),
+  policy: section({ epsilon: above(0, 1e3), delta: between(1e-12, 1e-2) }).optional(),
+  model,
+  trainer: section({ id: identifier(), settings }),
+  rounds: integer(1, MAX_ROUNDS),
+  cohort: section({
+    target: integer(1, MAX_COHORT),
+    minimum: integer(1, MAX_COHORT).optional(),
+    overSelection: between(1, 3).default(1.1),
+  }),
+  deadlines: section({ selection: duration().prefault("1m"), report: duration().prefault("5m") }).prefault({}),
+  privacy: privacy.prefault({}),
+  secureAggregation: secureAggregation.prefault({ enabled: true }),
+  strategy: section({ id: identifier(), settings }).prefault({ id: "fedavg" }),
+  evaluation: evaluation.optional(),
+  participantLimits: section({
+    epsilon: above(0, 1e3).optional(),
+    rounds: integer(1, MAX_ROUNDS).optional(),
+  }).prefault({}),
+}).superRefine((plan, context) => {
+  for (const { path, message } of contradictions(plan)) {
+    context.addIssue({ code: "custom", path: [...path], message: `expected ${message}` });
+  }
+});
