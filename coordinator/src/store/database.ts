@@ -112,8 +112,6 @@ export interface RoundsTable {
   /** Hash of what the strategy carries to the next round. */
   strategy_state: Uint8Array | null;
   aggregate: Uint8Array | null;
-  /** What the strategy carries on to the next training round, as it encodes it. */
-  strategy_state: Uint8Array | null;
   /** Hash of the blob that lists the cohort. */
   cohort: Uint8Array | null;
   /** The round's DpEvent as JSON. */

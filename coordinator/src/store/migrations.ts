@@ -103,7 +103,6 @@ function firstVersion(dialect: SchemaDialect): Migration {
         .addColumn("model_out", bytes)
         .addColumn("strategy_state", bytes)
         .addColumn("aggregate", bytes)
-        .addColumn("strategy_state", bytes)
         .addColumn("cohort", bytes)
         .addColumn("event", text)
         .addColumn("metrics", text)
