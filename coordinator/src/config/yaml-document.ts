@@ -101,7 +101,7 @@ export function parseYaml(name: string, text: string, code: YamlErrorCode): Yaml
       uniqueKeys: true,
       version: "1.2",
       schema: "core",
-      logLevel: "silent",
+      logLevel: "error",
     });
   } catch (cause) {
     // The parser descends by recursion: a text nested thousands deep ends here.
