@@ -1,3 +1,4 @@
+export { type Config, type ConfigEnvironment, loadConfig, parseConfig } from "./config/config.js";
 export {
   COORDINATOR_ERROR_CODES,
   CoordinatorError,

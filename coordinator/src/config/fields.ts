@@ -25,7 +25,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   if (word.length > MAX_COMPARED) return undefined;
   const ranked = known.map((name) => ({ name, edits: distance(word, name) })).sort((a, b) => a.edits - b.edits);
   const best = ranked[0];
-  return best !== undefined && best.edits <= Math.max(1, Math.floor(best.name.length / 3)) ? best.name : undefined;
+  return best !== undefined && best.edits <= Math.max(2, Math.floor(best.name.length / 3)) ? best.name : undefined;
 }
 
 /** A mapping with exactly these keys. The message about another one is the list of the known ones. */

@@ -13,6 +13,9 @@ export const MECHANISMS = [
 
 export type Mechanism = (typeof MECHANISMS)[number];
 
+/** What an evaluation reports, as named numbers made from a released sum. */
+export const METRICS = ["rmse", "mean", "none"] as const;
+
 export type Settings = Readonly<Record<string, number | string | boolean>>;
 
 /** A plan file, before anything is concluded from it. Times are in milliseconds. */
@@ -121,7 +124,7 @@ const privacy = section({
 const secureAggregation = section({ enabled: flag(), reason: text(500).optional() });
 
 const evaluation = section({
-  metric: identifier().default("rmse"),
+  metric: oneOf(METRICS).default("rmse"),
   every: integer(1, MAX_ROUNDS).optional(),
   length: integer(1, 1_024).default(2),
   clipNorm: above(0, 1e9).default(1),

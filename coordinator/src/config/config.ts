@@ -1,0 +1,187 @@
+/** `fedloop.yaml`: what the operator of one coordinator decides. What a population does is in its plan. */
+import { dirname, resolve } from "node:path";
+import * as z from "zod";
+import { CoordinatorError } from "../errors.js";
+import { integer, oneOf, section, text } from "./fields.js";
+import { checkYaml, parseYaml, readYamlFile, type YamlDocument } from "./yaml-document.js";
+
+export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
+
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Where gRPC is served. */
+export interface Listen {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+}
+
+/** Certificates in PEM, as absolute paths. */
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+  /** When given, callers must show a certificate that this authority signed. */
+  readonly clientCa: string | null;
+}
+
+/** Who may enroll: anyone, or who holds an invitation of which only the hash is known here. */
+export type EnrolmentConfig =
+  | { readonly type: "open" }
+  | { readonly type: "token"; readonly tokens: readonly { readonly sha256: Uint8Array; readonly expiresMs: number }[] };
+
+/** A configuration with every default filled in and every path absolute. */
+export interface Config {
+  /** The name of the log, first line of its checkpoints. It can never change. */
+  readonly origin: string;
+  readonly dataDir: string;
+  readonly listen: Listen;
+  /** Plan files. */
+  readonly plans: readonly string[];
+  readonly enrolment: EnrolmentConfig;
+  /** Null on loopback only. */
+  readonly tls: TlsFiles | null;
+  readonly log: { readonly level: LogLevel };
+  readonly limits: {
+    /** Chunked uploads held in memory at a time; each takes the length of an update. */
+    readonly concurrentUploads: number;
+  };
+}
+
+/** What of the environment is looked at. */
+export type ConfigEnvironment = Readonly<Record<string, string | undefined>>;
+
+const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;
+
+const origin = {
+  error: 'a name without spaces or "+", as in coordinator.example.org/fedloop, of at most 200 characters',
+};
+const host = { error: 'a host name or address, as in "127.0.0.1"' };
+const tokenHash = { error: "the SHA-256 of the invitation, as 64 hexadecimal digits" };
+const instant = { error: 'a time with its zone, as in "2026-06-30T12:00:00Z"' };
+const plans = { error: "a list of 1 to 100 plan files" };
+
+const tokens = { error: "a list of 1 to 1000 tokens" };
+
+const listenSection = section({
+  host: z
+    .string(host)
+    .regex(/^[A-Za-z0-9.:-]{1,253}$/, host)
+    .default("127.0.0.1"),
+  port: integer(0, 65_535).default(7443),
+});
+
+interface WrittenToken {
+  readonly sha256: string;
+  readonly expires: string;
+}
+
+interface WrittenConfig {
+  readonly origin: string;
+  readonly dataDir: string;
+  readonly listen: Listen;
+  readonly plans: readonly string[];
+  readonly enrolment: { readonly mode: "open" | "token"; readonly tokens?: readonly WrittenToken[] | undefined };
+  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined } | undefined;
+  readonly log: { readonly level: LogLevel };
+  readonly limits: { readonly concurrentUploads: number };
+}
+
+const enrolmentSection = section({
+  mode: oneOf(["open", "token"]),
+  tokens: z
+    .array(
+      section({
+        sha256: z.string(tokenHash).regex(/^[0-9a-f]{64}$/, tokenHash),
+        expires: z.iso.datetime({ offset: true, ...instant }),
+      }),
+      tokens,
+    )
+    .min(1, tokens)
+    .max(1_000, tokens)
+    .optional(),
+}).superRefine(({ mode, tokens }, context) => {
+  if ((mode === "token") === (tokens !== undefined)) return;
+  const message = `expected tokens with mode token and only with it, came mode ${mode} ${tokens ? "and" : "without"} tokens`;
+  context.addIssue({ code: "custom", path: ["mode"], message });
+});
+
+const configSchema: z.ZodType<WrittenConfig> = section({
+  origin: z.string(origin).regex(/^[^\s+\p{Cc}\p{Cs}]{1,200}$/u, origin),
+  dataDir: text(1_000).default("fedloop-data"),
+  listen: listenSection.prefault({}),
+  plans: z.array(text(1_000), plans).min(1, plans).max(100, plans),
+  enrolment: enrolmentSection.default({ mode: "open" }),
+  tls: section({ cert: text(1_000), key: text(1_000), clientCa: text(1_000).optional() }).optional(),
+  log: section({ level: oneOf(LOG_LEVELS).default("info") }).prefault({}),
+  limits: section({ concurrentUploads: integer(1, 10_000).default(16) }).prefault({}),
+});
+
+function parseListen(written: string): Listen {
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(written) ?? [];
+  const parsed = listenSection.safeParse({ host: bracketed ?? plain, port: Number(port) });
+  if (port !== undefined && parsed.success) return parsed.data;
+  throw new CoordinatorError(
+    "BAD_CONFIG",
+    `FEDLOOP_LISTEN: expected host:port, as in 127.0.0.1:7443 or [::1]:7443, came ${JSON.stringify(written.slice(0, 60))}`,
+  );
+}
+
+function enrolmentOf({ tokens }: WrittenConfig["enrolment"]): EnrolmentConfig {
+  if (tokens === undefined) return { type: "open" };
+  return {
+    type: "token",
+    tokens: tokens.map(({ sha256, expires }) => ({
+      sha256: Uint8Array.from(Buffer.from(sha256, "hex")),
+      expiresMs: Date.parse(expires),
+    })),
+  };
+}
+
+function tlsOf(tls: WrittenConfig["tls"], folder: string): TlsFiles | null {
+  if (tls === undefined) return null;
+  return {
+    cert: resolve(folder, tls.cert),
+    key: resolve(folder, tls.key),
+    clientCa: tls.clientCa === undefined ? null : resolve(folder, tls.clientCa),
+  };
+}
+
+function complete(document: YamlDocument, folder: string, environment: ConfigEnvironment): Config {
+  const written = checkYaml(document, configSchema, "BAD_CONFIG");
+  const { FEDLOOP_LISTEN: listenOverride, FEDLOOP_DATA_DIR: dataDirOverride } = environment;
+  const listen = listenOverride === undefined ? written.listen : parseListen(listenOverride);
+  if (written.tls === undefined && !LOOPBACK.test(listen.host)) {
+    const place = listenOverride === undefined ? `${document.where(["listen", "host"])} listen.host` : "FEDLOOP_LISTEN";
+    throw new CoordinatorError(
+      "BAD_CONFIG",
+      `${place}: expected a loopback address, or tls with cert and key, came ${listen.host} without tls`,
+    );
+  }
+  if (dataDirOverride === "")
+    throw new CoordinatorError("BAD_CONFIG", "FEDLOOP_DATA_DIR: expected a folder, came nothing");
+  return {
+    origin: written.origin,
+    // A path in the environment is relative to where the command runs, one in the file to the file.
+    dataDir: dataDirOverride === undefined ? resolve(folder, written.dataDir) : resolve(dataDirOverride),
+    listen,
+    plans: written.plans.map((plan) => resolve(folder, plan)),
+    enrolment: enrolmentOf(written.enrolment),
+    tls: tlsOf(written.tls, folder),
+    log: written.log,
+    limits: written.limits,
+  };
+}
+
+/**
+ * Reads a configuration. `FEDLOOP_DATA_DIR` and `FEDLOOP_LISTEN` (host:port) in the environment go before the file.
+ *
+ * @throws CoordinatorError FILE_UNREADABLE, or BAD_CONFIG with line, column and key of everything that is wrong
+ */
+export async function loadConfig(path: string, environment: ConfigEnvironment): Promise<Config> {
+  return complete(await readYamlFile(path, "BAD_CONFIG"), dirname(resolve(path)), environment);
+}
+
+/** The same for a configuration that is not in a file; `name` stands for the file's name in messages. */
+export function parseConfig(name: string, text: string, folder: string, environment: ConfigEnvironment): Config {
+  return complete(parseYaml(name, text, "BAD_CONFIG"), folder, environment);
+}
