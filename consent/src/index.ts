@@ -23,6 +23,32 @@ export {
   webCryptoSignerFromSeed,
   webCryptoVerifier,
 } from "./crypto/web.js";
+export {
+  buildEntry,
+  type ConsentBody,
+  type ConsentEntry,
+  coordinatorActor,
+  type Entry,
+  type EntryBodies,
+  type EntryBody,
+  type EntryDraft,
+  type EntryOf,
+  type EntryType,
+  entryBytes,
+  entryLeafHash,
+  entryMessage,
+  isConsentEntry,
+  newEntryId,
+  parseEntry,
+  verifyEntrySignature,
+} from "./entries/entry.js";
+export { decodeEvent, type EventJson, encodeEvent } from "./entries/event.js";
+export type { Erasure, Heartbeat, KeyRotate } from "./entries/operations.js";
+export type { PolicyPublish } from "./entries/policy-publish.js";
+export type { AnalyticsRelease, BudgetDebit, ModelRelease } from "./entries/release.js";
+export { type CohortMember, cohortBlob, parseCohort, type RoundClose } from "./entries/round-close.js";
+export type { RoundMechanism, RoundPlan } from "./entries/round-plan.js";
+export { formatEpsilon, parseEpsilon, roundUpEpsilon, unbounded } from "./entries/scalars.js";
 export { LedgerError, type LedgerErrorCode, ledgerErrors } from "./errors.js";
 export {
   canonicalBytes,
@@ -80,3 +106,15 @@ export {
   type VerifierKey,
   verifierKey,
 } from "./log/verifier-key.js";
+export { admitEntry, expectedKey } from "./records/admission.js";
+export { eligibleRoot } from "./records/eligible.js";
+export { type JoinClaim, joinMessage } from "./records/join.js";
+export { subjectPseudonym } from "./records/pseudonym.js";
+export type { ConsentRecord, ConsentState } from "./records/record.js";
+export {
+  type ActorState,
+  type ConsentStatus,
+  type ConsentStatusState,
+  ConsentView,
+  type PublishedPolicy,
+} from "./records/view.js";

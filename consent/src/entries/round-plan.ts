@@ -1,0 +1,173 @@
+import * as z from "zod/mini";
+import { type EventJson, eventJson } from "./event.js";
+import {
+  bytes32,
+  decimalAbove0,
+  decimalFrom0,
+  delta,
+  epsilon,
+  identifier,
+  line,
+  natural,
+  positive,
+} from "./scalars.js";
+
+/** Which noise protects the sum. "none" demands a reason. */
+export type RoundMechanism =
+  | "central-discrete-gaussian"
+  | "distributed-discrete-gaussian"
+  | "distributed-skellam"
+  | "none";
+
+/**
+ * Everything a round is going to do, in the log before anyone is selected. A device reads every parameter of the round
+ * from here and from nowhere else.
+ */
+export interface RoundPlan {
+  readonly population: string;
+  /** From 1, rising by one for each population. */
+  readonly round: number;
+  readonly kind: "train" | "evaluate";
+  readonly purpose: string;
+  readonly policy: number;
+  /** Tree size whose consents decide who may be selected: all entries before it count, none after. */
+  readonly consentTreeSize: number;
+  /** The subjects with valid consent for the purpose at that size: how many, and `eligibleRoot` over them. */
+  readonly eligible: { readonly count: number; readonly root: string };
+  readonly sampler: { readonly type: "available" };
+  readonly cohort: { readonly target: number; readonly minimum: number; readonly overSelection: string };
+  readonly deadlines: { readonly selectionMs: number; readonly reportMs: number };
+  readonly trainer: {
+    readonly id: string;
+    readonly settings: { readonly [name: string]: string | number | boolean };
+  };
+  /** The model that devices start from. */
+  readonly model: { readonly sha256: string; readonly parameters: number; readonly bytes: number };
+  /** The vector that each device uploads; granularity is the real step of one integer unit. */
+  readonly update: {
+    readonly length: number;
+    readonly encoding: "quantised" | "float32";
+    readonly bits: number;
+    readonly granularity: string;
+    readonly integerNormBound: number;
+  };
+  readonly privacy: {
+    readonly unit: "participant";
+    readonly adjacency: "add-or-remove-one";
+    readonly mechanism: RoundMechanism;
+    readonly noiseAt: "coordinator" | "devices" | "none";
+    readonly reason: string | null;
+    readonly clipNorm: string;
+    readonly noiseMultiplier: string;
+    /** Fixed divisor of averages, known before the round. */
+    readonly divisor: number;
+    readonly event: EventJson;
+  };
+  readonly secureAggregation: {
+    readonly enabled: boolean;
+    readonly reason: string | null;
+    readonly parameters?: {
+      readonly degree: number;
+      readonly threshold: number;
+      readonly groupSize: number;
+      readonly minimumSurvivors: number;
+      readonly bits: number;
+    };
+  };
+  /** The population's ε at δ once this round is debited, and the cap. */
+  readonly reservation: { readonly epsilon: string; readonly delta: string; readonly cap: string };
+}
+
+export const roundPlan: z.ZodMiniType<RoundPlan> = z
+  .strictObject({
+    population: identifier,
+    round: positive,
+    kind: z.enum(["train", "evaluate"]),
+    purpose: identifier,
+    policy: positive,
+    consentTreeSize: positive,
+    eligible: z.strictObject({ count: natural, root: bytes32 }),
+    sampler: z.strictObject({ type: z.literal("available") }),
+    cohort: z
+      .strictObject({ target: positive, minimum: positive, overSelection: decimalAbove0 })
+      .check(z.refine(({ target, minimum }) => minimum <= target, "minimum must not exceed target")),
+    deadlines: z.strictObject({ selectionMs: positive, reportMs: positive }),
+    trainer: z.strictObject({
+      id: identifier,
+      settings: z.record(identifier, z.union([line, z.int(), z.boolean()])),
+    }),
+    model: z.strictObject({ sha256: bytes32, parameters: positive, bytes: positive }),
+    update: z.strictObject({
+      length: positive,
+      encoding: z.enum(["quantised", "float32"]),
+      bits: z.int().check(z.gte(2), z.lte(32)),
+      granularity: decimalAbove0,
+      integerNormBound: positive,
+    }),
+    privacy: z
+      .strictObject({
+        unit: z.literal("participant"),
+        adjacency: z.literal("add-or-remove-one"),
+        mechanism: z.enum([
+          "central-discrete-gaussian",
+          "distributed-discrete-gaussian",
+          "distributed-skellam",
+          "none",
+        ]),
+        noiseAt: z.enum(["coordinator", "devices", "none"]),
+        reason: z.nullable(line),
+        clipNorm: decimalAbove0,
+        noiseMultiplier: decimalFrom0,
+        divisor: positive,
+        event: eventJson,
+      })
+      .check(
+        z.refine(
+          ({ mechanism, noiseAt, noiseMultiplier }) =>
+            mechanism === "none"
+              ? noiseAt === "none" && noiseMultiplier === "0"
+              : noiseAt === (mechanism === "central-discrete-gaussian" ? "coordinator" : "devices") &&
+                Number(noiseMultiplier) > 0,
+          "noiseAt and noiseMultiplier must fit the mechanism",
+        ),
+        z.refine(
+          ({ mechanism, event }) => (mechanism === "none") === (event.type === "NonPrivate"),
+          "the event must be NonPrivate exactly when there is no mechanism",
+        ),
+        z.refine(
+          ({ mechanism, reason }) => (mechanism === "none") === (reason !== null),
+          "a reason must be given exactly when there is no mechanism",
+        ),
+      ),
+    secureAggregation: z
+      .strictObject({
+        enabled: z.boolean(),
+        reason: z.nullable(line),
+        parameters: z.exactOptional(
+          z.strictObject({
+            degree: positive,
+            threshold: positive,
+            groupSize: positive,
+            minimumSurvivors: positive,
+            bits: z.int().check(z.gte(2), z.lte(32)),
+          }),
+        ),
+      })
+      .check(
+        z.refine(
+          ({ enabled, reason }) => enabled === (reason === null),
+          "a reason must be given exactly when disabled",
+        ),
+        z.refine(
+          ({ enabled, parameters }) => enabled === (parameters !== undefined),
+          "parameters must be given exactly when enabled",
+        ),
+      ),
+    reservation: z.strictObject({ epsilon, delta, cap: epsilon }),
+  })
+  .check(
+    z.refine(
+      ({ privacy, update }) => privacy.mechanism === "none" || update.encoding === "quantised",
+      "noise is added to integers: the update must be quantised",
+    ),
+  );

@@ -1,0 +1,149 @@
+// Who consents to what, as the log's entries say it, in the order of their indices. Default is deny.
+import { type ConsentEntry, type Entry, entryLeafHash, isConsentEntry } from "../entries/entry.js";
+import type { PolicyPublish } from "../entries/policy-publish.js";
+import { LedgerError } from "../errors.js";
+import type { ConsentRecord } from "./record.js";
+
+/** What a participant's latest decision amounts to. Only "given" permits anything. */
+export type ConsentStatusState = "given" | "refused" | "withdrawn" | "expired" | "none";
+
+/** A participant's standing for one purpose. */
+export interface ConsentStatus {
+  readonly state: ConsentStatusState;
+  /** Index of the entry that decided; -1 where there is none. */
+  readonly index: number;
+  /** Leaf hash of that entry, base64url; empty where there is none. */
+  readonly leafHash: string;
+  /** The record of that entry. */
+  readonly record: ConsentRecord | null;
+}
+
+/** An actor's place in its own chain. */
+export interface ActorState {
+  /** Ed25519 key that must sign the actor's next entry, base64url. */
+  readonly key: string;
+  readonly nextSequence: number;
+  /** Leaf hash of the actor's last entry. */
+  readonly leafHash: string;
+}
+
+/** A policy with the entry that published it. */
+export interface PublishedPolicy {
+  readonly index: number;
+  readonly leafHash: string;
+  readonly policy: PolicyPublish;
+}
+
+interface Decision {
+  readonly index: number;
+  readonly leafHash: string;
+  readonly state: Exclude<ConsentStatusState, "none">;
+  readonly record: ConsentRecord;
+}
+
+const none: ConsentStatus = { state: "none", index: -1, leafHash: "", record: null };
+
+function stateOf(entry: ConsentEntry): Decision["state"] {
+  const { state } = entry.body.record.event;
+  return state === "reaffirmed" ? "given" : state;
+}
+
+/**
+ * The state of consents after a prefix of the log. Feed it every entry in index order, after checking signatures and
+ * admission (see `admitEntry`); it never looks at a clock.
+ */
+export class ConsentView {
+  readonly #decisions = new Map<string, Map<string, Decision>>();
+  readonly #actors = new Map<string, ActorState>();
+  readonly #policies = new Map<string, PublishedPolicy>();
+  readonly #erased = new Set<string>();
+  #size = 0;
+
+  /** How many entries have been applied. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /**
+   * Takes the next entry into account.
+   * @throws LedgerError OUT_OF_RANGE when the index is not the next one.
+   */
+  apply(index: number, entry: Entry): void {
+    if (index !== this.#size)
+      throw new LedgerError("OUT_OF_RANGE", `The next entry is ${this.#size}; entry ${index} was given.`);
+    this.#size++;
+    const leafHash = entryLeafHash(entry);
+    const key = this.#nextKey(entry);
+    if (key !== undefined) this.#actors.set(entry.actor, { key, nextSequence: entry.aseq + 1, leafHash });
+    if (entry.type === "policy.publish")
+      this.#policies.set(entry.body.population, { index, leafHash, policy: entry.body });
+    if (isConsentEntry(entry)) {
+      const { record } = entry.body;
+      const purposes = this.#decisions.get(record.subject) ?? new Map<string, Decision>();
+      purposes.set(record.purpose, { index, leafHash, state: stateOf(entry), record });
+      this.#decisions.set(record.subject, purposes);
+    }
+    if (entry.type === "erasure") {
+      this.#decisions.delete(entry.body.subject);
+      this.#erased.add(entry.body.subject);
+    }
+  }
+
+  /**
+   * What the subject's latest decision about the purpose amounts to. A consent to an earlier policy than the one in
+   * force is "expired": a changed policy asks again. With a time (milliseconds since 1970), a consent past its
+   * `validUntil` is "expired" too.
+   */
+  status(subject: string, purpose: string, at?: number): ConsentStatus {
+    const decision = this.#decisions.get(subject)?.get(purpose);
+    if (decision === undefined) return none;
+    const { index, leafHash, record } = decision;
+    return { state: this.#stateAt(decision, at), index, leafHash, record };
+  }
+
+  /** Whether the subject's consent to the purpose stands. */
+  permits(subject: string, purpose: string, at?: number): boolean {
+    return this.status(subject, purpose, at).state === "given";
+  }
+
+  /** Pseudonyms of a population whose consent to the purpose stands, in ascending order. */
+  eligible(population: string, purpose: string, at?: number): string[] {
+    const subjects: string[] = [];
+    for (const [subject, purposes] of this.#decisions) {
+      const decision = purposes.get(purpose);
+      if (decision?.record.population === population && this.#stateAt(decision, at) === "given") subjects.push(subject);
+    }
+    return subjects.sort();
+  }
+
+  /** The policy in force for a population. */
+  policy(population: string): PublishedPolicy | undefined {
+    return this.#policies.get(population);
+  }
+
+  /** Whether the subject was erased: its key is gone, so no entry of its can follow. */
+  isErased(subject: string): boolean {
+    return this.#erased.has(subject);
+  }
+
+  /** An actor's key and place in its chain; undefined before its first entry. */
+  actor(name: string): ActorState | undefined {
+    return this.#actors.get(name);
+  }
+
+  #stateAt({ state, record }: Decision, at: number | undefined): Decision["state"] {
+    if (state !== "given") return state;
+    if (record.policy !== this.#policies.get(record.population)?.policy.policy) return "expired";
+    const { validUntil } = record.event;
+    return validUntil !== null && at !== undefined && at >= validUntil ? "expired" : "given";
+  }
+
+  /** The key for the actor's entry after this one. */
+  #nextKey(entry: Entry): string | undefined {
+    if (entry.type === "key.rotate") return entry.body.newKey;
+    const known = this.#actors.get(entry.actor)?.key;
+    if (known !== undefined) return known;
+    if (entry.type === "policy.publish") return entry.body.operatorKey;
+    return isConsentEntry(entry) && entry.actor === entry.body.record.subject ? entry.body.record.key : undefined;
+  }
+}
