@@ -48,15 +48,27 @@ function stateOf(entry: ConsentEntry): Decision["state"] {
   return state === "reaffirmed" ? "given" : state;
 }
 
+/** The last element whose index lies before the tree size. */
+function lastBefore<T extends { readonly index: number }>(
+  list: readonly T[] | undefined,
+  treeSize: number,
+): T | undefined {
+  for (let at = (list?.length ?? 0) - 1; at >= 0; at--) {
+    const element = list?.[at];
+    if (element !== undefined && element.index < treeSize) return element;
+  }
+  return undefined;
+}
+
 /**
- * The state of consents after a prefix of the log. Feed it every entry in index order, after checking signatures and
- * admission (see `admitEntry`); it never looks at a clock.
+ * The state of consents after a prefix of the log, and after every shorter one. Feed it every entry in index order,
+ * after checking signatures and admission (see `admitEntry`); it never looks at a clock.
  */
 export class ConsentView {
-  readonly #decisions = new Map<string, Map<string, Decision>>();
+  readonly #decisions = new Map<string, Map<string, Decision[]>>();
   readonly #actors = new Map<string, ActorState>();
-  readonly #policies = new Map<string, PublishedPolicy>();
-  readonly #erased = new Set<string>();
+  readonly #policies = new Map<string, PublishedPolicy[]>();
+  readonly #erasures = new Map<string, number>();
   #size = 0;
 
   /** How many entries have been applied. */
@@ -75,55 +87,55 @@ export class ConsentView {
     const leafHash = entryLeafHash(entry);
     const key = this.#nextKey(entry);
     if (key !== undefined) this.#actors.set(entry.actor, { key, nextSequence: entry.aseq + 1, leafHash });
-    if (entry.type === "policy.publish")
-      this.#policies.set(entry.body.population, { index, leafHash, policy: entry.body });
-    if (isConsentEntry(entry)) {
-      const { record } = entry.body;
-      const purposes = this.#decisions.get(record.subject) ?? new Map<string, Decision>();
-      purposes.set(record.purpose, { index, leafHash, state: stateOf(entry), record });
-      this.#decisions.set(record.subject, purposes);
+    if (entry.type === "policy.publish") {
+      const published = this.#policies.get(entry.body.population) ?? [];
+      published.push({ index, leafHash, policy: entry.body });
+      this.#policies.set(entry.body.population, published);
     }
-    if (entry.type === "erasure") {
-      this.#decisions.delete(entry.body.subject);
-      this.#erased.add(entry.body.subject);
-    }
+    if (isConsentEntry(entry)) this.#decide({ index, leafHash, state: stateOf(entry), record: entry.body.record });
+    if (entry.type === "erasure") this.#erasures.set(entry.body.subject, index);
+  }
+
+  /** Counts an entry that could not be read, and learns nothing from it. For auditors of damaged logs. */
+  skip(): void {
+    this.#size++;
   }
 
   /**
    * What the subject's latest decision about the purpose amounts to. A consent to an earlier policy than the one in
    * force is "expired": a changed policy asks again. With a time (milliseconds since 1970), a consent past its
-   * `validUntil` is "expired" too.
+   * `validUntil` is "expired" too. With a tree size, only the entries before it count.
    */
-  status(subject: string, purpose: string, at?: number): ConsentStatus {
-    const decision = this.#decisions.get(subject)?.get(purpose);
-    if (decision === undefined) return none;
+  status(subject: string, purpose: string, at?: number, treeSize: number = this.#size): ConsentStatus {
+    const decision = lastBefore(this.#decisions.get(subject)?.get(purpose), treeSize);
+    if (decision === undefined || this.isErased(subject, treeSize)) return none;
     const { index, leafHash, record } = decision;
-    return { state: this.#stateAt(decision, at), index, leafHash, record };
+    return { state: this.#stateAt(decision, at, treeSize), index, leafHash, record };
   }
 
-  /** Whether the subject's consent to the purpose stands. */
-  permits(subject: string, purpose: string, at?: number): boolean {
-    return this.status(subject, purpose, at).state === "given";
+  /** Whether the subject's consent to the purpose stands; arguments as for {@link status}. */
+  permits(subject: string, purpose: string, at?: number, treeSize: number = this.#size): boolean {
+    return this.status(subject, purpose, at, treeSize).state === "given";
   }
 
   /** Pseudonyms of a population whose consent to the purpose stands, in ascending order. */
-  eligible(population: string, purpose: string, at?: number): string[] {
+  eligible(population: string, purpose: string, at?: number, treeSize: number = this.#size): string[] {
     const subjects: string[] = [];
-    for (const [subject, purposes] of this.#decisions) {
-      const decision = purposes.get(purpose);
-      if (decision?.record.population === population && this.#stateAt(decision, at) === "given") subjects.push(subject);
+    for (const subject of this.#decisions.keys()) {
+      const { state, record } = this.status(subject, purpose, at, treeSize);
+      if (state === "given" && record?.population === population) subjects.push(subject);
     }
     return subjects.sort();
   }
 
   /** The policy in force for a population. */
-  policy(population: string): PublishedPolicy | undefined {
-    return this.#policies.get(population);
+  policy(population: string, treeSize: number = this.#size): PublishedPolicy | undefined {
+    return lastBefore(this.#policies.get(population), treeSize);
   }
 
   /** Whether the subject was erased: its key is gone, so no entry of its can follow. */
-  isErased(subject: string): boolean {
-    return this.#erased.has(subject);
+  isErased(subject: string, treeSize: number = this.#size): boolean {
+    return (this.#erasures.get(subject) ?? Number.POSITIVE_INFINITY) < treeSize;
   }
 
   /** An actor's key and place in its chain; undefined before its first entry. */
@@ -131,9 +143,18 @@ export class ConsentView {
     return this.#actors.get(name);
   }
 
-  #stateAt({ state, record }: Decision, at: number | undefined): Decision["state"] {
+  #decide(decision: Decision): void {
+    const { subject, purpose } = decision.record;
+    const purposes = this.#decisions.get(subject) ?? new Map<string, Decision[]>();
+    const decisions = purposes.get(purpose) ?? [];
+    decisions.push(decision);
+    purposes.set(purpose, decisions);
+    this.#decisions.set(subject, purposes);
+  }
+
+  #stateAt({ state, record }: Decision, at: number | undefined, treeSize: number): Decision["state"] {
     if (state !== "given") return state;
-    if (record.policy !== this.#policies.get(record.population)?.policy.policy) return "expired";
+    if (record.policy !== this.policy(record.population, treeSize)?.policy.policy) return "expired";
     const { validUntil } = record.event;
     return validUntil !== null && at !== undefined && at >= validUntil ? "expired" : "given";
   }
