@@ -1,1 +1,31 @@
-export {};
+export { type Accountant, type EpsilonBound, SMALLEST_DELTA } from "./accounting/accountant.js";
+export { type CalibrationTarget, noiseMultiplierFor } from "./accounting/calibration.js";
+export { type AccountantName, accountantNamed, type EpsilonReport, epsilonOf } from "./accounting/epsilon.js";
+export { type DecimalJson, decimalDpEvent, parseDecimalDpEvent, parseDpEvent } from "./accounting/eventSchema.js";
+export type * from "./accounting/events.js";
+export { BudgetOdometer, type PrivacyBudget, PrivacyFilter } from "./accounting/filter.js";
+export { RDP_ORDERS, type RdpOptions, rdpAccountant } from "./accounting/rdp/accountant.js";
+export type { FractionalOrders } from "./accounting/rdp/sampledGaussian.js";
+export { defaultRelation, type NeighbouringRelation, relationsOf } from "./accounting/relation.js";
+export { integerNormSquared, LARGEST_INTEGER_NORM } from "./encoding/integerNorm.js";
+export { packedBytes, packSigned, unpackSigned } from "./encoding/packing.js";
+export {
+  dequantise,
+  type Quantisation,
+  quantisationFor,
+  quantise,
+  roundedNormBound,
+} from "./encoding/quantisation.js";
+export { PRIVACY_ERROR_CODES, PrivacyError, type PrivacyErrorCode } from "./errors.js";
+export {
+  addCentralNoise,
+  type CentralGaussian,
+  type CentralGaussianParameters,
+  centralGaussian,
+} from "./mechanisms/central.js";
+export { type Clipping, clipL2, normL2 } from "./mechanisms/clipping.js";
+export { sampleDiscreteGaussian } from "./random/discreteGaussian.js";
+export { sampleDiscreteLaplace } from "./random/discreteLaplace.js";
+export { DiscreteGaussianSampler, fillDiscreteGaussian, SAMPLE_DISTANCE_BOUND } from "./random/gaussianSampler.js";
+export { type Rational, rationalFromNumber } from "./random/rational.js";
+export { type RandomSource, type RandomValues, systemRandom } from "./random/source.js";

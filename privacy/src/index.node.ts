@@ -1,0 +1,1 @@
+export { aesCtrRandom } from "./random/aesCtr.node.js";
