@@ -1,1 +1,25 @@
-export {};
+export {
+  ClientError,
+  type ClientErrorCode,
+  type ClientErrorOptions,
+  clientErrors,
+  type GuardCode,
+} from "./errors.js";
+export type { BudgetReport, Charge } from "./guard/budget.js";
+export { defaultFloors, defaultLimits, type PrivacyFloors, type TransferLimits } from "./guard/floors.js";
+export { type GuardContext, type Verdict, type VerifiedPlan, verifyOffer } from "./guard/offer.js";
+export type { ForkEvidence, PinnedLog, SeenCheckpoint } from "./guard/receipt.js";
+export { portableSha256, type RunningSha256, type Sha256 } from "./hashing/sha256.js";
+export type { DeviceState, KnownPolicy, OwnConsent, OwnReceipt } from "./identity/device-state.js";
+export { type Model, readModel, type TensorShape } from "./models/safetensors.js";
+export type { ConsentTerms, Decision, Notice, OwnLimits } from "./participation/consenting.js";
+export type { ParticipationEvent, WaitingReason } from "./participation/events.js";
+export { type JoinOptions, Participant, type ParticipantExport } from "./participation/participant.js";
+export { type Clock, systemClock } from "./scheduling/clock.js";
+export type { DeviceStore } from "./store/device-store.js";
+export { memoryStore } from "./store/memory.js";
+export { biasedFactorisationTrainer, type Ratings } from "./trainers/biased-factorisation.js";
+export { choiceSetting, integerSetting, realSetting } from "./trainers/settings.js";
+export type { LocalState, Trainer, TrainerSettings, TrainingTask } from "./trainers/trainer.js";
+export { defaultRetryPolicy, type RetryPolicy } from "./transport/retry.js";
+export type { CallOptions, Transport } from "./transport/transport.js";

@@ -1,0 +1,49 @@
+import { clipL2, PrivacyError, packSigned, quantise, type RandomSource } from "@fedloop/privacy";
+import { ClientError } from "../errors.js";
+import type { VerifiedPlan } from "../guard/offer.js";
+
+/** Bytes of an update on the wire, as the plan implies. */
+export function updateBytes({ body: { update } }: Pick<VerifiedPlan, "body">): number {
+  return update.encoding === "float32" ? 4 * update.length : Math.ceil((update.length * update.bits) / 8);
+}
+
+const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+/** Little-endian floats: the array's own memory where the platform has it so. */
+function floatBytes(values: Float32Array): Uint8Array {
+  if (LITTLE_ENDIAN) return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  const view = new DataView(new ArrayBuffer(values.byteLength));
+  values.forEach((value, i) => {
+    view.setFloat32(4 * i, value, true);
+  });
+  return new Uint8Array(view.buffer);
+}
+
+/**
+ * What leaves the device: the update clipped to the plan's norm, then rounded to integers at random and packed, or as
+ * plain floats where the plan says so.
+ *
+ * @param update `update.length` numbers; overwritten
+ * @param random for stochastic rounding, cryptographic
+ * @throws ClientError WRONG_LENGTH, NON_FINITE, ENCODING
+ */
+export function encodeUpdate(update: Float32Array, plan: VerifiedPlan, random: RandomSource): Uint8Array {
+  const { length, encoding } = plan.body.update;
+  if (update.length !== length) {
+    throw new ClientError("WRONG_LENGTH", `expected an update of ${length} numbers, the trainer made ${update.length}`);
+  }
+  try {
+    // Also where the plan adds no noise: the clip bounds what one participant can do to the model.
+    clipL2(update, plan.clipNorm);
+    if (encoding === "float32") return floatBytes(update);
+    return packSigned(quantise(update, plan.quantisation, random), plan.quantisation.bits);
+  } catch (cause) {
+    if (cause instanceof PrivacyError && cause.code === "NON_FINITE") {
+      throw new ClientError(
+        "NON_FINITE",
+        "expected finite numbers in the update, training made others; nothing is sent",
+      );
+    }
+    throw new ClientError("ENCODING", "the update does not fit the plan's encoding; nothing is sent", { cause });
+  }
+}

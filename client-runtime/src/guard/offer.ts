@@ -1,0 +1,204 @@
+// Whether to take part in an offered round. All that the coordinator could only promise is checked here against what
+// it cannot change any more: the log, the participant's own consent, the device's own count of what it spent.
+import {
+  decodeBase64Url,
+  type EntryOf,
+  entryLeafHash,
+  parseEpsilon,
+  type RoundPlan,
+  type SignatureVerifier,
+  verifyEntrySignature,
+} from "@fedloop/consent";
+import type { DpEvent, Quantisation } from "@fedloop/privacy";
+import type { Offer } from "@fedloop/proto";
+import { asClientError, ClientError, type GuardCode } from "../errors.js";
+import type { DeviceState, KnownPolicy, OwnConsent } from "../identity/device-state.js";
+import { isPrivate, spentEpsilon } from "./budget.js";
+import type { PrivacyFloors, TransferLimits } from "./floors.js";
+import { checkPrivacy } from "./privacy.js";
+import { ForkError, type ForkEvidence, openReceipt, requireExtension, type SeenCheckpoint } from "./receipt.js";
+
+/** A plan that the device has verified: all that a round's work may depend on. */
+export interface VerifiedPlan {
+  readonly round: number;
+  /** base64url. */
+  readonly leafHash: string;
+  readonly index: number;
+  readonly body: RoundPlan;
+  readonly event: DpEvent;
+  readonly clipNorm: number;
+  readonly quantisation: Quantisation;
+}
+
+/** What the device knows by itself and holds an offer against. */
+export interface GuardContext {
+  readonly state: DeviceState;
+  readonly floors: PrivacyFloors;
+  readonly limits: TransferLimits;
+  /** `id` of the app's trainer. */
+  readonly trainerId: string;
+  readonly verifier: SignatureVerifier;
+  /** By the coordinator's clock as far as it is known, milliseconds since the epoch. */
+  readonly nowMs: number;
+}
+
+export type Verdict =
+  | { readonly ok: true; readonly plan: VerifiedPlan; readonly checkpoint: SeenCheckpoint }
+  | {
+      readonly ok: false;
+      readonly code: GuardCode;
+      readonly message: string;
+      /** With GUARD_FORK. */
+      readonly evidence: ForkEvidence | null;
+      /** The log's newer checkpoint, where that itself was sound. */
+      readonly checkpoint: SeenCheckpoint | null;
+    };
+
+function refuse(code: GuardCode, message: string): never {
+  throw new ClientError(code, message);
+}
+
+function requirePolicy(state: DeviceState): KnownPolicy {
+  return state.policy ?? refuse("GUARD_POLICY", "expected a policy that was consented to, there is none; join first");
+}
+
+function checkConsent(plan: RoundPlan, offer: Offer, { state, nowMs }: GuardContext): OwnConsent {
+  const consent = Object.hasOwn(state.consents, plan.purpose) ? state.consents[plan.purpose] : undefined;
+  if (consent === undefined || consent.state === "refused") {
+    return refuse("GUARD_NO_CONSENT", `expected a round for a purpose consented to, came "${plan.purpose}"`);
+  }
+  if (consent.state === "withdrawn") return refuse("GUARD_WITHDRAWN", `consent to "${plan.purpose}" is withdrawn`);
+  if (consent.validUntil !== null && consent.validUntil <= nowMs) {
+    return refuse("GUARD_CONSENT_EXPIRED", `consent to "${plan.purpose}" has expired; ask the participant again`);
+  }
+  if (consent.index === null || BigInt(consent.index) !== offer.consentIndex) {
+    return refuse(
+      "GUARD_CONSENT_MISMATCH",
+      `expected the coordinator to rely on this device's consent at ${consent.index}, it relies on ${offer.consentIndex}`,
+    );
+  }
+  if (consent.index >= plan.consentTreeSize) {
+    return refuse(
+      "GUARD_CONSENT_MISMATCH",
+      "expected a plan that was made after this device's consent, came an older one",
+    );
+  }
+  const policy = requirePolicy(state);
+  if (plan.policy !== consent.policy || plan.policy !== policy.version) {
+    return refuse("GUARD_POLICY", `expected a round under policy ${consent.policy}, came one under ${plan.policy}`);
+  }
+  return consent;
+}
+
+/** The population's claim must stay within what it published. */
+function checkPopulationBudget(plan: RoundPlan, policy: KnownPolicy): void {
+  const reserved = parseEpsilon(plan.reservation.epsilon);
+  const cap = parseEpsilon(plan.reservation.cap);
+  const published = parseEpsilon(policy.limits.epsilon);
+  if (reserved <= cap && cap <= published && Number(plan.reservation.delta) <= Number(policy.limits.delta)) return;
+  refuse(
+    "GUARD_POPULATION_BUDGET",
+    `expected a reservation within the published budget of ${policy.limits.epsilon}, came ${plan.reservation.epsilon}`,
+  );
+}
+
+/** The participant's own limits, counted by the device itself. */
+function checkOwnBudget(event: DpEvent, consent: OwnConsent, { state, floors }: GuardContext): void {
+  const policy = requirePolicy(state);
+  const { charges } = state;
+  if (consent.limits.rounds !== null && charges.length >= consent.limits.rounds) {
+    refuse("GUARD_BUDGET", `expected at most ${consent.limits.rounds} rounds, this would be one more`);
+  }
+  const allowed = parseEpsilon(consent.limits.epsilon ?? policy.limits.epsilon);
+  const named = Number(consent.limits.delta ?? policy.limits.delta);
+  const delta = named > 0 ? named : floors.delta;
+  if (Number.isFinite(allowed)) {
+    const after = spentEpsilon(charges, delta, event);
+    if (!(after <= allowed))
+      refuse("GUARD_BUDGET", `expected ε of at most ${allowed}, it would be ${after} after this round`);
+  }
+  if (event.type === "NonPrivate") return; // the app's floor has allowed it by name
+  const after = spentEpsilon(charges.filter(isPrivate), floors.delta, event);
+  if (!(after <= floors.maximumEpsilon)) {
+    refuse("GUARD_BUDGET", `expected ε of at most ${floors.maximumEpsilon}, it would be ${after} after this round`);
+  }
+}
+
+function checkSize(plan: RoundPlan, limits: TransferLimits): void {
+  const { model, update } = plan;
+  if (model.bytes > limits.modelBytes || 4 * model.parameters > model.bytes) {
+    refuse("GUARD_TOO_LARGE", `expected a model of at most ${limits.modelBytes} bytes, came one of ${model.bytes}`);
+  }
+  if (update.length > limits.updateLength) {
+    refuse("GUARD_TOO_LARGE", `expected an update of at most ${limits.updateLength} numbers, came ${update.length}`);
+  }
+}
+
+async function checkPlanEntry(
+  offer: Offer,
+  context: GuardContext,
+): Promise<{ entry: EntryOf<"round.plan">; index: number; checkpoint: SeenCheckpoint }> {
+  const { state, verifier } = context;
+  if (offer.plan === undefined) return refuse("GUARD_BAD_PLAN", "expected a plan in the offer, came none");
+  const { entry, index, checkpoint } = await openReceipt(offer.plan, state.log, verifier);
+  if (entry.type !== "round.plan" || entry.actor !== "coordinator") {
+    return refuse("GUARD_BAD_PLAN", `expected a round.plan entry by the coordinator, came ${entry.type}`);
+  }
+  const operatorKey = decodeBase64Url(requirePolicy(state).operatorKey);
+  if (!(await verifyEntrySignature(entry, operatorKey, verifier))) {
+    return refuse("GUARD_PLAN_SIGNATURE", "expected a plan signed by the operator's pinned key, it does not verify");
+  }
+  if (entry.body.population !== state.population || BigInt(entry.body.round) !== offer.round) {
+    return refuse("GUARD_BAD_PLAN", `expected round ${offer.round} of ${state.population}, came another`);
+  }
+  if (entry.body.consentTreeSize > index) {
+    return refuse("GUARD_BAD_PLAN", "expected a plan that looks back on the log, came one that looks ahead");
+  }
+  return { entry, index, checkpoint };
+}
+
+/**
+ * Verifies an offer. The same offer and context give the same verdict; nothing is changed.
+ *
+ * The checkpoint of a verdict extends all that was seen and may be remembered, whatever becomes of the round.
+ */
+export async function verifyOffer(offer: Offer, context: GuardContext): Promise<Verdict> {
+  let sound: SeenCheckpoint | null = null;
+  try {
+    const { state, floors, limits, trainerId } = context;
+    const { entry, index, checkpoint } = await checkPlanEntry(offer, context);
+    requireExtension(state.checkpoint, checkpoint, offer.consistency);
+    sound = checkpoint;
+    const plan = entry.body;
+    if (plan.round <= state.lastRound) {
+      refuse("GUARD_REPLAYED_ROUND", `expected a round after ${state.lastRound}, came ${plan.round}`);
+    }
+    const consent = checkConsent(plan, offer, context);
+    checkPopulationBudget(plan, requirePolicy(state));
+    const privacy = checkPrivacy(plan, floors);
+    checkSize(plan, limits);
+    if (plan.trainer.id !== trainerId) {
+      refuse("GUARD_UNSUPPORTED", `expected a plan for the trainer ${trainerId}, came one for ${plan.trainer.id}`);
+    }
+    checkOwnBudget(privacy.event, consent, context);
+    return {
+      ok: true,
+      checkpoint,
+      plan: { round: plan.round, leafHash: entryLeafHash(entry), index, body: plan, ...privacy },
+    };
+  } catch (cause) {
+    const error = asClientError(cause, "GUARD_BAD_PLAN", "the plan could not be checked");
+    return {
+      ok: false,
+      code: isGuardCode(error.code) ? error.code : "GUARD_BAD_PLAN",
+      message: error.message,
+      evidence: error instanceof ForkError ? error.evidence : null,
+      checkpoint: sound,
+    };
+  }
+}
+
+/** Whether a code is a reason of the guard's. */
+export function isGuardCode(code: string): code is GuardCode {
+  return code.startsWith("GUARD_");
+}

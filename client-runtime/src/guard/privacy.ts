@@ -1,0 +1,109 @@
+import { decodeEvent, type RoundPlan } from "@fedloop/consent";
+import { type DpEvent, epsilonOf, type Quantisation } from "@fedloop/privacy";
+import { ClientError, type GuardCode } from "../errors.js";
+import type { PrivacyFloors } from "./floors.js";
+
+/** The privacy parameters of a plan as numbers that agree with each other. */
+export interface PlanPrivacy {
+  readonly event: DpEvent;
+  /** L2 norm. */
+  readonly clipNorm: number;
+  readonly quantisation: Quantisation;
+}
+
+/** Rounding of decimal strings and of one multiplication, and nothing more. */
+const TOLERANCE = 1e-9;
+
+function refuse(code: GuardCode, message: string): never {
+  throw new ClientError(code, message);
+}
+
+function isClose(left: number, right: number): boolean {
+  return Math.abs(left - right) <= TOLERANCE * Math.abs(right);
+}
+
+/**
+ * That the mechanism event is what clip, noise and encoding make, neither weaker nor of another kind: an accountant
+ * reads the event, the noise is drawn from the fields.
+ */
+function checkEvent(plan: RoundPlan, event: DpEvent, quantisation: Quantisation): void {
+  const { mechanism } = plan.privacy;
+  const noiseMultiplier = Number(plan.privacy.noiseMultiplier);
+  const mismatch = (what: string): never =>
+    refuse("GUARD_EVENT_MISMATCH", `expected the plan's event to be that of its ${mechanism}, came ${what}`);
+  if (mechanism === "none") {
+    if (event.type !== "NonPrivate") mismatch(event.type);
+    return;
+  }
+  if (event.type === "Gaussian" && mechanism === "central-discrete-gaussian") {
+    if (!isClose(event.noiseMultiplier, noiseMultiplier)) mismatch(`a noise multiplier of ${event.noiseMultiplier}`);
+    return;
+  }
+  if (event.type === "DiscreteGaussian" && mechanism === "central-discrete-gaussian") {
+    if (!isClose(event.sensitivity, quantisation.integerNormBound)) mismatch(`a sensitivity of ${event.sensitivity}`);
+    if (!isClose(event.sigma, noiseMultiplier * quantisation.integerNormBound)) mismatch(`σ of ${event.sigma}`);
+    if ((event.dimension ?? plan.update.length) !== plan.update.length) mismatch(`a dimension of ${event.dimension}`);
+    return;
+  }
+  // Noise on devices comes with secure aggregation, which this runtime does not take part in yet.
+  if (mechanism !== "central-discrete-gaussian") {
+    refuse("GUARD_UNSUPPORTED", `expected central noise, came ${mechanism}, which this runtime does not make`);
+  }
+  mismatch(event.type);
+}
+
+function checkQuantisation(plan: RoundPlan, clipNorm: number, quantisation: Quantisation): void {
+  if (plan.update.encoding === "float32") return;
+  const { granularity, integerNormBound, bits } = quantisation;
+  const mismatch = (what: string): never =>
+    refuse("GUARD_CLIP", `expected an encoding that fits the clip norm, ${what}`);
+  if (integerNormBound > 2 ** (bits - 1) - 1) mismatch(`${bits} bits cannot hold a norm of ${integerNormBound}`);
+  const scaled = clipNorm / granularity;
+  if (scaled > integerNormBound * (1 + TOLERANCE)) mismatch(`a clipped update would have ${scaled} steps`);
+  // Rounding adds less than one step to each coordinate; a larger bound would only weaken the clip.
+  const rounding = Math.sqrt(plan.update.length);
+  if (integerNormBound > (scaled + rounding) * (1 + TOLERANCE) + 1) {
+    mismatch(`a norm bound of ${integerNormBound} lets through more than the ${scaled} steps of the clip norm`);
+  }
+}
+
+/**
+ * The plan's privacy parameters, once they agree with each other and reach the app's floors.
+ *
+ * @throws ClientError GUARD_EVENT_MISMATCH, GUARD_CLIP, GUARD_NO_NOISE, GUARD_NOISE_TOO_SMALL,
+ * GUARD_SECURE_AGGREGATION, GUARD_COHORT, GUARD_UNSUPPORTED
+ */
+export function checkPrivacy(plan: RoundPlan, floors: PrivacyFloors): PlanPrivacy {
+  const { privacy, update, cohort, secureAggregation } = plan;
+  const clipNorm = Number(privacy.clipNorm);
+  const quantisation: Quantisation = {
+    granularity: Number(update.granularity),
+    integerNormBound: update.integerNormBound,
+    bits: update.bits,
+  };
+  const event = decodeEvent(privacy.event);
+  checkEvent(plan, event, quantisation);
+  checkQuantisation(plan, clipNorm, quantisation);
+  if (privacy.mechanism === "none") {
+    if (!floors.allowNoNoise) refuse("GUARD_NO_NOISE", "expected a round with noise, came one without");
+  } else {
+    const noiseMultiplier = Number(privacy.noiseMultiplier);
+    if (noiseMultiplier < floors.minimumNoiseMultiplier) {
+      refuse("GUARD_NOISE_TOO_SMALL", `expected noise from ${floors.minimumNoiseMultiplier}, came ${noiseMultiplier}`);
+    }
+    const { epsilon } = epsilonOf(event, floors.delta, "rdp");
+    if (epsilon > floors.maximumEpsilonPerRound) {
+      refuse(
+        "GUARD_NOISE_TOO_SMALL",
+        `expected ε of at most ${floors.maximumEpsilonPerRound} a round, came ${epsilon}`,
+      );
+    }
+  }
+  if (floors.requireSecureAggregation && !secureAggregation.enabled) {
+    refuse("GUARD_SECURE_AGGREGATION", "expected secure aggregation, came a round without");
+  }
+  if (cohort.minimum < floors.minimumCohort) {
+    refuse("GUARD_COHORT", `expected a cohort of at least ${floors.minimumCohort}, it may be ${cohort.minimum}`);
+  }
+  return { event, clipNorm, quantisation };
+}

@@ -1,0 +1,138 @@
+import {
+  decodeBase64Url,
+  type Entry,
+  encodeBase64Url,
+  entryLeafHash,
+  leafHash,
+  openCheckpoint,
+  parseEntry,
+  type SignatureVerifier,
+  verifyConsistency,
+  verifyInclusion,
+} from "@fedloop/consent";
+import type { ConsistencyProof, LogReceipt } from "@fedloop/proto";
+import { ClientError } from "../errors.js";
+
+/** A log as a device pinned it. */
+export interface PinnedLog {
+  /** The first line of every checkpoint. */
+  readonly origin: string;
+  /** C2SP signed-note verifier key. */
+  readonly verifierKey: string;
+}
+
+/** A checkpoint whose signature held, and that extends all that were seen before. */
+export interface SeenCheckpoint {
+  readonly size: number;
+  /** base64url, 32 bytes. */
+  readonly root: string;
+  /** The signed note itself: evidence, should the log fork. */
+  readonly note: string;
+}
+
+/** An entry that is proven to be in the tree of a checkpoint. */
+export interface LoggedEntry {
+  readonly entry: Entry;
+  readonly index: number;
+  /** base64url. */
+  readonly leafHash: string;
+  readonly checkpoint: SeenCheckpoint;
+}
+
+/** Opens a checkpoint of the pinned log. @throws ClientError GUARD_CHECKPOINT */
+export async function openSeenCheckpoint(
+  note: string,
+  log: PinnedLog,
+  verifier: SignatureVerifier,
+): Promise<SeenCheckpoint> {
+  try {
+    const { origin, size, root } = await openCheckpoint(note, { vkey: log.verifierKey }, verifier);
+    if (origin !== log.origin) throw new Error(`it is of ${origin}`);
+    return { size, root: encodeBase64Url(root), note };
+  } catch (cause) {
+    throw new ClientError("GUARD_CHECKPOINT", `expected a checkpoint signed by ${log.origin}, came another`, { cause });
+  }
+}
+
+/**
+ * Reads a receipt: the entry is canonical, the checkpoint is the log's own, and the entry lies in its tree. Who wrote
+ * the entry is for the caller to check.
+ *
+ * @throws ClientError GUARD_BAD_PLAN when the entry cannot be read, GUARD_CHECKPOINT, GUARD_NOT_IN_LOG
+ */
+export async function openReceipt(
+  receipt: LogReceipt,
+  log: PinnedLog,
+  verifier: SignatureVerifier,
+): Promise<LoggedEntry> {
+  let entry: Entry;
+  try {
+    entry = parseEntry(receipt.entry);
+  } catch (cause) {
+    throw new ClientError("GUARD_BAD_PLAN", "expected a log entry in canonical form, came none", { cause });
+  }
+  if (entry.log !== log.origin) {
+    throw new ClientError("GUARD_BAD_PLAN", `expected an entry of the log ${log.origin}, came one of another log`);
+  }
+  const checkpoint = await openSeenCheckpoint(receipt.checkpoint, log, verifier);
+  const index = Number(receipt.index);
+  const included = verifyInclusion({
+    leafHash: leafHash(receipt.entry),
+    index,
+    size: checkpoint.size,
+    path: receipt.inclusionPath,
+    root: decodeBase64Url(checkpoint.root),
+  });
+  if (!included) {
+    throw new ClientError("GUARD_NOT_IN_LOG", `expected proof that the entry lies at ${index} of ${checkpoint.size}`);
+  }
+  return { entry, index, leafHash: entryLeafHash(entry), checkpoint };
+}
+
+/** What shows that a log forked: two signed checkpoints of which none extends the other. */
+export interface ForkEvidence {
+  readonly seen: string;
+  readonly came: string;
+  /** The proof that was to join them, base64url. */
+  readonly path: readonly string[];
+}
+
+/** The error GUARD_FORK, with what proves it. */
+export class ForkError extends ClientError {
+  readonly evidence: ForkEvidence;
+
+  constructor(evidence: ForkEvidence) {
+    super(
+      "GUARD_FORK",
+      "expected a log that extends what this device has seen, came another; report the evidence kept in the store",
+    );
+    this.evidence = evidence;
+  }
+}
+
+/**
+ * That a newer checkpoint extends the last one seen.
+ *
+ * @param seen null on first contact, when there is nothing to compare
+ * @param proof from `seen.size` to `came.size`; not looked at when both are the same tree
+ * @throws ForkError
+ */
+export function requireExtension(
+  seen: SeenCheckpoint | null,
+  came: SeenCheckpoint,
+  proof: Pick<ConsistencyProof, "path"> | undefined,
+): void {
+  if (seen === null) return;
+  if (seen.size === came.size && seen.root === came.root) return;
+  const path = proof?.path ?? [];
+  const extended =
+    seen.size < came.size &&
+    verifyConsistency({
+      oldSize: seen.size,
+      oldRoot: decodeBase64Url(seen.root),
+      newSize: came.size,
+      newRoot: decodeBase64Url(came.root),
+      path,
+    });
+  if (!extended) throw new ForkError({ seen: seen.note, came: came.note, path: path.map(encodeBase64Url) });
+}

@@ -1,0 +1,383 @@
+// What a participant does next: pure, so that every course of participation can be tested without a coordinator, a
+// clock or a store. The driver carries out the effects and answers with messages.
+import { type Offer, RoundState } from "@fedloop/proto";
+import type { GuardCode } from "../errors.js";
+import type { Verdict, VerifiedPlan } from "../guard/offer.js";
+import type { SeenCheckpoint } from "../guard/receipt.js";
+import type { ParticipationEvent, WaitingReason } from "./events.js";
+
+/** When to check in again, milliseconds from now. */
+export interface Window {
+  readonly afterMs: number;
+  readonly beforeMs: number;
+}
+
+/** Where a participant stands. */
+export type Phase =
+  | { readonly type: "resting" }
+  | { readonly type: "checking" }
+  | { readonly type: "verifying"; readonly round: number }
+  /** Asks for a place; `heard` is what was told of the round meanwhile. */
+  | { readonly type: "joining"; readonly plan: VerifiedPlan; readonly heard: RoundNews | null }
+  /** Has a place; waits until the cohort is complete. */
+  | { readonly type: "joined"; readonly plan: VerifiedPlan }
+  /** Fetches the model, trains, encodes. */
+  | { readonly type: "working"; readonly plan: VerifiedPlan }
+  | { readonly type: "submitting"; readonly plan: VerifiedPlan }
+  /** Has handed in; waits for the round to end. */
+  | { readonly type: "submitted"; readonly plan: VerifiedPlan; readonly released: boolean }
+  | { readonly type: "finished" };
+
+export interface Participation {
+  readonly phase: Phase;
+  /** Number of the task under way; answers of earlier ones are not listened to. */
+  readonly task: number;
+  /** The last round that was refused to the app, so that it is told once. */
+  readonly lastRefused: number;
+}
+
+/** A round event as the machine reads it. */
+export interface RoundNews {
+  readonly round: number;
+  readonly state: RoundState;
+  readonly reason: string;
+  readonly next: Window | null;
+}
+
+/** What the coordinator answered to a check-in. */
+export type CheckInOutcome =
+  | { readonly type: "wait"; readonly window: Window; readonly reason: WaitingReason }
+  | { readonly type: "finished" }
+  | { readonly type: "offer"; readonly offer: Offer; readonly known: SeenCheckpoint | null }
+  | { readonly type: "joined"; readonly news: RoundNews };
+
+export type ParticipationMessage =
+  | { readonly type: "started" }
+  | { readonly type: "rested"; readonly task: number }
+  | { readonly type: "checkedIn"; readonly task: number; readonly outcome: CheckInOutcome }
+  | { readonly type: "verified"; readonly task: number; readonly verdict: Verdict }
+  | { readonly type: "encoded"; readonly task: number; readonly update: Uint8Array }
+  | { readonly type: "submitted"; readonly task: number; readonly accepted: boolean }
+  | { readonly type: "failed"; readonly task: number; readonly failure: Failure }
+  | { readonly type: "news"; readonly news: RoundNews }
+  /** The stream of round events was opened anew after it broke. */
+  | { readonly type: "watchResumed" }
+  | { readonly type: "withdrawn"; readonly purposes: readonly string[]; readonly remaining: number };
+
+/** Why a task did not do what it was to do. */
+export interface Failure {
+  /** A ClientError's code, or the coordinator's own. */
+  readonly code: string;
+  readonly message: string;
+  readonly kind: "guard" | "unreachable" | "stale" | "budget" | "local" | "remote";
+}
+
+/** What the driver is to do. Those with a task answer with that number; a new one ends the one before. */
+export type ParticipationEffect =
+  | { readonly type: "rest"; readonly task: number; readonly window: Window }
+  | { readonly type: "checkIn"; readonly task: number; readonly join: VerifiedPlan | null }
+  /** `known`: the checkpoint from which the offer proves that the log grew. */
+  | { readonly type: "verify"; readonly task: number; readonly offer: Offer; readonly known: SeenCheckpoint | null }
+  | { readonly type: "work"; readonly task: number; readonly plan: VerifiedPlan }
+  | { readonly type: "submit"; readonly task: number; readonly plan: VerifiedPlan; readonly update: Uint8Array }
+  /** End the task under way; nobody waits for its answer. */
+  | { readonly type: "stop" }
+  /** See to it that round events come. */
+  | { readonly type: "watch" }
+  /** The round's end is known: what was counted for it stays. */
+  | { readonly type: "settle"; readonly round: number }
+  | { readonly type: "leave"; readonly round: number; readonly reason: string }
+  | { readonly type: "emit"; readonly event: ParticipationEvent }
+  | { readonly type: "fail"; readonly failure: Failure }
+  | { readonly type: "finish" };
+
+export interface ParticipationStep {
+  readonly participation: Participation;
+  readonly effects: readonly ParticipationEffect[];
+}
+
+/** Where the coordinator names no window. */
+const OTHERWISE: Window = { afterMs: 1_000, beforeMs: 5_000 };
+const AFTER_REFUSAL: Window = { afterMs: 5_000, beforeMs: 15_000 };
+const AT_ONCE: Window = { afterMs: 0, beforeMs: 0 };
+
+export const newParticipation: Participation = { phase: { type: "resting" }, task: 0, lastRefused: 0 };
+
+type Effects = readonly ParticipationEffect[];
+
+function stay(participation: Participation): ParticipationStep {
+  return { participation, effects: [] };
+}
+
+function checkIn(from: Participation, before: Effects = []): ParticipationStep {
+  const task = from.task + 1;
+  return {
+    participation: { ...from, phase: { type: "checking" }, task },
+    effects: [...before, { type: "checkIn", task, join: null }],
+  };
+}
+
+function rest(from: Participation, window: Window, before: Effects = []): ParticipationStep {
+  const task = from.task + 1;
+  return {
+    participation: { ...from, phase: { type: "resting" }, task },
+    effects: [...before, { type: "rest", task, window }],
+  };
+}
+
+function restAndTell(
+  from: Participation,
+  window: Window,
+  reason: WaitingReason,
+  before: Effects = [],
+): ParticipationStep {
+  return rest(from, window, [...before, { type: "emit", event: { type: "waiting", reason, ...window } }]);
+}
+
+function finish(from: Participation, before: Effects = []): ParticipationStep {
+  return {
+    participation: { ...from, phase: { type: "finished" }, task: from.task + 1 },
+    effects: [...before, { type: "stop" }, { type: "finish" }],
+  };
+}
+
+function refuse(from: Participation, round: number, code: GuardCode, message: string): ParticipationStep {
+  const leave: ParticipationEffect = { type: "leave", round, reason: code };
+  const told: Effects =
+    from.lastRefused === round ? [] : [{ type: "emit", event: { type: "refused", round, code, message } }];
+  return rest({ ...from, lastRefused: round }, AFTER_REFUSAL, [leave, ...told]);
+}
+
+function abandon(
+  from: Participation,
+  round: number,
+  reason: string,
+  next: Window | null,
+  before: Effects = [],
+): ParticipationStep {
+  const emit: ParticipationEffect = { type: "emit", event: { type: "abandoned", round, reason } };
+  return rest(from, next ?? OTHERWISE, [{ type: "stop" }, ...before, emit]);
+}
+
+/** The plan of the round that the device has joined or is joining. */
+function planOf(phase: Phase): VerifiedPlan | undefined {
+  return "plan" in phase ? phase.plan : undefined;
+}
+
+/** One step. */
+export function stepParticipation(from: Participation, message: ParticipationMessage): ParticipationStep {
+  if (from.phase.type === "finished") return stay(from);
+  if ("task" in message && message.task !== from.task) return stay(from);
+  switch (message.type) {
+    case "started":
+    case "rested":
+      return checkIn(from);
+    case "checkedIn":
+      return checkedIn(from, message.outcome);
+    case "verified":
+      return verified(from, message.verdict);
+    case "encoded":
+      return encoded(from, message.update);
+    case "submitted":
+      return submitted(from, message.accepted);
+    case "failed":
+      return failed(from, message.failure);
+    case "news":
+      return news(from, message.news);
+    case "watchResumed":
+      return watchResumed(from);
+    case "withdrawn":
+      return withdrawn(from, message.purposes, message.remaining);
+  }
+}
+
+function checkedIn(from: Participation, outcome: CheckInOutcome): ParticipationStep {
+  switch (outcome.type) {
+    case "finished":
+      return finish(from);
+    case "wait":
+      return restAndTell(from, outcome.window, outcome.reason);
+    case "offer": {
+      const task = from.task + 1;
+      const round = Number(outcome.offer.round);
+      return {
+        participation: { ...from, phase: { type: "verifying", round }, task },
+        effects: [{ type: "verify", task, offer: outcome.offer, known: outcome.known }],
+      };
+    }
+    case "joined": {
+      const { phase } = from;
+      if (phase.type !== "joining" || phase.plan.round !== outcome.news.round) {
+        return rest(from, OTHERWISE);
+      }
+      const joined: Participation = { ...from, phase: { type: "joined", plan: phase.plan } };
+      // The event that the cohort is complete may overtake the answer that this device belongs to it.
+      const later = phase.heard !== null && phase.heard.state > outcome.news.state ? phase.heard : outcome.news;
+      const step = news(joined, later);
+      return { ...step, effects: [{ type: "watch" }, ...step.effects] };
+    }
+  }
+}
+
+function verified(from: Participation, verdict: Verdict): ParticipationStep {
+  if (from.phase.type !== "verifying") return stay(from);
+  if (!verdict.ok) return refuse(from, from.phase.round, verdict.code, verdict.message);
+  const { plan } = verdict;
+  if (plan.body.secureAggregation.enabled) {
+    return refuse(
+      from,
+      plan.round,
+      "GUARD_UNSUPPORTED",
+      "expected a round without secure aggregation, came one with it",
+    );
+  }
+  return join(from, plan);
+}
+
+function join(from: Participation, plan: VerifiedPlan): ParticipationStep {
+  const task = from.task + 1;
+  return {
+    participation: { ...from, phase: { type: "joining", plan, heard: null }, task },
+    effects: [{ type: "checkIn", task, join: plan }],
+  };
+}
+
+function encoded(from: Participation, update: Uint8Array): ParticipationStep {
+  if (from.phase.type !== "working") return stay(from);
+  const { plan } = from.phase;
+  const task = from.task + 1;
+  return {
+    participation: { ...from, phase: { type: "submitting", plan }, task },
+    effects: [
+      { type: "emit", event: { type: "masked", round: plan.round, bytes: update.length } },
+      { type: "submit", task, plan, update },
+    ],
+  };
+}
+
+function submitted(from: Participation, accepted: boolean): ParticipationStep {
+  if (from.phase.type !== "submitting") return stay(from);
+  const { plan } = from.phase;
+  if (!accepted) return abandon(from, plan.round, "NOT_ACCEPTED", null);
+  return {
+    participation: { ...from, phase: { type: "submitted", plan, released: false } },
+    effects: [{ type: "emit", event: { type: "accepted", round: plan.round } }],
+  };
+}
+
+function failed(from: Participation, failure: Failure): ParticipationStep {
+  const plan = planOf(from.phase);
+  switch (failure.kind) {
+    case "stale":
+      return plan === undefined ? rest(from, OTHERWISE) : abandon(from, plan.round, failure.code, null);
+    case "budget":
+      return restAndTell(from, AFTER_REFUSAL, "budget");
+    case "unreachable":
+      return plan === undefined || from.phase.type === "joining"
+        ? restAndTell(from, AFTER_REFUSAL, "unreachable")
+        : abandon(from, plan.round, failure.code, null);
+    case "guard":
+      return plan === undefined
+        ? { participation: from, effects: [{ type: "fail", failure }] }
+        : refuse(from, plan.round, isGuard(failure.code) ? failure.code : "GUARD_BAD_PLAN", failure.message);
+    case "local":
+      return plan === undefined
+        ? { participation: from, effects: [{ type: "fail", failure }] }
+        : abandon(from, plan.round, failure.code, null, [{ type: "leave", round: plan.round, reason: failure.code }]);
+    case "remote":
+      return plan === undefined || from.phase.type === "joining"
+        ? { participation: from, effects: [{ type: "fail", failure }] }
+        : abandon(from, plan.round, failure.code, null);
+  }
+}
+
+function isGuard(code: string): code is GuardCode {
+  return code.startsWith("GUARD_");
+}
+
+/** How a round event reads for who has joined: does the round still select, take updates, or is it past that? */
+function courseOf(state: RoundState): "selecting" | "open" | "past" | "released" | "closed" | "abandoned" {
+  if (state <= RoundState.SELECTING) return "selecting";
+  if (state <= RoundState.MASKED) return "open";
+  if (state === RoundState.ABANDONED) return "abandoned";
+  if (state === RoundState.CLOSED) return "closed";
+  return state === RoundState.RELEASED ? "released" : "past";
+}
+
+function news(from: Participation, came: RoundNews): ParticipationStep {
+  const { phase } = from;
+  const plan = planOf(phase);
+  if (plan === undefined || came.round < plan.round) return stay(from);
+  if (phase.type === "joining") {
+    return came.round === plan.round ? stay({ ...from, phase: { ...phase, heard: came } }) : stay(from);
+  }
+  // A later round has begun: this one ended unseen, and the log will tell how.
+  if (came.round > plan.round) {
+    return phase.type === "submitted" ? checkIn(from) : abandon(from, plan.round, "MISSED", AT_ONCE);
+  }
+  const course = courseOf(came.state);
+  if (course === "abandoned") return abandon(from, plan.round, came.reason, came.next);
+  switch (phase.type) {
+    case "joined":
+      if (course === "selecting") return stay(from);
+      return course === "open" ? work(from, plan) : abandon(from, plan.round, "MISSED", came.next);
+    case "working":
+    case "submitting":
+      // An answer that was lost may have been counted all the same; the task finds out.
+      if (course === "open" || course === "selecting" || phase.type === "submitting") return stay(from);
+      return abandon(from, plan.round, "MISSED", came.next);
+    case "submitted":
+      return afterSubmission(from, phase, course, came.next);
+    default:
+      return stay(from);
+  }
+}
+
+function work(from: Participation, plan: VerifiedPlan): ParticipationStep {
+  const task = from.task + 1;
+  return {
+    participation: { ...from, phase: { type: "working", plan }, task },
+    effects: [{ type: "work", task, plan }],
+  };
+}
+
+function afterSubmission(
+  from: Participation,
+  phase: Extract<Phase, { readonly type: "submitted" }>,
+  course: ReturnType<typeof courseOf>,
+  next: Window | null,
+): ParticipationStep {
+  if (course !== "released" && course !== "closed") return stay(from);
+  const { round } = phase.plan;
+  const tell: Effects = phase.released
+    ? []
+    : [
+        { type: "settle", round },
+        { type: "emit", event: { type: "released", round } },
+      ];
+  if (course === "released") {
+    return { participation: { ...from, phase: { ...phase, released: true } }, effects: tell };
+  }
+  return restAndTell(from, next ?? OTHERWISE, "round-over", tell);
+}
+
+/** A coordinator that was started anew has forgotten who had joined a round that still selects. */
+function watchResumed(from: Participation): ParticipationStep {
+  return from.phase.type === "joined" ? join(from, from.phase.plan) : stay(from);
+}
+
+function withdrawn(from: Participation, purposes: readonly string[], remaining: number): ParticipationStep {
+  const plan = planOf(from.phase);
+  const concerned = plan !== undefined && purposes.includes(plan.body.purpose);
+  const handedIn = from.phase.type === "submitted";
+  const effects: Effects =
+    concerned && !handedIn
+      ? [
+          { type: "stop" },
+          { type: "leave", round: plan.round, reason: "GUARD_WITHDRAWN" },
+          { type: "emit", event: { type: "abandoned", round: plan.round, reason: "GUARD_WITHDRAWN" } },
+        ]
+      : [];
+  if (remaining === 0) return finish(from, effects);
+  return concerned ? checkIn(from, effects) : stay(from);
+}

@@ -1,0 +1,51 @@
+import type { RandomSource } from "@fedloop/privacy";
+import { type RoundEvent, Rounds } from "@fedloop/proto";
+import { ClientError } from "../errors.js";
+import type { Clock } from "../scheduling/clock.js";
+import type { CoordinatorClient } from "../transport/coordinator-client.js";
+import { pauseMs, type RetryPolicy } from "../transport/retry.js";
+
+export interface WatchDependencies {
+  readonly client: CoordinatorClient;
+  readonly population: string;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly retry: RetryPolicy;
+}
+
+/**
+ * Follows a population's round events until the signal is aborted. The stream is opened again whenever it ends: it may
+ * be down as long as the coordinator is.
+ *
+ * @param onResumed told when a stream is open again after one broke, before its first event
+ */
+export async function watchRounds(
+  { client, population, clock, random, retry }: WatchDependencies,
+  onEvent: (event: RoundEvent) => void,
+  onResumed: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let isResumption = false;
+  let failures = 0;
+  while (!signal.aborted) {
+    let askedMs = 0;
+    try {
+      for await (const event of client.stream(Rounds.method.watch, { population }, signal)) {
+        if (isResumption) onResumed();
+        isResumption = false;
+        failures = 0;
+        onEvent(event);
+      }
+    } catch (cause) {
+      if (signal.aborted) return;
+      if (cause instanceof ClientError) askedMs = cause.retryAfterMs;
+    }
+    isResumption = true;
+    failures += 1;
+    try {
+      await clock.wait(pauseMs(retry, Math.min(failures, 30), askedMs, random), signal);
+    } catch {
+      return;
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import type { TensorShape } from "../models/safetensors.js";
+
+/** Values of the plan's `trainer.settings`; reals are decimal strings. */
+export type TrainerSettings = Readonly<Record<string, string | number | boolean>>;
+
+/** Bytes that a trainer keeps on the device from round to round. They never leave it. */
+export interface LocalState {
+  get(key: string): Promise<Uint8Array | undefined>;
+  put(key: string, bytes: Uint8Array): Promise<void>;
+}
+
+/** One round's work. */
+export interface TrainingTask {
+  /** The model of the round, flat. A trainer reads it and does not change it. */
+  readonly parameters: Float32Array;
+  /** Names and shapes of the model's tensors, in the order in which they lie in `parameters`. */
+  readonly manifest: readonly TensorShape[];
+  readonly settings: TrainerSettings;
+  /** How many numbers the plan expects back. */
+  readonly updateLength: number;
+  readonly state: LocalState;
+  /** Aborted on withdrawal, at the end of the round, and when the app stops. */
+  readonly signal: AbortSignal;
+  /** @param fraction of the work done, 0 to 1 */
+  readonly onProgress: (fraction: number) => void;
+}
+
+/**
+ * Learns from the app's data, which it was made with. What it returns is clipped, noised or masked by the runtime as
+ * the plan says; a trainer does none of that.
+ */
+export interface Trainer {
+  /** What a plan's `trainer.id` has to be for this trainer to run. */
+  readonly id: string;
+  /** @returns `updateLength` numbers in an array of its own: the runtime overwrites it */
+  train(task: TrainingTask): Promise<{ readonly update: Float32Array }>;
+  /** @returns `updateLength` numbers whose sum over all participants is the metric, in an array of its own */
+  evaluate(task: TrainingTask): Promise<Float32Array>;
+}
