@@ -1,3 +1,15 @@
+export type { PopulationReport } from "./audit/budget-audit.js";
+export { type Finding, type FindingCode, type FindingPlace, findingMeanings } from "./audit/finding.js";
+export { parseTrust, type Trust } from "./audit/trust.js";
+export {
+  type VerificationOptions,
+  type VerificationProgress,
+  type VerificationReport,
+  verifyBundle,
+} from "./audit/verify.js";
+export { type BundleHeader, bundleFormat } from "./bundle/format.js";
+export { type BundlePart, readBundle } from "./bundle/read.js";
+export { type BundleContents, blobsNamedBy, type Stream, writeBundle } from "./bundle/write.js";
 export { equalBytes } from "./crypto/bytes.js";
 export {
   isSoundPublicKey,
@@ -35,6 +47,7 @@ export {
   type EntryOf,
   type EntryType,
   entryBytes,
+  entryLeaf,
   entryLeafHash,
   entryMessage,
   isConsentEntry,

@@ -149,7 +149,8 @@ export function isConsentEntry(entry: Entry): entry is ConsentEntry {
 interface Origin {
   readonly bytes: Uint8Array;
   readonly text: string;
-  leafHash?: string;
+  leafHash?: Uint8Array;
+  leafHashText?: string;
 }
 
 const origins = new WeakMap<Entry, Origin>();
@@ -168,11 +169,18 @@ export function entryBytes(entry: Entry): Uint8Array {
   return originOf(entry).bytes;
 }
 
-/** The leaf hash of an entry, base64url. */
+/** The leaf hash of an entry: 32 bytes. */
+export function entryLeaf(entry: Entry): Uint8Array {
+  const origin = originOf(entry);
+  origin.leafHash ??= leafHash(origin.bytes);
+  return origin.leafHash;
+}
+
+/** The leaf hash of an entry, base64url, as other entries name it. */
 export function entryLeafHash(entry: Entry): string {
   const origin = originOf(entry);
-  origin.leafHash ??= encodeBase64Url(leafHash(origin.bytes));
-  return origin.leafHash;
+  origin.leafHashText ??= encodeBase64Url(entryLeaf(entry));
+  return origin.leafHashText;
 }
 
 function checked(value: unknown): Entry {

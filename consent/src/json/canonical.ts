@@ -23,7 +23,10 @@ export interface JsonLimits {
 /** No document of the ledger is nested deeper. */
 export const defaultMaxDepth = 32;
 
+const plain = /^[ !#-[\]-~]*$/;
+
 function quoted(text: string): string {
+  if (plain.test(text)) return `"${text}"`;
   if (!isWellFormed(text)) throw new LedgerError("NOT_CANONICAL", "A string holds half of a surrogate pair.");
   return JSON.stringify(text);
 }
@@ -50,10 +53,11 @@ function serialise(value: unknown, depthLeft: number): string {
   if (prototype !== Object.prototype && prototype !== null)
     throw new LedgerError("NOT_CANONICAL", "Only plain objects and arrays can be written as JSON.");
   // The default order compares UTF-16 code units, as RFC 8785 §3.2.3 demands.
-  const members = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1));
+  const names = Object.keys(value).sort();
   let text = "{";
-  for (const [name, member] of members) {
+  for (const name of names) {
     if (name === "__proto__") throw new LedgerError("NOT_CANONICAL", "No member may be called __proto__.");
+    const member: unknown = Reflect.get(value, name);
     text += `${(text.length > 1 ? "," : "") + quoted(name)}:${serialise(member, depthLeft - 1)}`;
   }
   return `${text}}`;

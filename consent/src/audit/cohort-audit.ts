@@ -1,0 +1,102 @@
+// Who took part: each with a consent that stood, its own signature, and a mask key used once.
+import { sha256Text } from "../crypto/hash.js";
+import { type CohortMember, parseCohort } from "../entries/round-close.js";
+import { bytesOf } from "../entries/scalars.js";
+import { joinMessage } from "../records/join.js";
+import type { ConsentView } from "../records/view.js";
+import type { BudgetAudit } from "./budget-audit.js";
+import type { FindingSink } from "./finding.js";
+import type { AuditedRound } from "./round-audit.js";
+import type { SignatureQueue } from "./signature-queue.js";
+
+/** Checks cohort blobs, which come after all entries. */
+export class CohortAudit {
+  readonly #log: string;
+  readonly #view: ConsentView;
+  readonly #budget: BudgetAudit;
+  readonly #signatures: SignatureQueue;
+  readonly #sink: FindingSink;
+  readonly #maskKeys = new Map<string, number>();
+
+  constructor(log: string, view: ConsentView, budget: BudgetAudit, signatures: SignatureQueue, sink: FindingSink) {
+    this.#log = log;
+    this.#view = view;
+    this.#budget = budget;
+    this.#signatures = signatures;
+    this.#sink = sink;
+  }
+
+  /** Checks one blob against the hash and the rounds that the log names for it. */
+  async take(number: number, bytes: Uint8Array, sha256: string, rounds: readonly AuditedRound[]): Promise<void> {
+    if (sha256Text(bytes) !== sha256) {
+      this.#sink.blob("BLOB_HASH", number, `The blob's SHA-256 is not ${sha256}.`);
+      return;
+    }
+    let members: readonly CohortMember[];
+    try {
+      members = parseCohort(bytes);
+    } catch (error) {
+      this.#sink.blob("COHORT_MALFORMED", number, error instanceof Error ? error.message : String(error));
+      return;
+    }
+    for (const round of rounds) {
+      const size = round.close?.body.cohort?.size;
+      if (size !== members.length)
+        this.#sink.blob("COHORT_MALFORMED", number, `The list has ${members.length} members, the close says ${size}.`);
+      for (const member of members) {
+        this.#member(number, member, round);
+        await this.#signatures.pace();
+      }
+    }
+  }
+
+  #member(number: number, member: CohortMember, round: AuditedRound): void {
+    const { plan, hash, time, debit, close } = round;
+    const { subject } = member;
+    const what = `${subject} in round ${plan.round} of ${plan.population}`;
+    const consent = this.#view.status(subject, plan.purpose, time, plan.consentTreeSize);
+    if (consent.state !== "given" || consent.record?.population !== plan.population)
+      this.#sink.blob(
+        "COHORT_CONSENT",
+        number,
+        `${what}: consent at tree size ${plan.consentTreeSize} is ${consent.state}.`,
+      );
+    else if (consent.index !== member.consent)
+      this.#sink.blob(
+        "COHORT_CONSENT",
+        number,
+        `${what}: entry ${consent.index} decided, the list names ${member.consent}.`,
+      );
+
+    const lastUse = Math.min(debit?.index ?? Number.POSITIVE_INFINITY, close?.index ?? Number.POSITIVE_INFINITY);
+    const atLastUse = this.#view.status(subject, plan.purpose, time, lastUse);
+    if (atLastUse.state !== "given" && consent.state === "given" && debit !== undefined)
+      this.#sink.blob(
+        "COHORT_WITHDRAWN",
+        number,
+        `${what}: ${atLastUse.state} at entry ${atLastUse.index}, used until ${lastUse}.`,
+      );
+
+    const key = this.#view.actor(subject)?.key;
+    const join = { log: this.#log, plan: hash, population: plan.population, round: plan.round, subject };
+    const invalid = (): void => this.#sink.blob("COHORT_JOIN", number, `${what}: the signature does not verify.`);
+    if (key === undefined) invalid();
+    else this.#signatures.check(bytesOf(key, 32), joinMessage(join), bytesOf(member.join, 64), invalid);
+
+    this.#maskKey(number, member, round, what);
+    if (debit !== undefined && consent.record !== null && close !== undefined)
+      this.#budget.participate(round, subject, consent.record, close.index);
+  }
+
+  #maskKey(number: number, { maskKey }: CohortMember, { plan }: AuditedRound, what: string): void {
+    if ((maskKey !== null) !== plan.secureAggregation.enabled)
+      this.#sink.blob(
+        "COHORT_MASK_KEY",
+        number,
+        `${what}: a mask key belongs to securely aggregated rounds, and only there.`,
+      );
+    if (maskKey === null) return;
+    if (this.#maskKeys.has(maskKey)) this.#sink.blob("MASK_KEY_REUSED", number, `${what}: its mask key served before.`);
+    this.#maskKeys.set(maskKey, number);
+  }
+}
