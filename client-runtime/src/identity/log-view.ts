@@ -1,6 +1,13 @@
 import type { SignatureVerifier } from "@fedloop/consent";
 import { Transparency } from "@fedloop/proto";
-import { ForkError, type ForkEvidence, requireExtension, type SeenCheckpoint } from "../guard/receipt.js";
+import { ClientError } from "../errors.js";
+import {
+  ForkError,
+  type ForkEvidence,
+  openSeenCheckpoint,
+  requireExtension,
+  type SeenCheckpoint,
+} from "../guard/receipt.js";
 import type { DeviceStore } from "../store/device-store.js";
 import type { CoordinatorClient } from "../transport/coordinator-client.js";
 import type { StateKeeper } from "./device-state.js";
@@ -33,21 +40,33 @@ export class LogView {
       const { checkpoint: seen } = this.#keeper.current;
       if (seen !== null && seen.size === came.size && seen.root === came.root) return;
       const [older, newer] = seen !== null && seen.size > came.size ? [came, seen] : [seen, came];
-      if (older !== null && older.size < newer.size) {
-        const request = { oldSize: BigInt(older.size), newSize: BigInt(newer.size) };
-        const { proof } = await this.#client.open(Transparency.method.getConsistencyProof, request, signal);
-        await this.require(older, newer, proof?.path ?? []);
-      } else {
-        await this.require(older, newer, []);
-      }
+      const isGrowth = older !== null && older.size < newer.size;
+      await this.#require(older, newer, isGrowth ? await this.#proof(older.size, newer.size, signal) : []);
       if (newer === seen) return;
       // Another call of this participant may have moved on while the proof came.
       if (this.#keeper.current.checkpoint === seen) return this.#keeper.change({ checkpoint: newer });
     }
   }
 
-  /** @throws ForkError, after the evidence was kept */
-  async require(older: SeenCheckpoint | null, newer: SeenCheckpoint, path: Uint8Array[]): Promise<void> {
+  /** Compares what was seen with the log's newest checkpoint. @throws ForkError, after the evidence was kept */
+  async compare(signal?: AbortSignal): Promise<void> {
+    const { checkpoint } = await this.#client.open(Transparency.method.getCheckpoint, {}, signal);
+    await this.advance(await openSeenCheckpoint(checkpoint, this.#keeper.current.log, this.verifier), signal);
+  }
+
+  /** A consistency proof; a log that has none to give proves nothing. */
+  async #proof(oldSize: number, newSize: number, signal: AbortSignal | undefined): Promise<Uint8Array[]> {
+    const request = { oldSize: BigInt(oldSize), newSize: BigInt(newSize) };
+    try {
+      const { proof } = await this.#client.open(Transparency.method.getConsistencyProof, request, signal);
+      return proof?.path ?? [];
+    } catch (cause) {
+      if (cause instanceof ClientError && cause.remoteCode === "OUT_OF_RANGE") return [];
+      throw cause;
+    }
+  }
+
+  async #require(older: SeenCheckpoint | null, newer: SeenCheckpoint, path: Uint8Array[]): Promise<void> {
     try {
       requireExtension(older, newer, { path });
     } catch (cause) {

@@ -1,7 +1,16 @@
 // Carries out what the participation machine decides: calls, waits, training, in the order in which it asks for them.
+
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { decodeBase64Url, joinMessage, type Signer } from "@fedloop/consent";
 import type { RandomSource } from "@fedloop/privacy";
-import { type CheckInResponse, type RoundEvent, Rounds, type Wait, WaitReason } from "@fedloop/proto";
+import {
+  type CheckInRequestSchema,
+  type CheckInResponse,
+  type RoundEvent,
+  Rounds,
+  type Wait,
+  WaitReason,
+} from "@fedloop/proto";
 import { encodeUpdate } from "../encoding/update.js";
 import { asClientError, ClientError, throwIfAborted } from "../errors.js";
 import { chargeFor } from "../guard/budget.js";
@@ -212,17 +221,26 @@ export class Driver {
   }
 
   async #checkIn(plan: VerifiedPlan | null, signal: AbortSignal): Promise<CheckInOutcome> {
-    const { client, keeper, signer } = this.#dependencies;
+    const { keeper, signer } = this.#dependencies;
     const { population, subject, checkpoint: known, log } = keeper.current;
     const request = { population, knownTreeSize: BigInt(known?.size ?? 0) };
-    if (plan === null) {
-      return outcomeOf(await client.call(Rounds.method.checkIn, request, signal), known);
-    }
+    if (plan === null) return outcomeOf(await this.#ask(request, signal), known);
     this.#requireConsent(plan);
     const claim = { log: log.origin, plan: plan.leafHash, population, round: plan.round, subject };
     const signature = await signer.sign(joinMessage(claim));
     const join = { round: BigInt(plan.round), plan: decodeBase64Url(plan.leafHash), signature };
-    return outcomeOf(await client.call(Rounds.method.checkIn, { ...request, join }, signal), known);
+    return outcomeOf(await this.#ask({ ...request, join }, signal), known);
+  }
+
+  async #ask(request: MessageInitShape<typeof CheckInRequestSchema>, signal: AbortSignal): Promise<CheckInResponse> {
+    const { client, log } = this.#dependencies;
+    try {
+      return await client.call(Rounds.method.checkIn, request, signal);
+    } catch (cause) {
+      // A log that is smaller than it was: get its signature under that, for evidence.
+      if (cause instanceof ClientError && cause.remoteCode === "OUT_OF_RANGE") await log.compare(signal);
+      throw cause;
+    }
   }
 
   async #verify(
@@ -367,6 +385,7 @@ function newsOf(event: RoundEvent): RoundNews {
     state: event.state,
     reason: event.reason,
     next: event.next === undefined ? null : windowOf(event.next),
+    isLast: event.next?.reason === WaitReason.FINISHED,
   };
 }
 
@@ -388,7 +407,7 @@ function outcomeOf({ outcome }: CheckInResponse, known: SeenCheckpoint | null): 
       return { type: "offer", offer: outcome.value, known };
     case "joined": {
       const { round, state } = outcome.value;
-      return { type: "joined", news: { round: Number(round), state, reason: "", next: null } };
+      return { type: "joined", news: { round: Number(round), state, reason: "", next: null, isLast: false } };
     }
     default:
       throw new ClientError("PROTOCOL", "expected an answer to the check-in, came an empty one");
@@ -417,5 +436,6 @@ function failureOf(cause: unknown): Failure {
   if (LOCAL.has(code)) return { code, message, kind: "local" };
   const told = remoteCode ?? code;
   if (STALE.has(told)) return { code: told, message, kind: "stale" };
+  if (told === "NO_CONSENT") return { code: told, message, kind: "ineligible" };
   return { code: told, message, kind: told === "BUDGET_EXCEEDED" ? "budget" : "remote" };
 }

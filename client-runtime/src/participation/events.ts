@@ -1,7 +1,7 @@
 import type { GuardCode } from "../errors.js";
 
 /** Why a participant waits. */
-export type WaitingReason = "no-round" | "cohort-full" | "budget" | "unreachable" | "round-over";
+export type WaitingReason = "no-round" | "cohort-full" | "budget" | "not-eligible" | "unreachable" | "round-over";
 
 /** What a participant tells its app while it takes part. */
 export type ParticipationEvent =

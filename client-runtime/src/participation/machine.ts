@@ -23,7 +23,7 @@ export type Phase =
   | { readonly type: "joined"; readonly plan: VerifiedPlan }
   /** Fetches the model, trains, encodes. */
   | { readonly type: "working"; readonly plan: VerifiedPlan }
-  | { readonly type: "submitting"; readonly plan: VerifiedPlan }
+  | { readonly type: "submitting"; readonly plan: VerifiedPlan; readonly heard: RoundNews | null }
   /** Has handed in; waits for the round to end. */
   | { readonly type: "submitted"; readonly plan: VerifiedPlan; readonly released: boolean }
   | { readonly type: "finished" };
@@ -41,7 +41,10 @@ export interface RoundNews {
   readonly round: number;
   readonly state: RoundState;
   readonly reason: string;
+  /** When to check in after the round. */
   readonly next: Window | null;
+  /** The population's rounds are done. */
+  readonly isLast: boolean;
 }
 
 /** What the coordinator answered to a check-in. */
@@ -69,7 +72,7 @@ export interface Failure {
   /** A ClientError's code, or the coordinator's own. */
   readonly code: string;
   readonly message: string;
-  readonly kind: "guard" | "unreachable" | "stale" | "budget" | "local" | "remote";
+  readonly kind: "guard" | "unreachable" | "stale" | "budget" | "ineligible" | "local" | "remote";
 }
 
 /** What the driver is to do. Those with a task answer with that number; a new one ends the one before. */
@@ -208,7 +211,8 @@ function checkedIn(from: Participation, outcome: CheckInOutcome): ParticipationS
     case "joined": {
       const { phase } = from;
       if (phase.type !== "joining" || phase.plan.round !== outcome.news.round) {
-        return rest(from, OTHERWISE);
+        // A place from before this process began: what it was to verify is gone, so it gives the place back.
+        return rest(from, OTHERWISE, [{ type: "leave", round: outcome.news.round, reason: "ABORTED" }]);
       }
       const joined: Participation = { ...from, phase: { type: "joined", plan: phase.plan } };
       // The event that the cohort is complete may overtake the answer that this device belongs to it.
@@ -247,7 +251,7 @@ function encoded(from: Participation, update: Uint8Array): ParticipationStep {
   const { plan } = from.phase;
   const task = from.task + 1;
   return {
-    participation: { ...from, phase: { type: "submitting", plan }, task },
+    participation: { ...from, phase: { type: "submitting", plan, heard: null }, task },
     effects: [
       { type: "emit", event: { type: "masked", round: plan.round, bytes: update.length } },
       { type: "submit", task, plan, update },
@@ -257,12 +261,13 @@ function encoded(from: Participation, update: Uint8Array): ParticipationStep {
 
 function submitted(from: Participation, accepted: boolean): ParticipationStep {
   if (from.phase.type !== "submitting") return stay(from);
-  const { plan } = from.phase;
+  const { plan, heard } = from.phase;
   if (!accepted) return abandon(from, plan.round, "NOT_ACCEPTED", null);
-  return {
-    participation: { ...from, phase: { type: "submitted", plan, released: false } },
-    effects: [{ type: "emit", event: { type: "accepted", round: plan.round } }],
-  };
+  const next: Participation = { ...from, phase: { type: "submitted", plan, released: false } };
+  // The event that the round is over may overtake the answer to the last submission.
+  const step = heard === null ? stay(next) : news(next, heard);
+  const accept: ParticipationEffect = { type: "emit", event: { type: "accepted", round: plan.round } };
+  return { ...step, effects: [accept, ...step.effects] };
 }
 
 function failed(from: Participation, failure: Failure): ParticipationStep {
@@ -272,6 +277,9 @@ function failed(from: Participation, failure: Failure): ParticipationStep {
       return plan === undefined ? rest(from, OTHERWISE) : abandon(from, plan.round, failure.code, null);
     case "budget":
       return restAndTell(from, AFTER_REFUSAL, "budget");
+    // The round was planned before this device's consent, or without it after a refusal: the next one may take it.
+    case "ineligible":
+      return restAndTell(from, OTHERWISE, "not-eligible");
     case "unreachable":
       return plan === undefined || from.phase.type === "joining"
         ? restAndTell(from, AFTER_REFUSAL, "unreachable")
@@ -307,6 +315,7 @@ function courseOf(state: RoundState): "selecting" | "open" | "past" | "released"
 function news(from: Participation, came: RoundNews): ParticipationStep {
   const { phase } = from;
   const plan = planOf(phase);
+  if (came.isLast && phase.type === "resting") return finish(from);
   if (plan === undefined || came.round < plan.round) return stay(from);
   if (phase.type === "joining") {
     return came.round === plan.round ? stay({ ...from, phase: { ...phase, heard: came } }) : stay(from);
@@ -322,12 +331,13 @@ function news(from: Participation, came: RoundNews): ParticipationStep {
       if (course === "selecting") return stay(from);
       return course === "open" ? work(from, plan) : abandon(from, plan.round, "MISSED", came.next);
     case "working":
-    case "submitting":
-      // An answer that was lost may have been counted all the same; the task finds out.
-      if (course === "open" || course === "selecting" || phase.type === "submitting") return stay(from);
+      if (course === "open" || course === "selecting") return stay(from);
       return abandon(from, plan.round, "MISSED", came.next);
+    case "submitting":
+      // Perhaps with this update, perhaps without: the answer under way says.
+      return stay({ ...from, phase: { ...phase, heard: came } });
     case "submitted":
-      return afterSubmission(from, phase, course, came.next);
+      return afterSubmission(from, phase, course, came);
     default:
       return stay(from);
   }
@@ -345,7 +355,7 @@ function afterSubmission(
   from: Participation,
   phase: Extract<Phase, { readonly type: "submitted" }>,
   course: ReturnType<typeof courseOf>,
-  next: Window | null,
+  { next, isLast }: RoundNews,
 ): ParticipationStep {
   if (course !== "released" && course !== "closed") return stay(from);
   const { round } = phase.plan;
@@ -358,7 +368,7 @@ function afterSubmission(
   if (course === "released") {
     return { participation: { ...from, phase: { ...phase, released: true } }, effects: tell };
   }
-  return restAndTell(from, next ?? OTHERWISE, "round-over", tell);
+  return isLast ? finish(from, tell) : restAndTell(from, next ?? OTHERWISE, "round-over", tell);
 }
 
 /** A coordinator that was started anew has forgotten who had joined a round that still selects. */

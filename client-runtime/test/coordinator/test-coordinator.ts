@@ -1,0 +1,645 @@
+// A coordinator in this process, over real gRPC: honest unless a test makes it lie.
+import { createHash, randomBytes } from "node:crypto";
+import { create, type DescMethod, type Message, toBinary } from "@bufbuild/protobuf";
+import {
+  admitEntry,
+  ConsentView,
+  decodeBase64Url,
+  encodeBase64Url,
+  encodeEvent,
+  entryLeafHash,
+  expectedKey,
+  formatDecimal,
+  isConsentEntry,
+  joinMessage,
+  LedgerError,
+  parseEntry,
+  type RoundPlan,
+  sha256Text,
+  verifyEntrySignature,
+} from "@fedloop/consent";
+import { type NodeSigner, nodeVerifier } from "@fedloop/consent/node";
+import { centralGaussian, type DpEvent } from "@fedloop/privacy";
+import {
+  Artifacts,
+  CHUNK_BYTES,
+  Consent,
+  Enrollment,
+  ErrorDetailSchema,
+  METADATA,
+  methodPath,
+  RoundState,
+  Rounds,
+  requestSigningInput,
+  Transparency,
+  WaitReason,
+} from "@fedloop/proto";
+import { receivedBytes, serviceDefinition } from "@fedloop/proto/grpc";
+import { Metadata, Server, ServerCredentials, type ServerWritableStream, status } from "@grpc/grpc-js";
+import { modelFile } from "./models.js";
+import { TestLog } from "./test-log.js";
+
+export const POPULATION = "lecturers";
+export const PURPOSE = "rating-model";
+export const NOTICE: Uint8Array = new TextEncoder().encode("We train a model on your ratings. They stay with you.");
+
+/** What a device is told. */
+export class Told extends Error {
+  readonly code: string;
+  readonly retryAfterMs: number;
+  readonly breaksConnection: boolean;
+
+  constructor(code: string, options: { retryAfterMs?: number; breaksConnection?: boolean } = {}) {
+    super(code);
+    this.code = code;
+    this.retryAfterMs = options.retryAfterMs ?? 0;
+    this.breaksConnection = options.breaksConnection ?? false;
+  }
+}
+
+export interface TestRound {
+  readonly kind?: "train" | "evaluate";
+  readonly purpose?: string;
+  readonly length?: number;
+  readonly mechanism?: "central-discrete-gaussian" | "none";
+  readonly encoding?: "quantised" | "float32";
+  readonly noiseMultiplier?: number;
+  readonly clipNorm?: number;
+  readonly settings?: Record<string, string | number | boolean>;
+  readonly trainer?: string;
+  /** Last word on the plan. */
+  readonly edit?: (plan: RoundPlan) => RoundPlan;
+}
+
+interface Device {
+  readonly id: string;
+  readonly subject: string;
+  readonly publicKey: Uint8Array;
+  session: string;
+}
+
+interface Current {
+  readonly number: number;
+  readonly plan: RoundPlan;
+  readonly planIndex: number;
+  readonly planLeafHash: string;
+  readonly joined: Map<string, string>;
+  readonly submitted: Map<string, Uint8Array>;
+  state: RoundState;
+}
+
+interface Upload {
+  readonly chunks: Map<number, Uint8Array>;
+  readonly totalBytes: number;
+}
+
+type OfferMessage = {
+  round: bigint;
+  plan: { entry: Uint8Array; index: bigint; inclusionPath: Uint8Array[]; checkpoint: string };
+  consistency: { oldSize: bigint; newSize: bigint; path: Uint8Array[] };
+  consentIndex: bigint;
+};
+
+/** What a test can make it do wrong. */
+export interface Lies {
+  offer?: (offer: OfferMessage, knownTreeSize: number) => Promise<OfferMessage> | OfferMessage;
+  planSigner?: NodeSigner;
+  artifact?: (bytes: Uint8Array) => Uint8Array;
+  /** Called before each call is answered; it may throw `Told`. */
+  beforeCall?: (path: string, request: Message) => void;
+  /** Called before each chunk of a download is sent; it may throw `Told`. */
+  beforeChunk?: (offset: number) => void;
+  notice?: Uint8Array;
+}
+
+export interface TestCoordinatorOptions {
+  readonly clock?: { now(): number };
+  readonly rounds?: readonly TestRound[];
+  /** Devices in a round's cohort. */
+  readonly target?: number;
+  readonly parameters?: Float32Array;
+  readonly purposes?: readonly string[];
+  readonly limits?: { epsilon: string; delta: string };
+}
+
+export class TestCoordinator {
+  readonly log: TestLog = new TestLog();
+  readonly lies: Lies = {};
+  readonly left: { round: number; reason: string }[] = [];
+  readonly calls: string[] = [];
+  /** The updates of each round, by subject. */
+  readonly updates: Map<number, Map<string, Uint8Array>> = new Map();
+  readonly view: ConsentView = new ConsentView();
+  model: Uint8Array;
+  address = "";
+  policy = 1;
+  readonly #options: TestCoordinatorOptions;
+  readonly #verifier = nodeVerifier();
+  readonly #devices = new Map<string, Device>();
+  readonly #nonces = new Set<string>();
+  readonly #uploads = new Map<string, Upload>();
+  readonly #watchers = new Set<ServerWritableStream<Message, Message>>();
+  #rounds: TestRound[];
+  #number = 0;
+  #current: Current | undefined;
+  #server: Server;
+  #offsetMs = 0;
+
+  constructor(options: TestCoordinatorOptions = {}) {
+    this.#options = options;
+    this.#rounds = [...(options.rounds ?? [])];
+    this.model = modelFile(options.parameters ?? new Float32Array(4));
+    this.#server = this.#build();
+  }
+
+  static async start(options: TestCoordinatorOptions = {}): Promise<TestCoordinator> {
+    const coordinator = new TestCoordinator(options);
+    await coordinator.publishPolicy();
+    await coordinator.#listen(0);
+    return coordinator;
+  }
+
+  /** Stops answering; `resume` opens the same port again. Cohorts are forgotten, as in a process that was killed. */
+  async crash(): Promise<void> {
+    this.#server.forceShutdown();
+    this.#watchers.clear();
+    this.#uploads.clear();
+    this.#current?.joined.clear();
+  }
+
+  async resume(): Promise<void> {
+    this.#server = this.#build();
+    await this.#listen(Number(this.address.split(":")[1]));
+  }
+
+  async close(): Promise<void> {
+    this.#server.forceShutdown();
+  }
+
+  /** How far the coordinator's clock is ahead of its `clock`. */
+  set clockOffsetMs(offset: number) {
+    this.#offsetMs = offset;
+  }
+
+  expireSessions(): void {
+    for (const device of this.#devices.values()) device.session = "";
+  }
+
+  /** Adds rounds to those still to come. */
+  plan(...rounds: TestRound[]): void {
+    this.#rounds.push(...rounds);
+  }
+
+  abandon(reason = "OPERATOR_STOPPED"): Promise<void> {
+    return this.#end("abandoned", reason);
+  }
+
+  async publishPolicy(): Promise<void> {
+    const { index, entry } = await this.log.publish("policy.publish", {
+      policy: this.policy,
+      population: POPULATION,
+      controller: "Test University",
+      notice: sha256Text(NOTICE),
+      noticeUri: "https://test.example/notice",
+      language: "en",
+      purposes: this.#options.purposes ?? [PURPOSE],
+      limits: this.#options.limits ?? { epsilon: "8", delta: "0.00001" },
+      unit: "participant",
+      adjacency: "add-or-remove-one",
+      accountant: "rdp",
+      accountantVersion: "1",
+      operatorKey: encodeBase64Url(this.log.operator.publicKey),
+    });
+    this.view.apply(index, entry);
+  }
+
+  #now(): number {
+    return (this.#options.clock?.now() ?? Date.now()) + this.#offsetMs;
+  }
+
+  async #listen(port: number): Promise<void> {
+    const bound = await new Promise<number>((resolve, reject) => {
+      this.#server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, at) =>
+        error === null ? resolve(at) : reject(error),
+      );
+    });
+    this.address = `127.0.0.1:${bound}`;
+  }
+
+  #authenticate(method: DescMethod, request: Message, metadata: Metadata): Device {
+    const text = (name: string): string => String(metadata.get(name)[0] ?? "");
+    const [session, nonce, time] = [text(METADATA.session), text(METADATA.nonce), text(METADATA.time)];
+    const device = this.#devices.get(text(METADATA.device));
+    if (device === undefined || device.session !== session) throw new Told("SESSION_EXPIRED");
+    if (Math.abs(this.#now() - Number(time)) > 300_000) throw new Told("CLOCK_SKEW");
+    const digest = createHash("sha256").update(receivedBytes(request)).digest("hex");
+    const signed = requestSigningInput(methodPath(method), session, nonce, time, digest);
+    const signature = Buffer.from(text(METADATA.signature), "base64url");
+    if (!this.#verifier.verify(device.publicKey, signed, signature)) throw new Told("BAD_SIGNATURE");
+    if (this.#nonces.has(nonce)) throw new Told("REPLAYED");
+    this.#nonces.add(nonce);
+    return device;
+  }
+
+  #fail(cause: unknown): { code: status; details: string; metadata?: Metadata } {
+    if (cause instanceof Told && cause.breaksConnection) return { code: status.UNAVAILABLE, details: "cut" };
+    const told = cause instanceof Told || cause instanceof LedgerError ? cause : new Told(`INTERNAL ${String(cause)}`);
+    const detail = create(ErrorDetailSchema, {
+      code: told.code,
+      message: told.message,
+      retryAfterMs: told instanceof Told ? told.retryAfterMs : 0,
+      serverTimeMs: BigInt(this.#now()),
+    });
+    const metadata = new Metadata();
+    metadata.set(METADATA.error, Buffer.from(toBinary(ErrorDetailSchema, detail)));
+    return { code: status.FAILED_PRECONDITION, details: told.code, metadata };
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: a test double answers every method through one door
+  #unary<M extends DescMethod>(method: M, handler: (request: any, device: Device) => unknown, isOpen = false) {
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    return (call: any, callback: any): void => {
+      const answer = async (): Promise<Message> => {
+        this.calls.push(method.name);
+        this.lies.beforeCall?.(methodPath(method), call.request);
+        const device = isOpen ? undefined : this.#authenticate(method, call.request, call.metadata);
+        return create(
+          method.output,
+          (await handler(call.request, device as Device)) as Record<string, unknown>,
+        ) as Message;
+      };
+      answer().then(
+        (message) => callback(null, message),
+        (cause) => callback(this.#fail(cause)),
+      );
+    };
+  }
+
+  #build(): Server {
+    const server = new Server({ "grpc.max_receive_message_length": 2 << 20 });
+    const { enroll, leave: leavePopulation, rotateKey } = Enrollment.method;
+    server.addService(serviceDefinition(Enrollment), {
+      enroll: this.#unary(enroll, (request) => this.#enroll(request), true),
+      leave: this.#unary(leavePopulation, (_request, device) => {
+        this.#devices.delete(device.id);
+        return {};
+      }),
+      rotateKey: this.#unary(rotateKey, () => ({})),
+    });
+    const { getNotice, recordConsent, getConsent } = Consent.method;
+    server.addService(serviceDefinition(Consent), {
+      getNotice: this.#unary(getNotice, () => this.#notice(), true),
+      recordConsent: this.#unary(recordConsent, ({ entry }) => this.#record(entry)),
+      getConsent: this.#unary(getConsent, ({ purpose }, device) => this.#consent(device, purpose)),
+    });
+    const { checkIn, submitMasked, leave } = Rounds.method;
+    server.addService(serviceDefinition(Rounds), {
+      checkIn: this.#unary(checkIn, (request, device) => this.#checkIn(request, device)),
+      submitMasked: this.#unary(submitMasked, (request, device) => this.#submit(request, device)),
+      leave: this.#unary(leave, ({ round, reason }, device) => this.#leave(Number(round), reason, device)),
+      watch: this.#stream(Rounds.method.watch, (call) => this.#watch(call)),
+    });
+    server.addService(serviceDefinition(Artifacts), {
+      getArtifact: this.#stream(Artifacts.method.getArtifact, (call) => this.#artifact(call)),
+      uploadChunk: this.#unary(Artifacts.method.uploadChunk, (request, device) => this.#chunk(request, device)),
+    });
+    const { getCheckpoint, getInclusionProof, getConsistencyProof } = Transparency.method;
+    server.addService(serviceDefinition(Transparency), {
+      getCheckpoint: this.#unary(getCheckpoint, async () => ({ checkpoint: await this.log.checkpoint() }), true),
+      getInclusionProof: this.#unary(
+        getInclusionProof,
+        async ({ index }) => ({ receipt: await this.log.receipt(Number(index)) }),
+        true,
+      ),
+      getConsistencyProof: this.#unary(
+        getConsistencyProof,
+        async ({ oldSize, newSize }) => {
+          if (newSize > BigInt(this.log.tree.size)) throw new Told("OUT_OF_RANGE");
+          return {
+            proof: this.log.consistency(Number(oldSize), Number(newSize)),
+            checkpoint: await this.log.checkpoint(Number(newSize)),
+          };
+        },
+        true,
+      ),
+    });
+    return server;
+  }
+
+  #stream(method: DescMethod, serve: (call: ServerWritableStream<Message, Message>) => void) {
+    return (call: ServerWritableStream<Message, Message>): void => {
+      try {
+        this.calls.push(method.name);
+        this.lies.beforeCall?.(methodPath(method), call.request);
+        this.#authenticate(method, call.request, call.metadata);
+        serve(call);
+      } catch (cause) {
+        call.emit("error", this.#fail(cause));
+      }
+    };
+  }
+
+  #enroll(request: {
+    publicKey: Uint8Array;
+    nonce: Uint8Array;
+    timeMs: bigint;
+    signature: Uint8Array;
+    population: string;
+  }) {
+    const { publicKey, nonce, timeMs, signature, population } = request;
+    if (population !== POPULATION) throw new Told("UNKNOWN_POPULATION");
+    const text = `fedloop-enroll/v1\n${population}\n${encodeBase64Url(publicKey)}\n${encodeBase64Url(nonce)}\n${timeMs}\n`;
+    if (Math.abs(this.#now() - Number(timeMs)) > 300_000) throw new Told("CLOCK_SKEW");
+    if (!this.#verifier.verify(publicKey, Buffer.from(text), signature)) throw new Told("BAD_SIGNATURE");
+    const session = randomBytes(16).toString("base64url");
+    const known = [...this.#devices.values()].find((device) => Buffer.from(device.publicKey).equals(publicKey));
+    const device = known ?? {
+      id: randomBytes(16).toString("base64url"),
+      subject: randomBytes(16).toString("base64url"),
+      publicKey,
+      session,
+    };
+    device.session = session;
+    this.#devices.set(device.id, device);
+    return {
+      deviceId: decodeBase64Url(device.id),
+      session: decodeBase64Url(session),
+      sessionExpiresMs: BigInt(this.#now() + 86_400_000),
+      subject: device.subject,
+      log: { origin: this.log.origin, verifierKey: this.log.verifierKey },
+      serverTimeMs: BigInt(this.#now()),
+    };
+  }
+
+  async #notice() {
+    const index = this.view.policy(POPULATION)?.index ?? 0;
+    return { notice: this.lies.notice ?? NOTICE, mediaType: "text/plain", policy: await this.log.receipt(index) };
+  }
+
+  async #record(bytes: Uint8Array) {
+    const known = this.log.entries.findIndex((entry) => Buffer.from(entry).equals(bytes));
+    if (known >= 0) return { receipt: await this.log.receipt(known) };
+    const entry = parseEntry(bytes);
+    admitEntry(this.view, entry);
+    const key = decodeBase64Url(expectedKey(this.view, entry));
+    if (!(await verifyEntrySignature(entry, key, this.#verifier))) throw new Told("BAD_SIGNATURE");
+    const index = this.log.append(bytes);
+    this.view.apply(index, entry);
+    return { receipt: await this.log.receipt(index) };
+  }
+
+  async #consent(device: Device, purpose: string) {
+    const actor = this.view.actor(device.subject);
+    const { index } = this.view.status(device.subject, purpose);
+    return {
+      ...(index >= 0 ? { latest: await this.log.receipt(index) } : {}),
+      nextActorSequence: BigInt(actor?.nextSequence ?? 0),
+      previousLeafHash: actor === undefined ? new Uint8Array(0) : decodeBase64Url(actor.leafHash),
+    };
+  }
+
+  #wait(reason: WaitReason) {
+    return { returnAfterMs: 10, returnBeforeMs: 20, reason };
+  }
+
+  async #checkIn(
+    request: { knownTreeSize: bigint; join?: { round: bigint; plan: Uint8Array; signature: Uint8Array } },
+    device: Device,
+  ) {
+    const wait = (reason: WaitReason) => ({ outcome: { case: "wait", value: this.#wait(reason) } });
+    if (this.#current === undefined) {
+      const next = this.#rounds.shift();
+      if (next === undefined) return wait(WaitReason.FINISHED);
+      await this.#open(next);
+    }
+    const current = this.#current;
+    if (current === undefined) throw new Told("RETRY");
+    const joined = () => ({
+      outcome: { case: "joined", value: { round: BigInt(current.number), state: current.state } },
+    });
+    if (current.joined.has(device.subject)) return joined();
+    if (current.state !== RoundState.SELECTING) return wait(WaitReason.FULL);
+    const { index } = this.view.status(device.subject, current.plan.purpose);
+    if (request.join === undefined) {
+      const known = Number(request.knownTreeSize);
+      if (known > this.log.tree.size) throw new Told("OUT_OF_RANGE");
+      const offer: OfferMessage = {
+        round: BigInt(current.number),
+        plan: await this.log.receipt(current.planIndex),
+        consistency: this.log.consistency(known, this.log.tree.size),
+        consentIndex: BigInt(Math.max(index, 0)),
+      };
+      return { outcome: { case: "offer", value: (await this.lies.offer?.(offer, known)) ?? offer } };
+    }
+    const { round, plan, signature } = request.join;
+    const { number, planLeafHash } = current;
+    if (Number(round) !== number || encodeBase64Url(plan) !== planLeafHash) throw new Told("STALE_OFFER");
+    const claim = {
+      log: this.log.origin,
+      plan: planLeafHash,
+      population: POPULATION,
+      round: number,
+      subject: device.subject,
+    };
+    if (!this.#verifier.verify(device.publicKey, joinMessage(claim), signature)) throw new Told("BAD_SIGNATURE");
+    current.joined.set(device.subject, encodeBase64Url(signature));
+    if (current.joined.size >= (this.#options.target ?? 1)) this.#enter(RoundState.MASKED);
+    return joined();
+  }
+
+  async #open(round: TestRound): Promise<void> {
+    this.#number += 1;
+    const plan = this.#planBody(round);
+    const edited = round.edit?.(plan) ?? plan;
+    const { index, entry } = await this.log.publish("round.plan", edited, this.lies.planSigner);
+    this.view.apply(index, entry);
+    this.#current = {
+      number: this.#number,
+      plan: edited,
+      planIndex: index,
+      planLeafHash: entryLeafHash(entry),
+      joined: new Map(),
+      submitted: new Map(),
+      state: RoundState.SELECTING,
+    };
+    this.updates.set(this.#number, this.#current.submitted);
+    this.#enter(RoundState.SELECTING);
+  }
+
+  #planBody(round: TestRound): RoundPlan {
+    const {
+      kind = "train",
+      length = 4,
+      mechanism = "central-discrete-gaussian",
+      clipNorm = 2,
+      noiseMultiplier = 4,
+    } = round;
+    const { encoding = "quantised" } = round;
+    const isPrivate = mechanism !== "none";
+    const central = centralGaussian({ clipNorm, noiseMultiplier, bits: 18, dimension: length });
+    const event: DpEvent = isPrivate ? central.event : { type: "NonPrivate" };
+    return {
+      population: POPULATION,
+      round: this.#number,
+      kind,
+      purpose: round.purpose ?? PURPOSE,
+      policy: this.policy,
+      consentTreeSize: this.log.tree.size,
+      eligible: { count: 1, root: sha256Text(new Uint8Array(0)) },
+      sampler: { type: "available" },
+      cohort: { target: 20, minimum: 10, overSelection: "1" },
+      deadlines: { selectionMs: 60_000, reportMs: 60_000 },
+      trainer: { id: round.trainer ?? "test", settings: round.settings ?? {} },
+      model: { sha256: sha256Text(this.model), parameters: modelParameters(this.model), bytes: this.model.length },
+      update: {
+        length,
+        encoding,
+        bits: central.quantisation.bits,
+        granularity: formatDecimal(central.quantisation.granularity),
+        integerNormBound: central.quantisation.integerNormBound,
+      },
+      privacy: {
+        unit: "participant",
+        adjacency: "add-or-remove-one",
+        mechanism,
+        noiseAt: isPrivate ? "coordinator" : "none",
+        reason: isPrivate ? null : "a test",
+        clipNorm: formatDecimal(clipNorm),
+        noiseMultiplier: isPrivate ? formatDecimal(noiseMultiplier) : "0",
+        divisor: 20,
+        event: encodeEvent(event),
+      },
+      secureAggregation: { enabled: false, reason: "a test" },
+      reservation: {
+        epsilon: isPrivate ? "1" : "unbounded",
+        delta: "0.00001",
+        cap: this.#options.limits?.epsilon ?? "8",
+      },
+    };
+  }
+
+  #enter(state: RoundState): void {
+    if (this.#current === undefined) return;
+    this.#current.state = state;
+    for (const call of this.#watchers) call.write(this.#event());
+  }
+
+  #event(reason = ""): Message {
+    const state = this.#current?.state ?? RoundState.CLOSED;
+    const isOver = state === RoundState.CLOSED || state === RoundState.ABANDONED;
+    return create(Rounds.method.watch.output, {
+      round: BigInt(this.#number),
+      state,
+      reason,
+      ...(isOver ? { next: this.#wait(WaitReason.NO_ROUND) } : {}),
+    });
+  }
+
+  async #end(outcome: "completed" | "abandoned", reason: string | null): Promise<void> {
+    const current = this.#current;
+    if (current === undefined) return;
+    const completed = outcome === "completed";
+    const { index, entry } = await this.log.publish("round.close", {
+      population: POPULATION,
+      round: current.number,
+      plan: current.planLeafHash,
+      outcome,
+      reason,
+      cohort: completed ? { size: current.submitted.size, blob: null } : null,
+      aggregate: completed ? sha256Text(new Uint8Array(1)) : null,
+      modelOut: null,
+    });
+    this.view.apply(index, entry);
+    current.state = completed ? RoundState.CLOSED : RoundState.ABANDONED;
+    const event = this.#event(reason ?? "");
+    this.#current = undefined;
+    for (const call of this.#watchers) call.write(event);
+  }
+
+  async #submit(request: { round: bigint; inlineUpdate: Uint8Array; chunksSha256: Uint8Array }, device: Device) {
+    const current = this.#current;
+    if (current?.number !== Number(request.round) || !current.joined.has(device.subject))
+      throw new Told("NOT_IN_ROUND");
+    const update =
+      request.inlineUpdate.length > 0 ? request.inlineUpdate : this.#assemble(device, request.chunksSha256);
+    current.submitted.set(device.subject, update.slice());
+    if (current.submitted.size >= current.joined.size) await this.#end("completed", null);
+    return { accepted: true };
+  }
+
+  #assemble(device: Device, chunksSha256: Uint8Array): Uint8Array {
+    const upload = this.#uploads.get(device.id);
+    if (upload === undefined || nextOffset(upload) < upload.totalBytes) throw new Told("INCOMPLETE_UPLOAD");
+    const chunks = [...upload.chunks].sort(([a], [b]) => a - b).map(([, chunk]) => chunk);
+    const hash = createHash("sha256");
+    for (const chunk of chunks) hash.update(createHash("sha256").update(chunk).digest());
+    if (!hash.digest().equals(chunksSha256)) throw new Told("BAD_DIGEST");
+    return Buffer.concat(chunks);
+  }
+
+  /** Loses a part of every upload, as a coordinator may. */
+  dropChunk(offset: number): void {
+    for (const upload of this.#uploads.values()) upload.chunks.delete(offset);
+  }
+
+  #chunk(request: { offset: bigint; totalBytes: bigint; data: Uint8Array; sha256: Uint8Array }, device: Device) {
+    const { data, sha256 } = request;
+    if (!createHash("sha256").update(data).digest().equals(sha256)) throw new Told("BAD_DIGEST");
+    const upload = this.#uploads.get(device.id) ?? { chunks: new Map(), totalBytes: Number(request.totalBytes) };
+    this.#uploads.set(device.id, upload);
+    upload.chunks.set(Number(request.offset), data.slice());
+    return { nextOffset: BigInt(nextOffset(upload)) };
+  }
+
+  #leave(round: number, reason: string, device: Device) {
+    this.left.push({ round, reason });
+    this.#current?.joined.delete(device.subject);
+    return {};
+  }
+
+  #watch(call: ServerWritableStream<Message, Message>): void {
+    this.#watchers.add(call);
+    call.on("cancelled", () => this.#watchers.delete(call));
+    if (this.#number > 0) call.write(this.#event());
+  }
+
+  #artifact(call: ServerWritableStream<Message, Message>): void {
+    const request = call.request as Message & { offset: bigint; sha256: Uint8Array };
+    const bytes = this.lies.artifact?.(this.model) ?? this.model;
+    try {
+      for (let offset = Number(request.offset); offset < bytes.length; offset += CHUNK_BYTES) {
+        this.lies.beforeChunk?.(offset);
+        const data = bytes.subarray(offset, offset + CHUNK_BYTES);
+        const chunk = { offset: BigInt(offset), data, totalBytes: BigInt(bytes.length) };
+        call.write(create(Artifacts.method.getArtifact.output, chunk));
+      }
+      call.end();
+    } catch (cause) {
+      call.emit("error", this.#fail(cause));
+    }
+  }
+
+  /** Whether a subject's consent to the purpose stands in the log. */
+  permits(subject: string): boolean {
+    return this.view.permits(subject, PURPOSE);
+  }
+
+  /** The consent entries in the log, in order. */
+  consents(): string[] {
+    return this.log.entries
+      .map(parseEntry)
+      .filter(isConsentEntry)
+      .map(({ type }) => type);
+  }
+}
+
+function nextOffset({ chunks, totalBytes }: Upload): number {
+  let offset = 0;
+  while (chunks.has(offset)) offset += CHUNK_BYTES;
+  return Math.min(offset, totalBytes);
+}
+
+function modelParameters(file: Uint8Array): number {
+  const headerBytes = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
+  return (file.length - 8 - headerBytes) / 4;
+}
