@@ -24,6 +24,8 @@ export interface PopulationReport {
   /** The largest recomputed ε of a single participant, and how many took part at least once. */
   readonly participantEpsilon: number;
   readonly participants: number;
+  /** Everything that was debited, as one event that any accountant can be run on. */
+  readonly event: DpEvent;
   /** Recomputed and claimed ε after each debit, in order. */
   readonly history: readonly {
     readonly round: number;
@@ -39,6 +41,7 @@ interface Account {
   cap: number;
   lastDebit: string | null;
   history: { round: number; index: number; epsilon: number; claimed: number }[];
+  readonly events: { readonly event: DpEvent; count: number }[];
   /** Debited rounds of each participant, and the limits its consent states. */
   readonly participants: Map<string, Participation>;
 }
@@ -115,6 +118,9 @@ export class BudgetAudit {
     const after = this.#after(index, account, round.event);
     if (after === undefined) return;
     account.accountant = after.accountant;
+    const last = account.events.at(-1);
+    if (last !== undefined && JSON.stringify(last.event) === JSON.stringify(round.event)) last.count++;
+    else account.events.push({ event: round.event, count: 1 });
     const claimed = parseEpsilon(debit.epsilon);
     account.history.push({ round: debit.round, index, epsilon: after.epsilon, claimed });
     if (claimed < after.epsilon * slack)
@@ -155,6 +161,7 @@ export class BudgetAudit {
         rounds: account.history.length,
         participantEpsilon: this.#largestParticipant(account),
         participants: account.participants.size,
+        event: composed(account.events),
         history: account.history,
       };
     });
@@ -226,6 +233,7 @@ export class BudgetAudit {
       cap: 0,
       lastDebit: null,
       history: [],
+      events: [],
       participants: new Map<string, Participation>(),
     };
     account.delta = Number(policy.limits.delta);
@@ -233,6 +241,13 @@ export class BudgetAudit {
     this.#accounts.set(population, account);
     return account;
   }
+}
+
+function composed(events: readonly { readonly event: DpEvent; readonly count: number }[]): DpEvent {
+  return {
+    type: "Composed",
+    events: events.map(({ event, count }) => (count === 1 ? event : { type: "SelfComposed", count, event })),
+  };
 }
 
 /** Whether two entries state the same mechanism event. */

@@ -1,0 +1,100 @@
+import { parseArgs } from "node:util";
+import type { PopulationReport } from "../audit/budget-audit.js";
+import type { Finding } from "../audit/finding.js";
+import { type VerificationProgress, type VerificationReport, verifyBundle } from "../audit/verify.js";
+import { nodeVerifier } from "../crypto/node-crypto.node.js";
+import {
+  exitFindings,
+  exitHolds,
+  jsonText,
+  onlyOperand,
+  openBundle,
+  readTrust,
+  type Terminal,
+} from "./command.node.js";
+
+const patienceMs = 500;
+const shownFindings = 50;
+
+/** Shows progress once a verification takes longer than half a second and someone watches. */
+export function progressOn(terminal: Terminal, now: () => number = Date.now): (progress: VerificationProgress) => void {
+  const start = now();
+  let shown = start;
+  return ({ entries, totalEntries }) => {
+    if (!terminal.isWatched || now() - shown < patienceMs) return;
+    shown = now();
+    const percent = totalEntries === 0 ? 0 : Math.floor((100 * entries) / totalEntries);
+    const seconds = Math.round((shown - start) / 1_000);
+    terminal.error(`\r${entries} of ${totalEntries} entries verified (${percent} %, ${seconds} s) `);
+  };
+}
+
+/** Verifies a file with the flags that all commands share. */
+export async function verifyFile(
+  path: string,
+  trustPath: string | undefined,
+  terminal: Terminal,
+): Promise<VerificationReport> {
+  const trust = await readTrust(trustPath);
+  const report = await verifyBundle(openBundle(path), {
+    verifier: nodeVerifier(),
+    trust,
+    onProgress: progressOn(terminal),
+  });
+  if (terminal.isWatched) terminal.error("\r\u001b[K");
+  return report;
+}
+
+/** `fedloop-audit verify BUNDLE [--trust FILE] [--json]` */
+export async function verifyCommand(args: readonly string[], terminal: Terminal): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { trust: { type: "string" }, json: { type: "boolean", default: false } },
+  });
+  const path = onlyOperand(positionals, "BUNDLE");
+  const report = await verifyFile(path, values.trust, terminal);
+  terminal.out(values.json ? `${jsonText({ bundle: path, ...report })}\n` : reportText(path, report));
+  return report.ok ? exitHolds : exitFindings;
+}
+
+function epsilonText(epsilon: number): string {
+  return epsilon === Number.POSITIVE_INFINITY ? "unbounded" : epsilon.toFixed(6);
+}
+
+function populationText(population: PopulationReport): string {
+  const { epsilon, delta, accountant, cap, rounds, participants, participantEpsilon } = population;
+  return [
+    `budget       ${population.population}: ε ${epsilonText(epsilon)} at δ ${delta} (${accountant}) of ${epsilonText(cap)}`,
+    `             ${rounds} rounds debited, ${participants} participants, the largest share of one is ε ${epsilonText(participantEpsilon)}`,
+  ].join("\n");
+}
+
+/** A finding on one line. */
+export function findingText({ code, where, index, message }: Finding): string {
+  return `${code}  ${where}${index === null ? "" : ` ${index}`}: ${message}`;
+}
+
+/** The report for people. */
+export function reportText(path: string, report: VerificationReport): string {
+  const { consents, rounds, findings } = report;
+  const lines = [
+    `bundle       ${path}`,
+    `log          ${report.log}: ${report.size} entries, root ${report.root}`,
+    `signatures   ${report.signatures} checked; cosigned by ${report.witnesses.join(", ") || "no witness"}`,
+    `consents     ${consents.subjects} participants, ${consents.entries} decisions, ${consents.withdrawals} withdrawals`,
+    `rounds       ${rounds.planned} planned: ${rounds.completed} completed, ${rounds.abandoned} abandoned, ${rounds.open} open`,
+    ...report.populations.map(populationText),
+    "",
+  ];
+  if (report.ok) {
+    lines.push(
+      "VERIFIED     Everything holds. A log proves declared parameters; noise is proven only where devices add it.",
+    );
+  } else {
+    lines.push(`FAILED       ${findings.length} findings; \`fedloop-audit explain CODE\` says what a code means:`);
+    for (const finding of findings.slice(0, shownFindings)) lines.push(`  ${findingText(finding)}`);
+    if (findings.length > shownFindings) lines.push(`  … ${findings.length - shownFindings} more; --json lists all.`);
+  }
+  return `${lines.join("\n")}\n`;
+}

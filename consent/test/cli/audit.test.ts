@@ -1,0 +1,122 @@
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { epsilonOf, parseDpEvent } from "@fedloop/privacy";
+import t from "tap";
+import { encodeBase64Url, findingMeanings } from "../../src/index.js";
+import { operator, population } from "../author.js";
+import { bundleOf, completeLog } from "../complete-log.js";
+
+const main = fileURLToPath(new URL("../../src/cli/main.node.js", import.meta.url));
+
+interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly error: string;
+}
+
+function audit(...args: readonly string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [main, ...args], (failure, out, error) => {
+      resolve({ code: typeof failure?.code === "number" ? failure.code : 0, out, error });
+    });
+  });
+}
+
+const folder = t.testdir();
+const good = join(folder, "good.fedloop");
+const bad = join(folder, "bad.fedloop");
+const author = await completeLog();
+const bytes = await bundleOf(author);
+writeFileSync(good, bytes);
+const changed = bytes.slice();
+changed[5_000] = (changed[5_000] ?? 0) ^ 1;
+writeFileSync(bad, changed);
+
+t.test("verify exits 0 for a bundle in order and says what was checked", async (t) => {
+  const { code, out, error } = await audit("verify", good);
+  t.equal(code, 0);
+  t.match(out, /VERIFIED/);
+  t.match(out, /3 planned: 2 completed, 1 abandoned, 0 open/);
+  t.equal(error, "");
+});
+
+t.test("verify --json prints one line that programs read", async (t) => {
+  const { code, out } = await audit("verify", good, "--json");
+  t.equal(code, 0);
+  t.equal(out.trimEnd().split("\n").length, 1);
+  t.match(JSON.parse(out), { ok: true, findings: [], size: 17, populations: [{ population, delta: 1e-5, rounds: 2 }] });
+});
+
+t.test("verify exits 1 for a changed bundle and names the entry", async (t) => {
+  const { code, out } = await audit("verify", bad);
+  t.equal(code, 1);
+  t.match(out, /FAILED/);
+  const json = await audit("verify", bad, "--json");
+  t.equal(json.code, 1);
+  const lines = Buffer.from(bytes.subarray(0, 5_000)).toString().split("\n").length - 2;
+  t.ok(JSON.parse(json.out).findings.some(({ index }: { index: unknown }) => index === lines));
+});
+
+t.test("a trust file is held against the bundle", async (t) => {
+  const trust = join(folder, "trust.json");
+  const operatorKey = encodeBase64Url(operator.publicKey);
+  writeFileSync(trust, JSON.stringify({ vkey: author.checkpointSigner.vkey, operatorKey }));
+  t.equal((await audit("verify", good, "--trust", trust)).code, 0);
+  writeFileSync(
+    trust,
+    JSON.stringify({ operatorKey: operatorKey.replace(/^./, (first) => (first === "A" ? "B" : "A")) }),
+  );
+  const { code, out } = await audit("verify", good, "--trust", trust);
+  t.equal(code, 1);
+  t.match(out, /TRUST_MISMATCH/);
+  for (const text of ["", "{", "[]", '{"key":1}', '{"quorum":1}']) {
+    writeFileSync(trust, text);
+    t.equal((await audit("verify", good, "--trust", trust)).code, 2, JSON.stringify(text));
+  }
+});
+
+t.test("wrong arguments and unreadable files exit 2 and say what was expected", async (t) => {
+  for (const args of [
+    [],
+    ["verify"],
+    ["verify", good, good],
+    ["verify", join(folder, "absent")],
+    ["verify", folder],
+    ["verify", good, "--trust", join(folder, "absent")],
+    ["verify", good, "--unknown"],
+    ["prove", good],
+    ["explain", "NO_SUCH_CODE"],
+    ["export-events", good, "--population", "another"],
+  ]) {
+    const { code, out, error } = await audit(...args);
+    t.equal(code, 2, args.join(" "));
+    t.equal(out, "");
+    t.match(error, /fedloop-audit/);
+  }
+});
+
+t.test("help lists every command and exits 0", async (t) => {
+  const { code, out } = await audit("--help");
+  t.equal(code, 0);
+  for (const command of ["verify", "export-events", "explain"]) t.match(out, `fedloop-audit ${command}`);
+  t.equal((await audit("verify", "--help")).code, 0);
+});
+
+t.test("export-events prints an event from which any accountant gets the same ε", async (t) => {
+  const { code, out } = await audit("export-events", good);
+  t.equal(code, 0);
+  const event = parseDpEvent(JSON.parse(out));
+  const report = JSON.parse((await audit("verify", good, "--json")).out);
+  t.ok(Math.abs(epsilonOf(event, 1e-5, "rdp").epsilon - report.populations[0].epsilon) < 1e-9);
+  t.equal((await audit("export-events", bad)).code, 1);
+});
+
+t.test("explain says what a code means, or all of them", async (t) => {
+  const { code, out } = await audit("explain", "TREE_ROOT");
+  t.equal(code, 0);
+  t.match(out, findingMeanings.TREE_ROOT);
+  const all = await audit("explain");
+  for (const name of Object.keys(findingMeanings)) t.match(all.out, name);
+});
