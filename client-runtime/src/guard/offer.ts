@@ -16,7 +16,14 @@ import type { DeviceState, KnownPolicy, OwnConsent } from "../identity/device-st
 import { isPrivate, spentEpsilon } from "./budget.js";
 import type { PrivacyFloors, TransferLimits } from "./floors.js";
 import { checkPrivacy } from "./privacy.js";
-import { ForkError, type ForkEvidence, openReceipt, requireExtension, type SeenCheckpoint } from "./receipt.js";
+import {
+  ForkError,
+  type ForkEvidence,
+  type LoggedEntry,
+  openReceipt,
+  requireExtension,
+  type SeenCheckpoint,
+} from "./receipt.js";
 
 /** A plan that the device has verified: all that a round's work may depend on. */
 export interface VerifiedPlan {
@@ -134,13 +141,12 @@ function checkSize(plan: RoundPlan, limits: TransferLimits): void {
   }
 }
 
+/** That the entry is a plan, the operator's, and the one that is offered. */
 async function checkPlanEntry(
-  offer: Offer,
-  context: GuardContext,
-): Promise<{ entry: EntryOf<"round.plan">; index: number; checkpoint: SeenCheckpoint }> {
-  const { state, verifier } = context;
-  if (offer.plan === undefined) return refuse("GUARD_BAD_PLAN", "expected a plan in the offer, came none");
-  const { entry, index, checkpoint } = await openReceipt(offer.plan, state.log, verifier);
+  { entry, index }: LoggedEntry,
+  round: bigint,
+  { state, verifier }: GuardContext,
+): Promise<EntryOf<"round.plan">> {
   if (entry.type !== "round.plan" || entry.actor !== "coordinator") {
     return refuse("GUARD_BAD_PLAN", `expected a round.plan entry by the coordinator, came ${entry.type}`);
   }
@@ -148,13 +154,13 @@ async function checkPlanEntry(
   if (!(await verifyEntrySignature(entry, operatorKey, verifier))) {
     return refuse("GUARD_PLAN_SIGNATURE", "expected a plan signed by the operator's pinned key, it does not verify");
   }
-  if (entry.body.population !== state.population || BigInt(entry.body.round) !== offer.round) {
-    return refuse("GUARD_BAD_PLAN", `expected round ${offer.round} of ${state.population}, came another`);
+  if (entry.body.population !== state.population || BigInt(entry.body.round) !== round) {
+    return refuse("GUARD_BAD_PLAN", `expected round ${round} of ${state.population}, came another`);
   }
   if (entry.body.consentTreeSize > index) {
     return refuse("GUARD_BAD_PLAN", "expected a plan that looks back on the log, came one that looks ahead");
   }
-  return { entry, index, checkpoint };
+  return entry;
 }
 
 /**
@@ -166,9 +172,12 @@ export async function verifyOffer(offer: Offer, context: GuardContext): Promise<
   let sound: SeenCheckpoint | null = null;
   try {
     const { state, floors, limits, trainerId } = context;
-    const { entry, index, checkpoint } = await checkPlanEntry(offer, context);
+    if (offer.plan === undefined) return refuse("GUARD_BAD_PLAN", "expected a plan in the offer, came none");
+    const logged = await openReceipt(offer.plan, state.log, context.verifier);
+    const { index, checkpoint } = logged;
     requireExtension(state.checkpoint, checkpoint, offer.consistency);
     sound = checkpoint;
+    const entry = await checkPlanEntry(logged, offer.round, context);
     const plan = entry.body;
     if (plan.round <= state.lastRound) {
       refuse("GUARD_REPLAYED_ROUND", `expected a round after ${state.lastRound}, came ${plan.round}`);

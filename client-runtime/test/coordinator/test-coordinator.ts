@@ -139,6 +139,7 @@ export class TestCoordinator {
   readonly #nonces = new Set<string>();
   readonly #uploads = new Map<string, Upload>();
   readonly #watchers = new Set<ServerWritableStream<Message, Message>>();
+  #callers: (() => void)[] = [];
   #rounds: TestRound[];
   #number = 0;
   #current: Current | undefined;
@@ -226,6 +227,11 @@ export class TestCoordinator {
     this.address = `127.0.0.1:${bound}`;
   }
 
+  #note(name: string): void {
+    this.calls.push(name);
+    for (const wake of this.#callers.splice(0)) wake();
+  }
+
   #authenticate(method: DescMethod, request: Message, metadata: Metadata): Device {
     const text = (name: string): string => String(metadata.get(name)[0] ?? "");
     const [session, nonce, time] = [text(METADATA.session), text(METADATA.nonce), text(METADATA.time)];
@@ -260,7 +266,7 @@ export class TestCoordinator {
     // biome-ignore lint/suspicious/noExplicitAny: as above
     return (call: any, callback: any): void => {
       const answer = async (): Promise<Message> => {
-        this.calls.push(method.name);
+        this.#note(method.name);
         this.lies.beforeCall?.(methodPath(method), call.request);
         const device = isOpen ? undefined : this.#authenticate(method, call.request, call.metadata);
         return create(
@@ -329,7 +335,7 @@ export class TestCoordinator {
   #stream(method: DescMethod, serve: (call: ServerWritableStream<Message, Message>) => void) {
     return (call: ServerWritableStream<Message, Message>): void => {
       try {
-        this.calls.push(method.name);
+        this.#note(method.name);
         this.lies.beforeCall?.(methodPath(method), call.request);
         this.#authenticate(method, call.request, call.metadata);
         serve(call);
@@ -617,6 +623,20 @@ export class TestCoordinator {
     } catch (cause) {
       call.emit("error", this.#fail(cause));
     }
+  }
+
+  /** An error as this coordinator tells it. */
+  told(code: string): Told {
+    return new Told(code);
+  }
+
+  /** Resolves when a method has been called, `times` times in all. */
+  async called(name: string, times = 1): Promise<void> {
+    while (this.calls.filter((call) => call === name).length < times) {
+      await new Promise<void>((resolve) => this.#callers.push(resolve));
+    }
+    // The call is answered in this turn of the event loop or the next.
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   /** Whether a subject's consent to the purpose stands in the log. */
