@@ -22,6 +22,7 @@ import {
   type PolicyPublish,
   parseEntry,
   type RoundPlan,
+  type Signer,
   sha256Text,
   signCheckpoint,
   subjectPseudonym,
@@ -143,6 +144,20 @@ export function planBody(round: number, consentTreeSize: number, eligible: reado
   };
 }
 
+/** What a test may forge about an entry. */
+export interface Forgery {
+  /** Appends without asking whether the entry may stand. */
+  readonly unadmitted?: boolean;
+  readonly envelope?: {
+    readonly log?: string;
+    readonly id?: string;
+    readonly ts?: number;
+    readonly aseq?: number;
+    readonly aprev?: string | null;
+  };
+  readonly signer?: Signer;
+}
+
 /** A log under construction. Its clock moves a second with every entry. */
 export class LogAuthor {
   readonly entries: Uint8Array[] = [];
@@ -174,7 +189,7 @@ export class LogAuthor {
   }
 
   /** Signs, admits and appends an entry of the coordinator's; answers its leaf hash. */
-  async write(body: EntryBody, admit = true): Promise<string> {
+  async write(body: EntryBody, forgery: Forgery = {}): Promise<string> {
     const envelope = {
       log: logName,
       id: this.#identifier(),
@@ -182,9 +197,10 @@ export class LogAuthor {
       actor: coordinatorActor,
       aseq: this.#sequence,
       aprev: this.#previous,
+      ...forgery.envelope,
     };
-    const bytes = await buildEntry({ ...envelope, ...body }, operator);
-    if (admit) admitEntry(this.view, parseEntry(bytes));
+    const bytes = await buildEntry({ ...envelope, ...body }, forgery.signer ?? operator);
+    if (forgery.unadmitted !== true) admitEntry(this.view, parseEntry(bytes));
     this.#sequence++;
     this.#previous = this.push(bytes);
     return this.#previous;
@@ -195,6 +211,7 @@ export class LogAuthor {
     device: TestDevice,
     state: ConsentState,
     changes: Partial<ConsentRecord> = {},
+    forgery: Forgery = {},
   ): Promise<Uint8Array> {
     const record = recordOf(device, state, this.now, changes);
     return buildEntry(
@@ -205,10 +222,11 @@ export class LogAuthor {
         actor: device.subject,
         aseq: device.sequence,
         aprev: device.previous,
+        ...forgery.envelope,
         type: `consent.${state}`,
         body: { record },
       },
-      device.signer,
+      forgery.signer ?? device.signer,
     );
   }
 
@@ -217,10 +235,10 @@ export class LogAuthor {
     device: TestDevice,
     state: ConsentState,
     changes: Partial<ConsentRecord> = {},
-    admit = true,
+    forgery: Forgery = {},
   ): Promise<number> {
-    const bytes = await this.consentBytes(device, state, changes);
-    if (admit) admitEntry(this.view, parseEntry(bytes));
+    const bytes = await this.consentBytes(device, state, changes, forgery);
+    if (forgery.unadmitted !== true) admitEntry(this.view, parseEntry(bytes));
     device.sequence++;
     device.previous = this.push(bytes);
     device.supersedes = device.previous;
