@@ -12,7 +12,7 @@ export type { ForkEvidence, PinnedLog, SeenCheckpoint } from "./guard/receipt.js
 export { portableSha256, type RunningSha256, type Sha256 } from "./hashing/sha256.js";
 export type { DeviceState, KnownPolicy, OwnConsent, OwnReceipt } from "./identity/device-state.js";
 export { type Model, readModel, type TensorShape } from "./models/safetensors.js";
-export type { ConsentTerms, Decision, Notice, OwnLimits } from "./participation/consenting.js";
+export type { ConsentTerms, Decision, Notice, OwnLimits } from "./participation/consent-terms.js";
 export type { ParticipationEvent, WaitingReason } from "./participation/events.js";
 export { type JoinOptions, Participant, type ParticipantExport } from "./participation/participant.js";
 export { type Clock, systemClock } from "./scheduling/clock.js";

@@ -20,7 +20,8 @@ import type { LocalState, Trainer } from "../trainers/trainer.js";
 import { CoordinatorClient } from "../transport/coordinator-client.js";
 import { defaultRetryPolicy, type RetryPolicy } from "../transport/retry.js";
 import type { Transport } from "../transport/transport.js";
-import { Consenting, type ConsentTerms } from "./consenting.js";
+import type { ConsentTerms } from "./consent-terms.js";
+import { Consenting } from "./consenting.js";
 import { Driver } from "./driver.js";
 import type { ParticipationEvent } from "./events.js";
 

@@ -1,0 +1,98 @@
+// What a participant's state consists of, what moves it, and what follows from it.
+import type { Offer, RoundState } from "@fedloop/proto";
+import type { Verdict, VerifiedPlan } from "../guard/offer.js";
+import type { SeenCheckpoint } from "../guard/receipt.js";
+import type { ParticipationEvent, WaitingReason } from "./events.js";
+
+/** When to check in again, milliseconds from now. */
+export interface Window {
+  readonly afterMs: number;
+  readonly beforeMs: number;
+}
+
+/** Where a participant stands. */
+export type Phase =
+  | { readonly type: "resting" }
+  | { readonly type: "checking" }
+  | { readonly type: "verifying"; readonly round: number }
+  /** Asks for a place; `heard` is what was told of the round meanwhile. */
+  | { readonly type: "joining"; readonly plan: VerifiedPlan; readonly heard: RoundNews | null }
+  /** Has a place; waits until the cohort is complete. */
+  | { readonly type: "joined"; readonly plan: VerifiedPlan }
+  /** Fetches the model, trains, encodes. */
+  | { readonly type: "working"; readonly plan: VerifiedPlan }
+  | { readonly type: "submitting"; readonly plan: VerifiedPlan; readonly heard: RoundNews | null }
+  /** Has handed in; waits for the round to end. */
+  | { readonly type: "submitted"; readonly plan: VerifiedPlan; readonly released: boolean }
+  | { readonly type: "finished" };
+
+export interface Participation {
+  readonly phase: Phase;
+  /** Number of the task under way; answers of earlier ones are not listened to. */
+  readonly task: number;
+  /** The last round that was refused to the app, so that it is told once. */
+  readonly lastRefused: number;
+}
+
+/** A round event as the machine reads it. */
+export interface RoundNews {
+  readonly round: number;
+  readonly state: RoundState;
+  readonly reason: string;
+  /** When to check in after the round. */
+  readonly next: Window | null;
+  /** The population's rounds are done. */
+  readonly isLast: boolean;
+}
+
+/** What the coordinator answered to a check-in. */
+export type CheckInOutcome =
+  | { readonly type: "wait"; readonly window: Window; readonly reason: WaitingReason }
+  | { readonly type: "finished" }
+  | { readonly type: "offer"; readonly offer: Offer; readonly known: SeenCheckpoint | null }
+  | { readonly type: "joined"; readonly news: RoundNews };
+
+export type ParticipationMessage =
+  | { readonly type: "started" }
+  | { readonly type: "rested"; readonly task: number }
+  | { readonly type: "checkedIn"; readonly task: number; readonly outcome: CheckInOutcome }
+  | { readonly type: "verified"; readonly task: number; readonly verdict: Verdict }
+  | { readonly type: "encoded"; readonly task: number; readonly update: Uint8Array }
+  | { readonly type: "submitted"; readonly task: number; readonly accepted: boolean }
+  | { readonly type: "failed"; readonly task: number; readonly failure: Failure }
+  | { readonly type: "news"; readonly news: RoundNews }
+  /** The stream of round events was opened anew after it broke. */
+  | { readonly type: "watchResumed" }
+  | { readonly type: "withdrawn"; readonly purposes: readonly string[]; readonly remaining: number };
+
+/** Why a task did not do what it was to do. */
+export interface Failure {
+  /** A ClientError's code, or the coordinator's own. */
+  readonly code: string;
+  readonly message: string;
+  readonly kind: "guard" | "unreachable" | "stale" | "budget" | "ineligible" | "local" | "remote";
+}
+
+/** What the driver is to do. Those with a task answer with that number; a new one ends the one before. */
+export type ParticipationEffect =
+  | { readonly type: "rest"; readonly task: number; readonly window: Window }
+  | { readonly type: "checkIn"; readonly task: number; readonly join: VerifiedPlan | null }
+  /** `known`: the checkpoint from which the offer proves that the log grew. */
+  | { readonly type: "verify"; readonly task: number; readonly offer: Offer; readonly known: SeenCheckpoint | null }
+  | { readonly type: "work"; readonly task: number; readonly plan: VerifiedPlan }
+  | { readonly type: "submit"; readonly task: number; readonly plan: VerifiedPlan; readonly update: Uint8Array }
+  /** End the task under way; nobody waits for its answer. */
+  | { readonly type: "stop" }
+  /** See to it that round events come. */
+  | { readonly type: "watch" }
+  /** The round's end is known: what was counted for it stays. */
+  | { readonly type: "settle"; readonly round: number }
+  | { readonly type: "leave"; readonly round: number; readonly reason: string }
+  | { readonly type: "emit"; readonly event: ParticipationEvent }
+  | { readonly type: "fail"; readonly failure: Failure }
+  | { readonly type: "finish" };
+
+export interface ParticipationStep {
+  readonly participation: Participation;
+  readonly effects: readonly ParticipationEffect[];
+}

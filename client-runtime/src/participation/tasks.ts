@@ -1,0 +1,206 @@
+// The work of a participant's tasks: each is started by the machine, one at a time, and answered with one message.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { decodeBase64Url, joinMessage, type Signer } from "@fedloop/consent";
+import type { RandomSource } from "@fedloop/privacy";
+import { type CheckInRequestSchema, type CheckInResponse, Rounds } from "@fedloop/proto";
+import { encodeUpdate } from "../encoding/update.js";
+import { asClientError, ClientError, throwIfAborted } from "../errors.js";
+import { chargeFor } from "../guard/budget.js";
+import type { PrivacyFloors, TransferLimits } from "../guard/floors.js";
+import { type VerifiedPlan, verifyOffer } from "../guard/offer.js";
+import type { Sha256 } from "../hashing/sha256.js";
+import type { StateKeeper } from "../identity/device-state.js";
+import type { LogView } from "../identity/log-view.js";
+import { readModel } from "../models/safetensors.js";
+import type { Clock } from "../scheduling/clock.js";
+import type { LocalState, Trainer, TrainingTask } from "../trainers/trainer.js";
+import { downloadArtifact, type TransferContext } from "../transfer/download.js";
+import { submitUpdate } from "../transfer/upload.js";
+import type { CoordinatorClient } from "../transport/coordinator-client.js";
+import { type RetryPolicy, uniform } from "../transport/retry.js";
+import type { ParticipationEvent } from "./events.js";
+import type { CheckInOutcome, ParticipationEffect, ParticipationMessage, Window } from "./phases.js";
+import { settleCharges } from "./settlement.js";
+import { outcomeOf } from "./translation.js";
+
+/** What a participant takes part with. */
+export interface ParticipationDependencies {
+  readonly client: CoordinatorClient;
+  readonly keeper: StateKeeper;
+  readonly log: LogView;
+  readonly signer: Signer;
+  readonly trainer: Trainer;
+  readonly localState: LocalState;
+  readonly floors: PrivacyFloors;
+  readonly limits: TransferLimits;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly sha256: Sha256;
+  readonly retry: RetryPolicy;
+}
+
+/** An effect that is answered by a message. */
+export type TaskEffect = Extract<ParticipationEffect, { readonly task: number }>;
+
+/** What the tasks ask of the run that they belong to. */
+export interface TaskHost {
+  /** Whether consent to the purpose stands at this moment. */
+  isConsented(purpose: string): boolean;
+  tell(event: ParticipationEvent): void;
+}
+
+/** Progress of training is told in steps of this. */
+const PROGRESS_STEP = 0.1;
+
+/** The tasks of one run. */
+export class ParticipationTasks {
+  readonly #dependencies: ParticipationDependencies;
+  readonly #host: TaskHost;
+
+  constructor(dependencies: ParticipationDependencies, host: TaskHost) {
+    this.#dependencies = dependencies;
+    this.#host = host;
+  }
+
+  /** Does a task's work and answers with the message that the machine waits for. */
+  async answerTo(effect: TaskEffect, signal: AbortSignal): Promise<ParticipationMessage> {
+    const { task } = effect;
+    switch (effect.type) {
+      case "rest":
+        await this.#rest(effect.window, signal);
+        return { type: "rested", task };
+      case "checkIn":
+        return { type: "checkedIn", task, outcome: await this.#checkIn(effect.join, signal) };
+      case "verify":
+        return this.#verify(effect, signal);
+      case "work":
+        return { type: "encoded", task, update: await this.#work(effect.plan, signal) };
+      case "submit":
+        return { type: "submitted", task, accepted: await this.#submit(effect.plan, effect.update, signal) };
+    }
+  }
+
+  #rest({ afterMs, beforeMs }: Window, signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#dependencies;
+    return clock.wait(afterMs + uniform(random) * Math.max(beforeMs - afterMs, 0), signal);
+  }
+
+  async #checkIn(plan: VerifiedPlan | null, signal: AbortSignal): Promise<CheckInOutcome> {
+    const { keeper, signer } = this.#dependencies;
+    const { population, subject, checkpoint: known, log } = keeper.current;
+    const request = { population, knownTreeSize: BigInt(known?.size ?? 0) };
+    if (plan === null) return outcomeOf(await this.#ask(request, signal), known);
+    this.#requireConsent(plan);
+    const claim = { log: log.origin, plan: plan.leafHash, population, round: plan.round, subject };
+    const signature = await signer.sign(joinMessage(claim));
+    const join = { round: BigInt(plan.round), plan: decodeBase64Url(plan.leafHash), signature };
+    return outcomeOf(await this.#ask({ ...request, join }, signal), known);
+  }
+
+  async #ask(request: MessageInitShape<typeof CheckInRequestSchema>, signal: AbortSignal): Promise<CheckInResponse> {
+    const { client, log } = this.#dependencies;
+    try {
+      return await client.call(Rounds.method.checkIn, request, signal);
+    } catch (cause) {
+      // A log that is smaller than it was: get its signature under that, for evidence.
+      if (cause instanceof ClientError && cause.remoteCode === "OUT_OF_RANGE") await log.compare(signal);
+      throw cause;
+    }
+  }
+
+  async #verify(
+    { task, offer, known }: Extract<ParticipationEffect, { readonly type: "verify" }>,
+    signal: AbortSignal,
+  ): Promise<ParticipationMessage> {
+    const { client, keeper, log, floors, limits, trainer } = this.#dependencies;
+    const stale = {
+      code: "STALE_OFFER",
+      message: "the log has moved on since the offer was made",
+      kind: "stale",
+    } as const;
+    if (keeper.current.checkpoint !== known) return { type: "failed", task, failure: stale };
+    const nowMs = client.nowMs();
+    const context = { state: keeper.current, floors, limits, trainerId: trainer.id, verifier: log.verifier, nowMs };
+    let verdict = await verifyOffer(offer, context);
+    if (verdict.checkpoint !== null) {
+      if (keeper.current.checkpoint !== known) return { type: "failed", task, failure: stale };
+      await keeper.change({ checkpoint: verdict.checkpoint });
+    }
+    if (!verdict.ok && verdict.evidence !== null) await log.keepEvidence(verdict.evidence);
+    if (!verdict.ok && verdict.code === "GUARD_BUDGET" && keeper.current.charges.some(({ settled }) => !settled)) {
+      // Perhaps a round was counted that the log says was abandoned.
+      await settleCharges({ client, keeper, log }, Number(offer.round), signal);
+      const state = { ...keeper.current, checkpoint: known };
+      verdict = await verifyOffer(offer, { ...context, state });
+    }
+    return { type: "verified", task, verdict };
+  }
+
+  async #work(plan: VerifiedPlan, signal: AbortSignal): Promise<Uint8Array> {
+    const { trainer, localState, random } = this.#dependencies;
+    this.#requireConsent(plan);
+    const { model, kind, purpose, trainer: named, update } = plan.body;
+    const artifact = { sha256: decodeBase64Url(model.sha256), bytes: model.bytes };
+    const { parameters, manifest } = readModel(
+      await downloadArtifact(this.#transfer(signal), artifact),
+      model.parameters,
+    );
+    this.#requireConsent(plan);
+    let told = -1;
+    const onProgress = (progress: number): void => {
+      if (signal.aborted || (progress < told + PROGRESS_STEP && progress < 1) || progress <= told) return;
+      told = progress;
+      this.#host.tell({ type: "training", round: plan.round, kind, purpose, progress });
+    };
+    onProgress(0);
+    const task: TrainingTask = {
+      parameters,
+      manifest,
+      settings: named.settings,
+      updateLength: update.length,
+      state: localState,
+      signal,
+      onProgress,
+    };
+    const trained = await train(trainer, kind, task);
+    throwIfAborted(signal);
+    return encodeUpdate(trained, plan, random);
+  }
+
+  async #submit(plan: VerifiedPlan, update: Uint8Array, signal: AbortSignal): Promise<boolean> {
+    const { keeper, clock } = this.#dependencies;
+    this.#requireConsent(plan);
+    const { round, index, leafHash, event } = plan;
+    const { charges, population } = keeper.current;
+    // Before the first byte leaves: whatever happens from here on, this round is not taken part in twice.
+    await keeper.change({ lastRound: round, charges: [...charges, chargeFor(round, index, leafHash, event)] });
+    throwIfAborted(signal);
+    const accepted = await submitUpdate(this.#transfer(signal), { population, round: BigInt(round), bytes: update });
+    if (accepted) {
+      const { purpose } = plan.body;
+      const timeMs = Math.round(clock.now());
+      const { receipts } = keeper.current;
+      await keeper.change({ receipts: [...receipts, { type: "round", purpose, round, index, leafHash, timeMs }] });
+    }
+    return accepted;
+  }
+
+  #transfer(signal: AbortSignal): TransferContext {
+    const { client, sha256, clock, random, retry } = this.#dependencies;
+    return { client, sha256, clock, random, retry, signal };
+  }
+
+  #requireConsent(plan: VerifiedPlan): void {
+    if (this.#host.isConsented(plan.body.purpose)) return;
+    throw new ClientError("GUARD_WITHDRAWN", `consent to "${plan.body.purpose}" is withdrawn`);
+  }
+}
+
+async function train(trainer: Trainer, kind: "train" | "evaluate", task: TrainingTask): Promise<Float32Array> {
+  try {
+    return kind === "train" ? (await trainer.train(task)).update : await trainer.evaluate(task);
+  } catch (cause) {
+    if (task.signal.aborted) throw new ClientError("ABORTED", "training was aborted", { cause });
+    throw asClientError(cause, "TRAINER_FAILED", "the app's trainer threw an error; see its cause");
+  }
+}
