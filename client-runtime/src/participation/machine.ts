@@ -188,7 +188,8 @@ function submitted(from: Participation, accepted: boolean): ParticipationStep {
 }
 
 function failed(from: Participation, failure: Failure): ParticipationStep {
-  const plan = planOf(from.phase);
+  // Who only asked for a place has no round to abandon.
+  const plan = from.phase.type === "joining" ? undefined : planOf(from.phase);
   switch (failure.kind) {
     case "stale":
       return plan === undefined ? rest(from, OTHERWISE) : abandon(from, plan.round, failure.code, null);
@@ -198,19 +199,21 @@ function failed(from: Participation, failure: Failure): ParticipationStep {
     case "ineligible":
       return restAndTell(from, OTHERWISE, "not-eligible");
     case "unreachable":
-      return plan === undefined || from.phase.type === "joining"
+      return plan === undefined
         ? restAndTell(from, AFTER_REFUSAL, "unreachable")
         : abandon(from, plan.round, failure.code, null);
-    case "guard":
-      return plan === undefined
+    case "guard": {
+      const round = planOf(from.phase)?.round;
+      return round === undefined
         ? { participation: from, effects: [{ type: "fail", failure }] }
-        : refuse(from, plan.round, isGuardCode(failure.code) ? failure.code : "GUARD_BAD_PLAN", failure.message);
+        : refuse(from, round, isGuardCode(failure.code) ? failure.code : "GUARD_BAD_PLAN", failure.message);
+    }
     case "local":
       return plan === undefined
         ? { participation: from, effects: [{ type: "fail", failure }] }
         : abandon(from, plan.round, failure.code, null, [{ type: "leave", round: plan.round, reason: failure.code }]);
     case "remote":
-      return plan === undefined || from.phase.type === "joining"
+      return plan === undefined
         ? { participation: from, effects: [{ type: "fail", failure }] }
         : abandon(from, plan.round, failure.code, null);
   }
