@@ -35,20 +35,21 @@ export function generateNodeSigner(): NodeSigner {
 }
 
 /**
- * A verifier that keeps the parsed form of the keys it meets, at most `keys` of them: parsing a key costs a tenth of a
- * verification, and a participant signs many entries.
+ * A verifier that keeps the parsed form of the keys it meets, at most `keys` of them: a participant signs
+ * many entries.
  */
 export function nodeVerifier({ keys = 65_536 }: { readonly keys?: number } = {}): NodeVerifier {
   const parsed = new Map<string, KeyObject | null>();
 
   function keyObject(publicKey: Uint8Array): KeyObject | null {
-    const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.byteLength).toString("latin1");
+    const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.byteLength).toString("base64url");
     const known = parsed.get(name);
     if (known !== undefined) return known;
     let key: KeyObject | null = null;
     if (isSoundPublicKey(publicKey)) {
       try {
-        key = createPublicKey({ key: Buffer.concat([spkiPrefix, publicKey]), format: "der", type: "spki" });
+        // As JWK rather than DER: OpenSSL's decoder would take ten times as long (85 µs against 8 µs).
+        key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: name }, format: "jwk" });
       } catch {
         key = null; // not a point of the curve
       }
