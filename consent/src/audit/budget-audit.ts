@@ -60,6 +60,8 @@ export class BudgetAudit {
   readonly #view: ConsentView;
   readonly #sink: FindingSink;
   readonly #accounts = new Map<string, Account>();
+  /** Forks of one accountant share the curves of events they have met. */
+  readonly #empty: Accountant = accountantNamed("rdp", "add-or-remove-one");
 
   constructor(view: ConsentView, sink: FindingSink) {
     this.#view = view;
@@ -197,7 +199,7 @@ export class BudgetAudit {
     if (known !== undefined) return known;
     let epsilon = Number.POSITIVE_INFINITY;
     try {
-      const accountant = accountantNamed("rdp", "add-or-remove-one");
+      const accountant = this.#empty.fork();
       for (const { event } of rounds) accountant.compose(event);
       epsilon = accountant.epsilon(delta).epsilon;
     } catch (error) {
@@ -228,7 +230,7 @@ export class BudgetAudit {
 
   #account(population: string, policy: PolicyPublish): Account {
     const account = this.#accounts.get(population) ?? {
-      accountant: accountantNamed("rdp", "add-or-remove-one"),
+      accountant: this.#empty.fork(),
       delta: 0,
       cap: 0,
       lastDebit: null,

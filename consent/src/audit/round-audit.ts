@@ -1,10 +1,11 @@
 // The life of each round as the log tells it: plan, debit, release, close, in this order, all about the same plan.
 import type { DpEvent } from "@fedloop/privacy";
 import { type Entry, entryLeafHash } from "../entries/entry.js";
-import { decodeEvent } from "../entries/event.js";
+import { decodeEvent, type EventJson } from "../entries/event.js";
 import type { AnalyticsRelease, BudgetDebit, ModelRelease } from "../entries/release.js";
 import type { RoundClose } from "../entries/round-close.js";
 import type { RoundPlan } from "../entries/round-plan.js";
+import { canonicalText } from "../json/canonical.js";
 import { eligibleRoot } from "../records/eligible.js";
 import type { ConsentView } from "../records/view.js";
 import { type BudgetAudit, sameEvent } from "./budget-audit.js";
@@ -44,6 +45,7 @@ export class RoundAudit {
   readonly #models = new Map<string, Set<string>>();
   readonly #blobs = new Map<string, AuditedRound[]>();
   readonly #eligible = new Map<string, EligibleCache>();
+  readonly #events = new Map<string, DpEvent>();
   #lastDecision = 0;
 
   constructor(view: ConsentView, budget: BudgetAudit, sink: FindingSink) {
@@ -96,7 +98,7 @@ export class RoundAudit {
 
   #plan(index: number, hash: string, time: number, plan: RoundPlan): void {
     const { population } = plan;
-    const round: AuditedRound = { index, hash, time, plan, event: decodeEvent(plan.privacy.event) };
+    const round: AuditedRound = { index, hash, time, plan, event: this.#event(plan.privacy.event) };
     this.#byPlan.set(hash, round);
     const expected = (this.#lastRound.get(population) ?? 0) + 1;
     if (plan.round !== expected)
@@ -125,6 +127,14 @@ export class RoundAudit {
     const reason = overpromise(plan, round.event);
     if (reason !== undefined) this.#sink.entry("PLAN_EVENT", index, reason);
     this.#budget.reserve(index, round);
+  }
+
+  /** Equal events are one object, so that accountants compute each curve once. */
+  #event(json: EventJson): DpEvent {
+    const text = canonicalText(json);
+    const known = this.#events.get(text) ?? decodeEvent(json);
+    this.#events.set(text, known);
+    return known;
   }
 
   #checkEligible(index: number, time: number, plan: RoundPlan): void {
