@@ -5,3 +5,4 @@ export {
   nodeSigner,
   nodeVerifier,
 } from "./crypto/node-crypto.node.js";
+export { type DurableFiles, durableFiles, TileFolder } from "./log/tile-folder.node.js";

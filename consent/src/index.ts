@@ -97,6 +97,8 @@ export {
   type VerifiedSignature,
 } from "./log/note.js";
 export { type ConsistencyClaim, type InclusionClaim, verifyConsistency, verifyInclusion } from "./log/proofs.js";
+export { TiledTree, type TileFetch, tiledEntries } from "./log/tile-reader.js";
+export { newTiles, type TileFile, type TileSource, tileHeaders } from "./log/tile-writer.js";
 export {
   entryBundleBytes,
   maxEntryBytes,

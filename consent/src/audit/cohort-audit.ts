@@ -70,7 +70,8 @@ export class CohortAudit {
 
     const lastUse = Math.min(debit?.index ?? Number.POSITIVE_INFINITY, close?.index ?? Number.POSITIVE_INFINITY);
     const atLastUse = this.#view.status(subject, plan.purpose, time, lastUse);
-    if (atLastUse.state !== "given" && consent.state === "given" && debit !== undefined)
+    const decidedAnew = atLastUse.index !== consent.index;
+    if (decidedAnew && atLastUse.state !== "given" && consent.state === "given" && debit !== undefined)
       this.#sink.blob(
         "COHORT_WITHDRAWN",
         number,

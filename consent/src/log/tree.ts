@@ -2,6 +2,7 @@
 // and any root or proof of any earlier size is made without rehashing leaves.
 import { LedgerError } from "../errors.js";
 import { emptyRoot, hashBytes, nodeHash } from "./hashing.js";
+import { consistencyRanges, inclusionRanges, splitOf } from "./ranges.js";
 
 /** Hashes of one level, packed one after the other in a buffer that doubles as it fills. */
 class HashLevel {
@@ -27,13 +28,6 @@ class HashLevel {
   at(index: number): Uint8Array {
     return this.#bytes.subarray(index * hashBytes, (index + 1) * hashBytes);
   }
-}
-
-/** The largest power of two below `size`, which is at least 2. */
-function splitOf(size: number): number {
-  let split = 1;
-  while (split * 2 < size) split *= 2;
-  return split;
 }
 
 /** The append-only Merkle tree of RFC 6962 §2.1 over leaf hashes. */
@@ -97,20 +91,7 @@ export class MerkleTree {
   inclusionProof(index: number, size: number = this.size): Uint8Array[] {
     this.#expect(size, this.size, "tree size");
     this.#expect(index, size - 1, "index");
-    const path: Uint8Array[] = [];
-    let start = 0;
-    let end = size;
-    while (end - start > 1) {
-      const middle = start + splitOf(end - start);
-      if (index < middle) {
-        path.push(this.#subtree(middle, end).slice());
-        end = middle;
-      } else {
-        path.push(this.#subtree(start, middle).slice());
-        start = middle;
-      }
-    }
-    return path.reverse();
+    return inclusionRanges(index, size).map(([start, end]) => this.#subtree(start, end).slice());
   }
 
   /**
@@ -121,23 +102,7 @@ export class MerkleTree {
   consistencyProof(oldSize: number, newSize: number = this.size): Uint8Array[] {
     this.#expect(newSize, this.size, "new tree size");
     this.#expect(oldSize, newSize, "old tree size");
-    if (oldSize === 0 || oldSize === newSize) return [];
-    const path: Uint8Array[] = [];
-    let start = 0;
-    let end = newSize;
-    while (oldSize !== end) {
-      const middle = start + splitOf(end - start);
-      if (oldSize <= middle) {
-        path.push(this.#subtree(middle, end).slice());
-        end = middle;
-      } else {
-        path.push(this.#subtree(start, middle).slice());
-        start = middle;
-      }
-    }
-    // The verifier knows the old root already when the old tree is a left-most complete subtree.
-    if (start > 0) path.push(this.#subtree(start, end).slice());
-    return path.reverse();
+    return consistencyRanges(oldSize, newSize).map(([start, end]) => this.#subtree(start, end).slice());
   }
 
   #level(height: number): HashLevel {
