@@ -1,0 +1,18 @@
+/** Options of the commands whose work is done outside this folder. */
+
+/** `fedloop demo`: the main job on the example data. */
+export interface DemoOptions {
+  readonly rounds?: number | undefined;
+  readonly epsilon?: number | undefined;
+  readonly participants?: number | undefined;
+  readonly seed?: number | undefined;
+  /** Folder with the data file. */
+  readonly data?: string | undefined;
+  /** Folder for everything that comes out. */
+  readonly out?: string | undefined;
+  /** False with --no-dp, which demands a reason. */
+  readonly dp: boolean;
+  readonly reason?: string | undefined;
+  readonly json: boolean;
+  readonly signal: AbortSignal;
+}

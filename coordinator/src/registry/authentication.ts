@@ -1,0 +1,108 @@
+import { createHash } from "node:crypto";
+import type { SignatureVerifier } from "@fedloop/consent";
+import { requestSigningInput } from "@fedloop/proto";
+import { CoordinatorError } from "../errors.js";
+import type { Device } from "./device.js";
+import { CLOCK_SKEW_MS, type Registry } from "./registry.js";
+
+/** The five metadata entries of authentication.proto, as they came. */
+export interface RequestCredentials {
+  readonly device: string | undefined;
+  readonly session: string | undefined;
+  readonly nonce: string | undefined;
+  readonly time: string | undefined;
+  readonly signature: string | undefined;
+}
+
+const ID = /^[A-Za-z0-9_-]{22}$/;
+const SIGNATURE = /^[A-Za-z0-9_-]{86}$/;
+const TIME = /^[1-9][0-9]{0,15}$/;
+
+export interface AuthenticatorOptions {
+  readonly registry: Registry;
+  readonly verifier: SignatureVerifier;
+  readonly clock: { now(): number };
+}
+
+/**
+ * Proves that a request is the device's own and new. Nonces are remembered for as long as a signed time is accepted;
+ * what was signed before this process started is refused, so that a restart forgets nothing that matters.
+ */
+export class Authenticator {
+  readonly #options: AuthenticatorOptions;
+  readonly #startedMs: number;
+  /** Nonces of the running half-window and the one before: two sets swap, so that forgetting costs nothing. */
+  #recent = new Set<string>();
+  #older = new Set<string>();
+  #swapMs: number;
+
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options;
+    this.#startedMs = options.clock.now();
+    this.#swapMs = this.#startedMs + 2 * CLOCK_SKEW_MS;
+  }
+
+  /**
+   * @param path the method's full path
+   * @param body the request message as received
+   * @throws CoordinatorError BAD_REQUEST, SESSION_EXPIRED, CLOCK_SKEW, REPLAYED, BAD_SIGNATURE
+   */
+  async authenticate(path: string, credentials: RequestCredentials, body: Uint8Array): Promise<Device> {
+    const { device: id, session, nonce, time, signature } = credentials;
+    if (
+      id === undefined ||
+      session === undefined ||
+      nonce === undefined ||
+      time === undefined ||
+      signature === undefined ||
+      !ID.test(id) ||
+      !ID.test(session) ||
+      !ID.test(nonce) ||
+      !TIME.test(time) ||
+      !SIGNATURE.test(signature)
+    ) {
+      throw new CoordinatorError("BAD_REQUEST", "expected the five fedloop-… metadata entries of a signed request");
+    }
+    const now = this.#options.clock.now();
+    const device = await this.#options.registry.find(id);
+    if (device === undefined || device.session !== session || device.sessionExpiresMs <= now) {
+      throw new CoordinatorError("SESSION_EXPIRED", "expected a session in force; enroll again with the same key");
+    }
+    this.#checkTime(Number(time), now);
+    const digest = createHash("sha256").update(body).digest("hex");
+    const signed = requestSigningInput(path, session, nonce, time, digest);
+    if (!(await this.#options.verifier.verify(device.publicKey, signed, Buffer.from(signature, "base64url")))) {
+      throw new CoordinatorError(
+        "BAD_SIGNATURE",
+        "expected the request signed by the device's key, it does not verify",
+      );
+    }
+    // Only after the signature: else anyone could burn a device's nonces.
+    this.#useOnce(`${id}.${nonce}`, now);
+    return device;
+  }
+
+  #checkTime(time: number, now: number): void {
+    if (Math.abs(now - time) > CLOCK_SKEW_MS) {
+      throw new CoordinatorError(
+        "CLOCK_SKEW",
+        "expected a time within 5 minutes of the server's; correct it and repeat",
+      );
+    }
+    if (time < this.#startedMs) {
+      throw new CoordinatorError("CLOCK_SKEW", "the server started after this request was signed; sign it again");
+    }
+  }
+
+  #useOnce(nonce: string, now: number): void {
+    if (now >= this.#swapMs) {
+      this.#older = this.#recent;
+      this.#recent = new Set();
+      this.#swapMs = now + 2 * CLOCK_SKEW_MS;
+    }
+    if (this.#recent.has(nonce) || this.#older.has(nonce)) {
+      throw new CoordinatorError("REPLAYED", "expected a nonce that was not used before; make a fresh one and repeat");
+    }
+    this.#recent.add(nonce);
+  }
+}

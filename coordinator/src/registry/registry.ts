@@ -1,0 +1,262 @@
+import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import type { SignatureVerifier } from "@fedloop/consent";
+import { CoordinatorError } from "../errors.js";
+import type { Store } from "../store/database.js";
+import type { Device } from "./device.js";
+
+/** How long a session lasts. A device that comes back later enrolls again with the same key. */
+export const SESSION_MS: number = 24 * 60 * 60 * 1000;
+
+/** A signed time may differ from the server's clock by this much. */
+export const CLOCK_SKEW_MS: number = 5 * 60 * 1000;
+
+/** An invitation, as the operator configured it. */
+export interface EnrolmentToken {
+  /** SHA-256 of the token, 32 bytes. */
+  readonly sha256: Uint8Array;
+  readonly expiresMs: number;
+}
+
+/** Who may enroll: anyone, or who holds an invitation. */
+export type EnrolmentPolicy =
+  | { readonly type: "open" }
+  | { readonly type: "token"; readonly tokens: readonly EnrolmentToken[] };
+
+export interface Enrolment {
+  readonly population: string;
+  readonly publicKey: Uint8Array;
+  readonly timeMs: number;
+  readonly nonce: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly token: string;
+}
+
+export interface RegistryOptions {
+  readonly store: Store;
+  readonly verifier: SignatureVerifier;
+  readonly clock: { now(): number };
+  readonly policy: EnrolmentPolicy;
+}
+
+/** Who the devices are. Kept in memory as they call, and in the store for good. */
+export class Registry {
+  readonly #options: RegistryOptions;
+  readonly #devices = new Map<string, Device>();
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Registers a key, or opens a new session for one that is registered.
+   *
+   * @throws CoordinatorError UNKNOWN_POPULATION, BAD_REQUEST, BAD_SIGNATURE, CLOCK_SKEW, TOKEN_REQUIRED,
+   * TOKEN_INVALID, TOKEN_EXPIRED
+   */
+  async enroll(enrolment: Enrolment): Promise<Device> {
+    await this.#check(enrolment);
+    const now = this.#options.clock.now();
+    const known = await this.#findByKey(enrolment.population, enrolment.publicKey);
+    const session = randomBytes(16);
+    const expires = now + SESSION_MS;
+    if (known === undefined) {
+      const { device, subjectKey } = newDevice(enrolment, session, expires);
+      await this.#insert(device, subjectKey, session, now);
+      this.#devices.set(device.id, device);
+      return device;
+    }
+    const opened: Device = { ...known, session: session.toString("base64url"), sessionExpiresMs: expires };
+    await this.#options.store.db
+      .updateTable("devices")
+      .set({ session, session_expires_ms: expires, left_ms: null })
+      .where("device_id", "=", Buffer.from(opened.id, "base64url"))
+      .execute();
+    this.#devices.set(opened.id, opened);
+    return opened;
+  }
+
+  /** The device with this id, or undefined when it is unknown or has left. */
+  async find(id: string): Promise<Device | undefined> {
+    const cached = this.#devices.get(id);
+    if (cached !== undefined) return cached;
+    const row = await this.#options.store.db
+      .selectFrom("devices")
+      .selectAll()
+      .where("device_id", "=", Buffer.from(id, "base64url"))
+      .where("left_ms", "is", null)
+      .executeTakeFirst();
+    if (row === undefined) return undefined;
+    const device = fromRow(row);
+    this.#devices.set(id, device);
+    return device;
+  }
+
+  /**
+   * Replaces the device key. The session goes on.
+   *
+   * @throws CoordinatorError BAD_SIGNATURE when the new key did not sign the request
+   */
+  async rotateKey(device: Device, newPublicKey: Uint8Array, newKeySignature: Uint8Array): Promise<void> {
+    const message = Buffer.from(
+      `fedloop-rotate/v1\n${device.id}\n${Buffer.from(newPublicKey).toString("base64url")}\n`,
+    );
+    if (!(await this.#options.verifier.verify(newPublicKey, message, newKeySignature))) {
+      throw new CoordinatorError(
+        "BAD_SIGNATURE",
+        "expected a signature by the new key over the rotation, it does not verify",
+      );
+    }
+    await this.#options.store.db
+      .updateTable("devices")
+      .set({ public_key: newPublicKey })
+      .where("device_id", "=", Buffer.from(device.id, "base64url"))
+      .execute();
+    this.#devices.set(device.id, { ...device, publicKey: newPublicKey });
+  }
+
+  /** Ends the registration. */
+  async leave(device: Device): Promise<void> {
+    await this.#options.store.db
+      .updateTable("devices")
+      .set({ left_ms: this.#options.clock.now(), session: null })
+      .where("device_id", "=", Buffer.from(device.id, "base64url"))
+      .execute();
+    this.#devices.delete(device.id);
+  }
+
+  /** The pseudonyms of all devices registered in a population. */
+  async subjects(population: string): Promise<string[]> {
+    const rows = await this.#options.store.db
+      .selectFrom("devices")
+      .select("subject")
+      .where("population", "=", population)
+      .where("left_ms", "is", null)
+      .execute();
+    return rows.map(({ subject }) => subject);
+  }
+
+  /** How many devices are registered in a population. */
+  async count(population: string): Promise<number> {
+    const row = await this.#options.store.db
+      .selectFrom("devices")
+      .select(({ fn }) => fn.countAll<number>().as("count"))
+      .where("population", "=", population)
+      .where("left_ms", "is", null)
+      .executeTakeFirstOrThrow();
+    return Number(row.count);
+  }
+
+  async #check(enrolment: Enrolment): Promise<void> {
+    const { store, verifier, clock } = this.#options;
+    const { population, publicKey, nonce, timeMs, signature } = enrolment;
+    if (publicKey.length !== 32 || nonce.length !== 16) {
+      throw new CoordinatorError("BAD_REQUEST", "expected a public key of 32 bytes and a nonce of 16");
+    }
+    if (Math.abs(clock.now() - timeMs) > CLOCK_SKEW_MS) {
+      throw new CoordinatorError(
+        "CLOCK_SKEW",
+        "expected a time within 5 minutes of the server's; correct it and repeat",
+      );
+    }
+    const key = Buffer.from(publicKey).toString("base64url");
+    const signed = Buffer.from(
+      `fedloop-enroll/v1\n${population}\n${key}\n${Buffer.from(nonce).toString("base64url")}\n${timeMs}\n`,
+    );
+    if (!(await verifier.verify(publicKey, signed, signature))) {
+      throw new CoordinatorError("BAD_SIGNATURE", "expected the enrolment signed by its own key, it does not verify");
+    }
+    const found = await store.db
+      .selectFrom("populations")
+      .select("name")
+      .where("name", "=", population)
+      .executeTakeFirst();
+    if (found === undefined) {
+      throw new CoordinatorError(
+        "UNKNOWN_POPULATION",
+        `expected a population of this coordinator, came "${population.slice(0, 64)}"`,
+      );
+    }
+    this.#checkToken(enrolment.token);
+  }
+
+  #checkToken(token: string): void {
+    const { policy, clock } = this.#options;
+    if (policy.type === "open") return;
+    if (token === "")
+      throw new CoordinatorError("TOKEN_REQUIRED", "expected an invitation token; ask the operator for one");
+    const digest = createHash("sha256").update(token).digest();
+    const match = policy.tokens.find((candidate) => timingSafeEqual(digest, candidate.sha256));
+    if (match === undefined) {
+      throw new CoordinatorError("TOKEN_INVALID", "expected an invitation of this coordinator, came an unknown one");
+    }
+    if (match.expiresMs <= clock.now()) {
+      throw new CoordinatorError(
+        "TOKEN_EXPIRED",
+        "expected an invitation in force, came an expired one; ask for a new one",
+      );
+    }
+  }
+
+  async #findByKey(population: string, publicKey: Uint8Array): Promise<Device | undefined> {
+    const row = await this.#options.store.db
+      .selectFrom("devices")
+      .selectAll()
+      .where("population", "=", population)
+      .where("public_key", "=", publicKey)
+      .executeTakeFirst();
+    return row === undefined ? undefined : fromRow(row);
+  }
+
+  async #insert(device: Device, subjectKey: Uint8Array, session: Uint8Array, now: number): Promise<void> {
+    const id = Buffer.from(device.id, "base64url");
+    await this.#options.store.db.transaction().execute(async (tx) => {
+      await tx
+        .insertInto("devices")
+        .values({
+          device_id: id,
+          population: device.population,
+          public_key: device.publicKey,
+          subject: device.subject,
+          session,
+          session_expires_ms: device.sessionExpiresMs,
+          enrolled_ms: now,
+          left_ms: null,
+        })
+        .execute();
+      await tx.insertInto("subject_keys").values({ device_id: id, subject_key: subjectKey }).execute();
+    });
+  }
+}
+
+function newDevice(
+  { population, publicKey }: Enrolment,
+  session: Buffer,
+  sessionExpiresMs: number,
+): { readonly device: Device; readonly subjectKey: Uint8Array } {
+  const subjectKey = randomBytes(32);
+  // P = HMAC(K_s, scope). With K_s destroyed nothing links the pseudonym to the device.
+  const subject = createHmac("sha256", subjectKey).update(population).digest().subarray(0, 16).toString("base64url");
+  const id = randomBytes(16).toString("base64url");
+  const device = { id, population, publicKey, subject, session: session.toString("base64url"), sessionExpiresMs };
+  return { device, subjectKey };
+}
+
+interface DeviceRow {
+  readonly device_id: Uint8Array;
+  readonly population: string;
+  readonly public_key: Uint8Array;
+  readonly subject: string;
+  readonly session: Uint8Array | null;
+  readonly session_expires_ms: number;
+}
+
+function fromRow(row: DeviceRow): Device {
+  return {
+    id: Buffer.from(row.device_id).toString("base64url"),
+    population: row.population,
+    publicKey: new Uint8Array(row.public_key),
+    subject: row.subject,
+    session: row.session === null ? null : Buffer.from(row.session).toString("base64url"),
+    sessionExpiresMs: row.session_expires_ms,
+  };
+}

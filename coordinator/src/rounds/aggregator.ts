@@ -1,0 +1,91 @@
+import { integerNormSquared, type Quantisation, unpackSigned } from "@fedloop/privacy";
+import { CoordinatorError } from "../errors.js";
+
+/** How the plan says updates travel. */
+export interface UpdateFormat {
+  /** Coordinates. */
+  readonly length: number;
+  readonly encoding: "quantised" | "float32";
+  /** With encoding "quantised". */
+  readonly quantisation: Quantisation;
+}
+
+/** Bytes of one update on the wire. */
+export function updateBytes(format: UpdateFormat): number {
+  return format.encoding === "float32" ? 4 * format.length : Math.ceil((format.length * format.quantisation.bits) / 8);
+}
+
+/**
+ * Adds updates as they arrive and keeps nothing but their sum: memory is O(model), not O(model × cohort). The norm
+ * bound is what the noise is calibrated to, so it is checked here, on the exact integers, and not taken on trust.
+ */
+export class UpdateSum {
+  readonly #format: UpdateFormat;
+  readonly #sum: Float64Array;
+  #count = 0;
+
+  constructor(format: UpdateFormat) {
+    this.#format = format;
+    this.#sum = new Float64Array(format.length);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * Σ so far: integers in units of the granularity with encoding "quantised" (exact, since each update is below 2³²
+   * and 2²¹ updates stay below 2⁵³), plain values otherwise. Length `format.length`; the array is the sum itself.
+   */
+  get values(): Float64Array {
+    return this.#sum;
+  }
+
+  /**
+   * @throws CoordinatorError WRONG_LENGTH, NORM_EXCEEDED, NON_FINITE; the sum is then as it was
+   */
+  add(bytes: Uint8Array): void {
+    const expected = updateBytes(this.#format);
+    if (bytes.length !== expected) {
+      throw new CoordinatorError(
+        "WRONG_LENGTH",
+        `expected an update of ${expected} bytes, came ${bytes.length}; encode it as the plan's update section says`,
+      );
+    }
+    if (this.#format.encoding === "float32") this.#addFloats(bytes);
+    else this.#addIntegers(bytes);
+    this.#count += 1;
+  }
+
+  #addIntegers(bytes: Uint8Array): void {
+    const { length, quantisation } = this.#format;
+    const values = unpackSigned(bytes, length, quantisation.bits);
+    const bound = quantisation.integerNormBound;
+    if (integerNormSquared(values) > bound * bound) {
+      throw new CoordinatorError(
+        "NORM_EXCEEDED",
+        `expected an update with an L2 norm of at most ${bound} units, came a longer one; clip before encoding`,
+      );
+    }
+    const sum = this.#sum;
+    for (let i = 0; i < length; i++) sum[i] = (sum[i] ?? 0) + (values[i] ?? 0);
+  }
+
+  #addFloats(bytes: Uint8Array): void {
+    const values = floats(bytes);
+    let probe = 0;
+    // One NaN or infinity anywhere makes the probe non-finite: 0·x is 0 for every finite x.
+    for (let i = 0; i < values.length; i++) probe += 0 * (values[i] ?? 0);
+    if (probe !== 0) {
+      throw new CoordinatorError("NON_FINITE", "expected finite numbers in the update, came NaN or infinity");
+    }
+    const sum = this.#sum;
+    for (let i = 0; i < values.length; i++) sum[i] = (sum[i] ?? 0) + (values[i] ?? 0);
+  }
+}
+
+/** Little-endian float32, without a copy when the bytes are aligned. Every platform that runs Node is little-endian. */
+function floats(bytes: Uint8Array): Float32Array {
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
+}

@@ -1,0 +1,306 @@
+import { createHash } from "node:crypto";
+import { CoordinatorError } from "../errors.js";
+import type { Device } from "../registry/device.js";
+import type { RoundKind } from "../store/database.js";
+import { type UpdateFormat, UpdateSum, updateBytes } from "./aggregator.js";
+import { Cohort, type Member } from "./cohort.js";
+import type { EventHub } from "./event-hub.js";
+import { type RoundEffect, type RoundMessage, type RoundProgress, stepRound, waitsForDevices } from "./machine.js";
+import { type AbandonReason, hasEnded, isSpent, type RoundState } from "./states.js";
+import { type Chunk, Uploads } from "./uploads.js";
+
+/** What watchers of a population are told. */
+export interface RoundNotice {
+  readonly round: number;
+  readonly kind: RoundKind;
+  readonly state: RoundState;
+  readonly deadlineMs: number | null;
+  readonly reason: AbandonReason | null;
+}
+
+/** What the engine leaves to others: the durable record, the budget, the model. Each call is one transition. */
+export interface RoundWork {
+  /** Reserves the budget and logs the plan. @throws CoordinatorError BUDGET_EXCEEDED */
+  reserve(): Promise<void>;
+  configure(members: readonly Member[]): Promise<void>;
+  /** A transition without work of its own. */
+  enter(state: RoundState, deadlineMs: number | null): Promise<void>;
+  aggregate(sum: UpdateSum, submitted: readonly Member[]): Promise<void>;
+  debit(): Promise<void>;
+  release(): Promise<void>;
+  close(): Promise<void>;
+  abandon(reason: AbandonReason): Promise<void>;
+}
+
+export interface RoundEngineOptions {
+  readonly round: number;
+  readonly kind: RoundKind;
+  readonly format: UpdateFormat;
+  /** Where the round stands: just planned, or as found in the store after a restart. */
+  readonly progress: RoundProgress;
+  readonly work: RoundWork;
+  readonly clock: { now(): number };
+  readonly hub: EventHub<RoundNotice>;
+  /** Told of every state that is durable, those included that watchers never see. */
+  readonly onNotice?: ((notice: RoundNotice) => void) | undefined;
+  /** Uploads of large updates held at a time. */
+  readonly concurrentUploads: number;
+}
+
+/** An update as a device hands it in. */
+export interface Submission {
+  /** Empty when it was uploaded in chunks. */
+  readonly inline: Uint8Array;
+  readonly chunksSha256: Uint8Array;
+}
+
+/**
+ * Drives one round: feeds the machine, does what it says, keeps cohort and sum in memory. Transitions follow one
+ * another strictly; device calls are answered from the present state and never wait for one.
+ */
+export class RoundEngine {
+  readonly round: number;
+  readonly cohort: Cohort = new Cohort();
+  /** Resolves when the round is closed or abandoned; rejects when a transition failed. */
+  readonly ended: Promise<RoundNotice>;
+  readonly #options: RoundEngineOptions;
+  readonly #uploads: Uploads;
+  #settleEnded: { resolve(notice: RoundNotice): void; reject(cause: unknown): void } | undefined;
+  #progress: RoundProgress;
+  #sum: UpdateSum | undefined;
+  #transitions: Promise<void> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+  #reason: AbandonReason | null = null;
+  /** How many devices could join at most. */
+  #available = Number.POSITIVE_INFINITY;
+
+  constructor(options: RoundEngineOptions) {
+    this.#options = options;
+    this.round = options.round;
+    this.#progress = options.progress;
+    this.#uploads = new Uploads(options.concurrentUploads);
+    this.ended = new Promise((resolve, reject) => {
+      this.#settleEnded = { resolve, reject };
+    });
+    // Whoever drives the rounds awaits it; until then a failure is not unhandled.
+    this.ended.catch(() => undefined);
+  }
+
+  get progress(): RoundProgress {
+    return this.#progress;
+  }
+
+  get notice(): RoundNotice {
+    const { state, deadlineMs } = this.#progress;
+    return { round: this.round, kind: this.#options.kind, state, deadlineMs, reason: this.#reason };
+  }
+
+  /** Begins the round, or goes on with one found in the store. */
+  start(restarted: boolean): void {
+    const { state } = this.#progress;
+    if (restarted) this.#send({ type: "restarted", nowMs: this.#options.clock.now() });
+    if (hasEnded(this.#progress.state) || this.#progress.state !== state) return;
+    if (waitsForDevices(state)) {
+      this.#arm();
+      if (state === "selecting") this.expectAtMost(this.#available);
+      this.#options.hub.publish(this.notice);
+    } else {
+      // What this state had to do is durable: the next one begins.
+      this.#done();
+    }
+  }
+
+  /** Gives the round up, if its budget is not spent yet. */
+  abandon(reason: AbandonReason): void {
+    this.#send({ type: "abandon", reason });
+  }
+
+  /** Stops driving, without a trace: what is durable stays, and a later start goes on from there. */
+  async stop(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#transitions.catch(() => undefined);
+  }
+
+  /**
+   * Takes a device into the cohort. Safe to repeat.
+   *
+   * @throws CoordinatorError WRONG_STATE when the round selects no more
+   */
+  join(member: Member): void {
+    if (this.cohort.get(member.device.id) !== undefined) return;
+    if (this.#progress.state !== "selecting") {
+      throw new CoordinatorError("WRONG_STATE", "the round's cohort is complete; check in again for the next one");
+    }
+    this.cohort.add(member);
+    this.#send({ type: "answered", nowMs: this.#options.clock.now() });
+  }
+
+  /** A device gives its place back, or is not to be counted any more. Its update, once in the sum, stays there. */
+  leave(device: Device): void {
+    const member = this.cohort.get(device.id);
+    if (member === undefined || member.state !== "joined") return;
+    this.#uploads.drop(device.id);
+    if (this.#progress.state === "selecting") {
+      this.cohort.remove(device.id);
+      this.#progress = { ...this.#progress, answered: this.#progress.answered - 1 };
+      return;
+    }
+    member.state = "left";
+    this.#send({ type: "left", nowMs: this.#options.clock.now() });
+  }
+
+  /** Fewer devices can come than the selection goal foresaw: those that are there are enough to go on. */
+  expectAtMost(devices: number): void {
+    this.#available = devices;
+    if (this.#progress.state !== "selecting" || devices >= this.#progress.expected) return;
+    this.#progress = { ...this.#progress, expected: devices };
+    this.#send({ type: "tick", nowMs: this.#options.clock.now() });
+  }
+
+  /** @throws CoordinatorError NOT_IN_ROUND, WRONG_STATE, OUT_OF_RANGE, BAD_DIGEST, CONFLICT, BUSY */
+  placeChunk(device: Device, chunk: Chunk): number {
+    const member = this.#member(device);
+    const expected = updateBytes(this.#options.format);
+    if (member.state === "submitted") return expected;
+    this.#collecting();
+    return this.#uploads.place(device.id, expected, chunk);
+  }
+
+  /**
+   * Adds a device's update to the sum, once.
+   *
+   * @throws CoordinatorError NOT_IN_ROUND, WRONG_STATE, INCOMPLETE_UPLOAD, BAD_DIGEST, CONFLICT, WRONG_LENGTH,
+   * NORM_EXCEEDED, NON_FINITE; the sum is then as it was
+   */
+  submit(device: Device, { inline, chunksSha256 }: Submission): void {
+    const member = this.#member(device);
+    const digest = inline.length > 0 ? createHash("sha256").update(inline).digest() : Buffer.from(chunksSha256);
+    const name = digest.toString("base64url");
+    if (member.state === "submitted") {
+      if (member.submitted === name) return;
+      throw new CoordinatorError("CONFLICT", "expected one update a round, this device's is in the sum already");
+    }
+    const sum = this.#collecting();
+    sum.add(inline.length > 0 ? inline : this.#uploads.take(device.id, chunksSha256));
+    member.state = "submitted";
+    member.submitted = name;
+    this.#send({ type: "answered", nowMs: this.#options.clock.now() });
+  }
+
+  #member(device: Device): Member {
+    const member = this.cohort.get(device.id);
+    if (member === undefined || member.state === "left") {
+      throw new CoordinatorError("NOT_IN_ROUND", `expected a device of round ${this.round}'s cohort; check in first`);
+    }
+    return member;
+  }
+
+  #collecting(): UpdateSum {
+    const { state } = this.#progress;
+    if (state === "configured")
+      throw new CoordinatorError("RETRY", "the round is about to collect", { retryAfterMs: 20 });
+    if (state !== "masked" || this.#sum === undefined) {
+      throw new CoordinatorError("WRONG_STATE", `round ${this.round} takes no updates any more, it is ${state}`);
+    }
+    return this.#sum;
+  }
+
+  /** Feeds the machine; what follows from it is done in order, after all that is under way. */
+  #send(message: RoundMessage): void {
+    const { progress, effects } = stepRound(this.#progress, message);
+    this.#progress = progress;
+    if (effects.length === 0) return;
+    clearTimeout(this.#timer);
+    for (const effect of effects) this.#run(() => this.#perform(effect));
+  }
+
+  #run(transition: () => Promise<void>): void {
+    this.#transitions = this.#transitions.then(transition).catch((cause) => {
+      clearTimeout(this.#timer);
+      this.#settleEnded?.reject(cause);
+      throw cause;
+    });
+    this.#transitions.catch(() => undefined);
+  }
+
+  async #perform(effect: RoundEffect): Promise<void> {
+    if (effect.type === "abandon") {
+      this.#reason = effect.reason;
+      await this.#options.work.abandon(effect.reason);
+      this.#options.onNotice?.(this.notice);
+      return this.#end();
+    }
+    await this.#enter(effect.state);
+  }
+
+  /** Enters a state durably, then does its work; states that wait for devices only arm their deadline. */
+  async #enter(state: RoundState): Promise<void> {
+    const { work, hub } = this.#options;
+    if (state === "reserved") {
+      if (!(await this.#reserve())) return;
+    } else if (state === "configured") await work.configure([...this.cohort.all()]);
+    else if (state === "aggregated") await this.#aggregate();
+    else if (state === "debited") await work.debit();
+    else if (state === "released") await work.release();
+    else if (state === "closed") await work.close();
+    else {
+      if (state === "masked") this.#sum = new UpdateSum(this.#options.format);
+      await work.enter(state, this.#progress.deadlineMs);
+    }
+    this.#options.onNotice?.({ ...this.notice, state });
+    if (state === "closed") return this.#end();
+    if (this.#progress.state !== state) return;
+    if (waitsForDevices(state)) {
+      this.#arm();
+      if (state === "selecting") this.expectAtMost(this.#available);
+      hub.publish(this.notice);
+    } else this.#done();
+  }
+
+  async #reserve(): Promise<boolean> {
+    try {
+      await this.#options.work.reserve();
+      return true;
+    } catch (cause) {
+      if (cause instanceof CoordinatorError && cause.code === "BUDGET_EXCEEDED") {
+        this.abandon("BUDGET_EXCEEDED");
+        return false;
+      }
+      throw cause;
+    }
+  }
+
+  async #aggregate(): Promise<void> {
+    this.#uploads.clear();
+    if (this.#sum === undefined) throw new CoordinatorError("INTERNAL", "expected a collected sum before its release");
+    await this.#options.work.aggregate(this.#sum, this.cohort.submitted());
+    this.#sum = undefined;
+  }
+
+  #done(): void {
+    this.#send({ type: "done", nowMs: this.#options.clock.now() });
+  }
+
+  #end(): void {
+    clearTimeout(this.#timer);
+    this.#uploads.clear();
+    this.#sum = undefined;
+    this.#options.hub.publish(this.notice);
+    this.#settleEnded?.resolve(this.notice);
+  }
+
+  #arm(): void {
+    const { deadlineMs } = this.#progress;
+    clearTimeout(this.#timer);
+    if (deadlineMs === null) return;
+    const wait = Math.max(deadlineMs - this.#options.clock.now(), 0);
+    this.#timer = setTimeout(() => {
+      this.#send({ type: "tick", nowMs: Math.max(this.#options.clock.now(), deadlineMs) });
+    }, wait);
+  }
+
+  /** Whether the noised sum exists: a withdrawal then takes effect with the next round. */
+  get isSpent(): boolean {
+    return isSpent(this.#progress.state);
+  }
+}

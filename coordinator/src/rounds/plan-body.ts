@@ -1,0 +1,74 @@
+import { type EntryBodies, encodeEvent, formatDecimal, formatEpsilon } from "@fedloop/consent";
+import { parameterCount } from "../models/safetensors.js";
+import type { Eligible } from "./eligibility.js";
+import type { RoundSpec } from "./round-spec.js";
+import type { Schedule } from "./schedule.js";
+
+export interface PlanFacts {
+  readonly schedule: Schedule;
+  readonly spec: RoundSpec;
+  readonly round: number;
+  readonly consentTreeSize: number;
+  readonly eligible: Eligible;
+  readonly model: { readonly sha256: Uint8Array; readonly bytes: number };
+  /** The population's ε after the round, a decimal string. */
+  readonly epsilonAfter: string;
+}
+
+function base64url(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64url");
+}
+
+/** The body of a round.plan entry: all that the round will do, fixed before it starts. */
+export function planBody(facts: PlanFacts): EntryBodies["round.plan"] {
+  const { schedule, spec, eligible, model } = facts;
+  const { mechanism, format } = spec;
+  return {
+    population: schedule.population,
+    round: facts.round,
+    kind: spec.kind,
+    purpose: spec.purpose,
+    policy: schedule.policy,
+    consentTreeSize: facts.consentTreeSize,
+    eligible: { count: eligible.count, root: eligible.root },
+    sampler: { type: "available" },
+    cohort: { ...spec.cohort, overSelection: formatDecimal(spec.cohort.overSelection) },
+    deadlines: spec.deadlines,
+    trainer: { id: spec.trainer.id, settings: settingsEntry(spec.trainer.settings) },
+    model: { sha256: base64url(model.sha256), parameters: parameterCount(schedule.tensors), bytes: model.bytes },
+    update: {
+      length: format.length,
+      encoding: format.encoding,
+      bits: format.quantisation.bits,
+      granularity: formatDecimal(format.quantisation.granularity),
+      integerNormBound: format.quantisation.integerNormBound,
+    },
+    privacy: {
+      unit: "participant",
+      adjacency: "add-or-remove-one",
+      mechanism: mechanism === null ? "none" : "central-discrete-gaussian",
+      noiseAt: mechanism === null ? "none" : "coordinator",
+      reason: spec.noPrivacyReason,
+      clipNorm: formatDecimal(mechanism?.clipNorm ?? spec.clipNorm),
+      noiseMultiplier: formatDecimal(mechanism?.noiseMultiplier ?? 0),
+      divisor: spec.divisor,
+      event: encodeEvent(spec.event),
+    },
+    secureAggregation: { enabled: spec.secureAggregation.enabled, reason: spec.secureAggregation.reason },
+    reservation: {
+      epsilon: facts.epsilonAfter,
+      delta: formatDecimal(schedule.cap.delta),
+      cap: formatEpsilon(schedule.cap.epsilon),
+    },
+  };
+}
+
+/** Entries hold no floats: a real setting is written as a decimal string. */
+function settingsEntry(settings: RoundSpec["trainer"]["settings"]): Record<string, string | number | boolean> {
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => [
+      name,
+      typeof value === "number" && !Number.isSafeInteger(value) ? formatDecimal(value) : value,
+    ]),
+  );
+}

@@ -1,0 +1,137 @@
+import { parseEntry } from "@fedloop/consent";
+import { type DpEvent, parseDpEvent } from "@fedloop/privacy";
+import type { RoundKind, Store } from "../store/database.js";
+import { ParticipantBudgets, PopulationBudget } from "./budget.js";
+import type { Schedule } from "./schedule.js";
+import { hasEnded, isSpent, type RoundState } from "./states.js";
+
+/** A round as the store has it. */
+export interface StoredRound {
+  readonly round: number;
+  readonly kind: RoundKind;
+  readonly state: RoundState;
+  readonly deadlineMs: number | null;
+  readonly planIndex: number | null;
+  readonly planHash: Uint8Array | null;
+  readonly aggregate: Uint8Array | null;
+  readonly modelIn: Uint8Array | null;
+  readonly modelOut: Uint8Array | null;
+  readonly strategyState: Uint8Array | null;
+  readonly event: DpEvent | null;
+  readonly metrics: string | null;
+}
+
+/** What a population has been through, worked out from the store when the coordinator starts. */
+export class PopulationState {
+  readonly budget: PopulationBudget;
+  readonly participants: ParticipantBudgets;
+  /** Hash of the newest model. */
+  model: Uint8Array;
+  strategyState: Uint8Array | null;
+  /** Rounds of the schedule that are closed. */
+  completed: number;
+  /** Training rounds among them. */
+  trained: number;
+  /** The highest round number used so far. */
+  lastRound: number;
+  metrics: Readonly<Record<string, number>> | null;
+  /** Leaf hash of the newest budget.debit. */
+  lastDebit: Uint8Array | undefined;
+
+  private constructor(
+    budget: PopulationBudget,
+    participants: ParticipantBudgets,
+    model: Uint8Array,
+    rounds: readonly StoredRound[],
+    lastDebit: Uint8Array | undefined,
+  ) {
+    this.lastDebit = lastDebit;
+    this.budget = budget;
+    this.participants = participants;
+    const closed = rounds.filter(({ state }) => state === "closed");
+    const trained = closed.filter(({ kind }) => kind === "train");
+    this.model = trained.at(-1)?.modelOut ?? model;
+    this.strategyState = trained.at(-1)?.strategyState ?? null;
+    this.completed = closed.length;
+    this.trained = trained.length;
+    this.lastRound = rounds.at(-1)?.round ?? 0;
+    const metrics = rounds.findLast((round) => round.metrics !== null)?.metrics;
+    this.metrics = metrics === null || metrics === undefined ? null : JSON.parse(metrics);
+  }
+
+  /**
+   * @param initialModel hash of the model before any round
+   * @returns the state, and the round that was under way when the process ended, if any
+   */
+  static async load(
+    store: Store,
+    schedule: Schedule,
+    initialModel: Uint8Array,
+  ): Promise<{ state: PopulationState; underWay: StoredRound | undefined }> {
+    const rows = await store.db
+      .selectFrom("rounds")
+      .selectAll()
+      .where("population", "=", schedule.population)
+      .orderBy("round")
+      .execute();
+    const rounds: StoredRound[] = rows.map((row) => ({
+      round: row.round,
+      kind: row.kind,
+      state: row.state,
+      deadlineMs: row.deadline_ms,
+      planIndex: row.plan_index,
+      planHash: row.plan_hash,
+      aggregate: row.aggregate,
+      modelIn: row.model_in,
+      modelOut: row.model_out,
+      strategyState: row.strategy_state,
+      event: row.event === null ? null : parseDpEvent(JSON.parse(row.event)),
+      metrics: row.metrics,
+    }));
+    // A round between the aggregate and its debit is spent too, but its debit is still to be written: not counted here.
+    const debited = rounds.filter(({ state }) => isSpent(state) && state !== "aggregated");
+    const participants = new ParticipantBudgets(schedule.cap.delta);
+    for (const { round, event } of debited) {
+      if (event !== null) participants.debit(event, await submittedSubjects(store, schedule.population, round));
+    }
+    const budget = new PopulationBudget(
+      schedule.cap,
+      debited.flatMap(({ event }) => event ?? []),
+    );
+    const state = new PopulationState(
+      budget,
+      participants,
+      initialModel,
+      rounds,
+      await newestDebit(store, schedule.population),
+    );
+    return { state, underWay: rounds.find((round) => !hasEnded(round.state)) };
+  }
+}
+
+/** Leaf hash of a population's newest budget.debit. */
+async function newestDebit(store: Store, population: string): Promise<Uint8Array | undefined> {
+  const debits = await store.db
+    .selectFrom("entries")
+    .select(["bytes", "leaf_hash"])
+    .where("type", "=", "budget.debit")
+    .orderBy("index", "desc")
+    .execute();
+  for (const { bytes, leaf_hash: hash } of debits) {
+    const entry = parseEntry(bytes);
+    if (entry.type === "budget.debit" && entry.body.population === population) return hash;
+  }
+  return undefined;
+}
+
+/** The participants whose update is in a round's sum. */
+export async function submittedSubjects(store: Store, population: string, round: number): Promise<string[]> {
+  const rows = await store.db
+    .selectFrom("participants")
+    .select("subject")
+    .where("population", "=", population)
+    .where("round", "=", round)
+    .where("state", "=", "submitted")
+    .execute();
+  return rows.map(({ subject }) => subject);
+}

@@ -1,0 +1,377 @@
+import { joinMessage, parseEntry, type SignatureVerifier } from "@fedloop/consent";
+import type { RandomSource } from "@fedloop/privacy";
+import { CoordinatorError } from "../errors.js";
+import type { Ledger } from "../ledger/ledger.js";
+import type { ArtifactStore, OpenArtifact } from "../models/artifact-store.js";
+import type { Device } from "../registry/device.js";
+import type { Registry } from "../registry/registry.js";
+import type { Store } from "../store/database.js";
+import { ConsentGate } from "./consent-gate.js";
+import { type Eligible, eligibleParticipants } from "./eligibility.js";
+import { RoundEngine, type RoundNotice, type Submission } from "./engine.js";
+import { EventHub } from "./event-hub.js";
+import { plannedRound, type RoundProgress } from "./machine.js";
+import { PopulationState, type StoredRound } from "./population-state.js";
+import type { RoundSpec } from "./round-spec.js";
+import { PopulationRoundWork, type ResumedRound } from "./round-work.js";
+import type { Schedule } from "./schedule.js";
+import { hasEnded } from "./states.js";
+import type { Chunk } from "./uploads.js";
+
+/** Nothing to do for a device now, and when to ask again. */
+export interface Idle {
+  readonly reason: "no-round" | "full" | "finished" | "budget";
+  readonly afterMs: number;
+  readonly beforeMs: number;
+}
+
+export type CheckIn =
+  | { readonly type: "idle"; readonly idle: Idle }
+  | { readonly type: "offer"; readonly round: number; readonly planIndex: number; readonly consentIndex: number }
+  | { readonly type: "joined"; readonly notice: RoundNotice };
+
+export interface Join {
+  readonly round: number;
+  /** Leaf hash of the plan entry, 32 bytes. */
+  readonly plan: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+export interface PopulationDependencies {
+  readonly ledger: Ledger;
+  readonly store: Store;
+  readonly artifacts: ArtifactStore;
+  readonly registry: Registry;
+  readonly verifier: SignatureVerifier;
+  readonly clock: { now(): number };
+  readonly random: RandomSource;
+  /** The log's name. */
+  readonly origin: string;
+  /** Uploads of large updates held at a time. */
+  readonly concurrentUploads: number;
+  readonly onNotice?: (population: string, notice: RoundNotice) => void;
+}
+
+interface Current {
+  readonly engine: RoundEngine;
+  readonly work: PopulationRoundWork;
+  readonly spec: RoundSpec;
+  eligible: Eligible | undefined;
+}
+
+/** One population: its rounds one after the other, and the calls of its devices. */
+export class Population {
+  readonly name: string;
+  readonly schedule: Schedule;
+  readonly hub: EventHub<RoundNotice> = new EventHub();
+  readonly #deps: PopulationDependencies;
+  readonly #initialModel: Uint8Array;
+  readonly #gate = new ConsentGate();
+  #state: PopulationState | undefined;
+  #current: Current | undefined;
+  #finished: "rounds-done" | "budget" | "abandoned" | undefined;
+
+  constructor(deps: PopulationDependencies, schedule: Schedule, initialModel: Uint8Array) {
+    this.#deps = deps;
+    this.schedule = schedule;
+    this.name = schedule.population;
+    this.#initialModel = initialModel;
+  }
+
+  get state(): PopulationState | undefined {
+    return this.#state;
+  }
+
+  get round(): RoundNotice | undefined {
+    return this.#current?.engine.notice;
+  }
+
+  /** Why there are no more rounds; undefined while there are. */
+  get finished(): "rounds-done" | "budget" | "abandoned" | undefined {
+    return this.#finished;
+  }
+
+  /**
+   * Drives the rounds of the schedule until they are done, the budget ends them, or too many in a row were abandoned.
+   * After a restart it goes on where the store says. An aborted signal stops the driving and leaves no trace.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const { state, underWay } = await PopulationState.load(this.#deps.store, this.schedule, this.#initialModel);
+    this.#state = state;
+    let abandoned = 0;
+    let found = underWay;
+    while (!signal.aborted && this.#finished === undefined) {
+      const spec = this.schedule.rounds[state.completed];
+      if (spec === undefined) {
+        this.#finish("rounds-done");
+        break;
+      }
+      if (found === undefined) await this.#enough(spec, signal);
+      if (signal.aborted) break;
+      const notice = await this.#drive(spec, state, found, signal);
+      found = undefined;
+      if (notice === undefined) break;
+      if (notice.state === "closed") abandoned = 0;
+      else if (notice.reason === "BUDGET_EXCEEDED") this.#finish("budget");
+      else if (++abandoned > this.schedule.maxAbandoned) this.#finish("abandoned");
+    }
+  }
+
+  idle(): Idle {
+    const { after, before } = this.schedule.returnWindowMs;
+    const reason =
+      this.#finished === undefined ? "no-round" : this.#finished === "budget" ? "budget" : ("finished" as const);
+    return { reason, afterMs: after, beforeMs: before };
+  }
+
+  /** What there is for a device: a round to verify and join, its place in one, or nothing now. */
+  checkIn(device: Device): CheckIn {
+    const current = this.#current;
+    if (current === undefined || hasEnded(current.engine.progress.state)) return { type: "idle", idle: this.idle() };
+    if (current.engine.cohort.get(device.id) !== undefined) return { type: "joined", notice: current.engine.notice };
+    if (current.engine.progress.state !== "selecting") {
+      return { type: "idle", idle: { ...this.idle(), reason: "full" } };
+    }
+    const consentIndex = this.#relied(current, device);
+    const plan = current.work.plan;
+    if (plan === undefined) return { type: "idle", idle: this.idle() };
+    return { type: "offer", round: current.engine.round, planIndex: plan.index, consentIndex };
+  }
+
+  /**
+   * Takes a device into the cohort on its signature over the plan's leaf hash.
+   *
+   * @throws CoordinatorError STALE_OFFER, NO_CONSENT, BAD_SIGNATURE
+   */
+  async join(device: Device, join: Join): Promise<CheckIn> {
+    const current = this.#current;
+    const plan = current?.work.plan;
+    if (
+      current === undefined ||
+      plan === undefined ||
+      current.engine.round !== join.round ||
+      !Buffer.from(plan.hash).equals(join.plan)
+    ) {
+      throw new CoordinatorError("STALE_OFFER", "expected a join of the round on offer; check in for the present one");
+    }
+    if (current.engine.cohort.get(device.id) !== undefined) return { type: "joined", notice: current.engine.notice };
+    const consentIndex = this.#relied(current, device);
+    const message = joinMessage({
+      log: this.#deps.origin,
+      plan: Buffer.from(plan.hash).toString("base64url"),
+      population: this.name,
+      round: join.round,
+      subject: device.subject,
+    });
+    if (!(await this.#deps.verifier.verify(device.publicKey, message, join.signature))) {
+      throw new CoordinatorError("BAD_SIGNATURE", "expected a join signed by the device's key, it does not verify");
+    }
+    if (current.engine.progress.state !== "selecting") {
+      return { type: "idle", idle: { ...this.idle(), reason: "full" } };
+    }
+    current.engine.join({
+      device,
+      consentIndex,
+      joinSignature: join.signature,
+      joinedMs: this.#deps.clock.now(),
+      state: "joined",
+      submitted: null,
+    });
+    return { type: "joined", notice: current.engine.notice };
+  }
+
+  placeChunk(device: Device, round: number, chunk: Chunk): number {
+    return this.#engine(round).placeChunk(device, chunk);
+  }
+
+  submit(device: Device, round: number, submission: Submission): void {
+    this.#engine(round).submit(device, submission);
+  }
+
+  /** A device gives its place back; one that will not join is no longer waited for. */
+  leave(device: Device, round: number, _reason: string): void {
+    const current = this.#current;
+    if (current === undefined || current.engine.round !== round) return;
+    current.engine.leave(device);
+    if (current.eligible?.members.delete(device.subject) === true) {
+      current.engine.expectAtMost(current.eligible.members.size);
+    }
+  }
+
+  /**
+   * Called before a withdrawal is written: from here on nothing of this participant is used. If its update is in a
+   * sum that is still being collected, that round is given up, since single updates are not kept to be taken out. If
+   * the sum is released already, the round closes first, so that the log shows the order in which things happened.
+   */
+  async beforeWithdrawal(device: Device): Promise<void> {
+    const current = this.#current;
+    if (current === undefined) return;
+    const member = current.engine.cohort.get(device.id);
+    if (member?.state === "submitted") {
+      if (!current.engine.isSpent) current.engine.abandon("CONSENT_WITHDRAWN");
+      await current.engine.ended.catch(() => undefined);
+    }
+    this.leave(device, current.engine.round, "WITHDRAWN");
+  }
+
+  /** A model of this population, for reading. @throws CoordinatorError NOT_FOUND */
+  async openModel(sha256: Uint8Array): Promise<OpenArtifact> {
+    const model = this.#state?.model ?? this.#initialModel;
+    if (!Buffer.from(model).equals(sha256)) {
+      throw new CoordinatorError("NOT_FOUND", "expected the hash of the population's present model; check in again");
+    }
+    return this.#deps.artifacts.openArtifact(sha256);
+  }
+
+  /** A consent was given or withdrawn: who waits for enough participants may look again. */
+  consentChanged(): void {
+    this.#gate.changed();
+  }
+
+  /**
+   * Waits until a round is worth planning: as many participants are eligible as it aims for, or at least its minimum
+   * and no more have come for the time of a selection.
+   */
+  async #enough(spec: RoundSpec, signal: AbortSignal): Promise<void> {
+    const { target, minimum } = spec.cohort;
+    let last = -1;
+    while (!signal.aborted) {
+      const { changes } = this.#gate;
+      const { size } = (await this.#eligible(spec)).members;
+      if (size >= target || (size >= minimum && size === last)) return;
+      last = size;
+      await this.#gate.wait(changes + target - size, spec.deadlines.selectionMs, signal);
+    }
+  }
+
+  async #drive(
+    spec: RoundSpec,
+    state: PopulationState,
+    found: StoredRound | undefined,
+    signal: AbortSignal,
+  ): Promise<RoundNotice | undefined> {
+    const round = found?.round ?? state.lastRound + 1;
+    state.lastRound = round;
+    const resumed = found === undefined ? undefined : await this.#resumed(found);
+    const work = new PopulationRoundWork(
+      { ...this.#deps, schedule: this.schedule, state, eligible: () => this.#select(spec) },
+      spec,
+      round,
+      resumed,
+    );
+    if (found === undefined) await work.begin();
+    const engine = new RoundEngine({
+      round,
+      kind: spec.kind,
+      format: spec.format,
+      progress: this.#progress(spec, found),
+      work,
+      clock: this.#deps.clock,
+      hub: this.hub,
+      onNotice: (notice) => this.#deps.onNotice?.(this.name, notice),
+      concurrentUploads: this.#deps.concurrentUploads,
+    });
+    this.#current = { engine, work, spec, eligible: undefined };
+    if (found?.state === "selecting") await this.#select(spec);
+    engine.start(found !== undefined);
+    const notice = await untilAborted(engine.ended, signal);
+    if (notice === undefined) await engine.stop();
+    return notice;
+  }
+
+  #progress(spec: RoundSpec, found: StoredRound | undefined): RoundProgress {
+    const { target, minimum, overSelection } = spec.cohort;
+    const planned = plannedRound({
+      secureAggregation: spec.secureAggregation.enabled,
+      selectionGoal: Math.ceil(target * overSelection),
+      minimum,
+      ...spec.deadlines,
+    });
+    return found === undefined ? planned : { ...planned, state: found.state, deadlineMs: found.deadlineMs };
+  }
+
+  /** What a resumed round has logged before the process ended. */
+  async #resumed(found: StoredRound): Promise<ResumedRound> {
+    const { ledger } = this.#deps;
+    const plan = found.planIndex === null ? undefined : parseEntry(await ledger.entry(found.planIndex));
+    const debited = found.state === "debited" || found.state === "released";
+    return {
+      plan:
+        plan === undefined || plan.type !== "round.plan" || found.planIndex === null || found.planHash === null
+          ? undefined
+          : { index: found.planIndex, hash: found.planHash, body: plan.body },
+      aggregate: found.aggregate,
+      modelOut: found.modelOut,
+      strategyState: found.strategyState,
+      debit: debited ? this.#state?.lastDebit : undefined,
+    };
+  }
+
+  async #select(spec: RoundSpec): Promise<Eligible> {
+    const eligible = await this.#eligible(spec);
+    if (this.#current !== undefined) {
+      this.#current.eligible = eligible;
+      this.#current.engine.expectAtMost(eligible.members.size);
+    }
+    return eligible;
+  }
+
+  #eligible(spec: RoundSpec): Promise<Eligible> {
+    const state = this.#state;
+    if (state === undefined) throw new CoordinatorError("INTERNAL", "expected the population's state to be loaded");
+    return eligibleParticipants({
+      registry: this.#deps.registry,
+      view: this.#deps.ledger.view,
+      budgets: state.participants,
+      schedule: this.schedule,
+      event: spec.event,
+      nowMs: this.#deps.clock.now(),
+    });
+  }
+
+  /**
+   * The consent entry that a device's part in the round rests on: valid in the plan's tree, and valid now.
+   *
+   * @throws CoordinatorError NO_CONSENT
+   */
+  #relied(current: Current, device: Device): number {
+    const relied = current.eligible?.members.get(device.subject);
+    const now = this.#deps.ledger.view.status(device.subject, this.schedule.purpose, this.#deps.clock.now());
+    if (relied === undefined || now.state !== "given" || now.index !== relied) {
+      throw new CoordinatorError(
+        "NO_CONSENT",
+        `expected a consent in force for "${this.schedule.purpose}" when the round was planned, and budget left; there is none`,
+      );
+    }
+    return relied;
+  }
+
+  #engine(round: number): RoundEngine {
+    const engine = this.#current?.engine;
+    if (engine === undefined || engine.round !== round) {
+      throw new CoordinatorError("NOT_IN_ROUND", `expected the round under way, came round ${round}; check in again`);
+    }
+    return engine;
+  }
+
+  #finish(why: "rounds-done" | "budget" | "abandoned"): void {
+    this.#finished = why;
+    const round = this.#state?.lastRound ?? 0;
+    this.hub.publish({ round, kind: "train", state: "closed", deadlineMs: null, reason: null });
+  }
+}
+
+/** The value, or undefined once the signal is aborted. */
+async function untilAborted<T>(value: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  if (signal.aborted) return undefined;
+  let stop: (() => void) | undefined;
+  const aborted = new Promise<undefined>((resolve) => {
+    stop = () => resolve(undefined);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([value, aborted]);
+  } finally {
+    if (stop !== undefined) signal.removeEventListener("abort", stop);
+  }
+}

@@ -1,0 +1,259 @@
+import { createHash } from "node:crypto";
+import { canonicalBytes, type EntryBodies } from "@fedloop/consent";
+import type { DpEvent } from "@fedloop/privacy";
+import type { Ledger, LedgerTransaction } from "../ledger/ledger.js";
+import type { RoundKind } from "../store/database.js";
+import type { Member } from "./cohort.js";
+import type { AbandonReason, RoundState } from "./states.js";
+
+/** SQLite takes at most 32 766 bound values a statement. */
+const ROWS_A_STATEMENT = 500;
+
+/** The round.plan entry of a round that has been reserved. */
+export interface LoggedPlan {
+  readonly index: number;
+  /** Leaf hash, 32 bytes. */
+  readonly hash: Uint8Array;
+  readonly body: EntryBodies["round.plan"];
+}
+
+/** Where a released model is: content-addressed, with what the strategy carries on. */
+export interface ReleasedModel {
+  readonly sha256: Uint8Array;
+  readonly strategyState: Uint8Array | null;
+}
+
+/** Result of an evaluation, as the ledger names it. */
+export interface ReleasedMetrics {
+  /** SHA-256 of the query: trainer, settings and model. */
+  readonly query: Uint8Array;
+  readonly minimumCohort: number;
+  /** The noised metric, as JSON. */
+  readonly metrics: string;
+}
+
+interface RoundChanges {
+  readonly state: RoundState;
+  readonly deadline_ms?: number | null;
+  readonly plan_index?: number;
+  readonly plan_hash?: Uint8Array;
+  readonly reason?: string;
+  readonly model_out?: Uint8Array;
+  readonly strategy_state?: Uint8Array | null;
+  readonly aggregate?: Uint8Array;
+  readonly cohort?: Uint8Array;
+  readonly metrics?: string;
+}
+
+function base64url(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64url");
+}
+
+/**
+ * The durable side of one round: each method is one transition, in one database transaction with its ledger entries.
+ */
+export class RoundRecord {
+  readonly population: string;
+  readonly round: number;
+  readonly #ledger: Ledger;
+  readonly #clock: { now(): number };
+
+  constructor(ledger: Ledger, clock: { now(): number }, population: string, round: number) {
+    this.#ledger = ledger;
+    this.#clock = clock;
+    this.population = population;
+    this.round = round;
+  }
+
+  async planned(kind: RoundKind, event: DpEvent, modelIn: Uint8Array): Promise<void> {
+    await this.#ledger.commit(async (tx) => {
+      await tx.db
+        .insertInto("rounds")
+        .values({
+          population: this.population,
+          round: this.round,
+          kind,
+          state: "planned",
+          state_since_ms: this.#clock.now(),
+          event: JSON.stringify(event),
+          model_in: modelIn,
+        })
+        .execute();
+    });
+  }
+
+  /** The plan enters the log before anyone is asked to take part. */
+  async reserved(body: EntryBodies["round.plan"]): Promise<LoggedPlan> {
+    const { result } = await this.#ledger.commit(async (tx) => {
+      const plan = await tx.append("round.plan", body);
+      await this.#update(tx, { state: "reserved", plan_index: plan.index, plan_hash: plan.leafHash });
+      return plan;
+    });
+    return { index: result.index, hash: result.leafHash, body };
+  }
+
+  /** A transition that changes nothing but the state and its deadline. */
+  async entered(state: RoundState, deadlineMs: number | null): Promise<void> {
+    await this.#ledger.commit((tx) => this.#update(tx, { state, deadline_ms: deadlineMs }));
+  }
+
+  async configured(members: readonly Member[]): Promise<void> {
+    await this.#ledger.commit(async (tx) => {
+      await this.#update(tx, { state: "configured", deadline_ms: null });
+      for (let start = 0; start < members.length; start += ROWS_A_STATEMENT) {
+        const rows = members.slice(start, start + ROWS_A_STATEMENT).map((member) => ({
+          population: this.population,
+          round: this.round,
+          device_id: Buffer.from(member.device.id, "base64url"),
+          subject: member.device.subject,
+          consent_index: member.consentIndex,
+          join_signature: member.joinSignature,
+          state: "joined" as const,
+          joined_ms: member.joinedMs,
+        }));
+        await tx.db.insertInto("participants").values(rows).execute();
+      }
+    });
+  }
+
+  /**
+   * The noised sum is durable under its hash: from here on the budget counts as spent.
+   *
+   * @param submitted those whose update is in the sum; the other members are marked as dropped
+   */
+  async aggregated(aggregate: Uint8Array, submitted: readonly Member[]): Promise<void> {
+    await this.#ledger.commit(async (tx) => {
+      await this.#update(tx, { state: "aggregated", deadline_ms: null, aggregate });
+      await this.#participants(tx).set({ state: "dropped" }).execute();
+      for (let start = 0; start < submitted.length; start += ROWS_A_STATEMENT) {
+        const ids = submitted.slice(start, start + ROWS_A_STATEMENT);
+        await this.#participants(tx)
+          .set({ state: "submitted" })
+          .where(
+            "device_id",
+            "in",
+            ids.map(({ device }) => Buffer.from(device.id, "base64url")),
+          )
+          .execute();
+      }
+    });
+  }
+
+  /** @returns the leaf hash of the debit */
+  async debited(body: EntryBodies["budget.debit"]): Promise<Uint8Array> {
+    const { result } = await this.#ledger.commit(async (tx) => {
+      const debit = await tx.append("budget.debit", body);
+      await this.#update(tx, { state: "debited" });
+      return debit;
+    });
+    return result.leafHash;
+  }
+
+  async releasedModel(debit: Uint8Array, model: ReleasedModel): Promise<void> {
+    await this.#ledger.commit(async (tx) => {
+      await tx.append("model.release", {
+        population: this.population,
+        round: this.round,
+        model: base64url(model.sha256),
+        debit: base64url(debit),
+      });
+      await this.#update(tx, { state: "released", model_out: model.sha256, strategy_state: model.strategyState });
+      await tx.db
+        .insertInto("models")
+        .values({
+          sha256: model.sha256,
+          population: this.population,
+          round: this.round,
+          created_ms: this.#clock.now(),
+        })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+    });
+  }
+
+  async releasedMetrics(plan: LoggedPlan, debit: Uint8Array, release: ReleasedMetrics): Promise<void> {
+    await this.#ledger.commit(async (tx) => {
+      await tx.append("analytics.release", {
+        population: this.population,
+        round: this.round,
+        plan: base64url(plan.hash),
+        query: base64url(release.query),
+        event: plan.body.privacy.event,
+        minimumCohort: release.minimumCohort,
+        debit: base64url(debit),
+      });
+      await this.#update(tx, { state: "released", metrics: release.metrics });
+    });
+  }
+
+  /** Closes the round; who took part goes into a blob that the entry names by its hash. */
+  async closed(plan: LoggedPlan, hashes: { aggregate: Uint8Array; modelOut: Uint8Array | null }): Promise<void> {
+    await this.#ledger.commit(async (tx) => {
+      const members = await tx.db
+        .selectFrom("participants")
+        .select(["subject", "consent_index", "join_signature", "mask_key"])
+        .where("population", "=", this.population)
+        .where("round", "=", this.round)
+        .where("state", "=", "submitted")
+        .orderBy("subject")
+        .execute();
+      const cohort = canonicalBytes(
+        members.map((member) => ({
+          subject: member.subject,
+          consent: member.consent_index,
+          join: base64url(member.join_signature),
+          maskKey: member.mask_key === null ? null : base64url(member.mask_key),
+        })),
+      );
+      const blob = createHash("sha256").update(cohort).digest();
+      await tx.db
+        .insertInto("blobs")
+        .values({ sha256: blob, bytes: cohort })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+      await tx.append("round.close", {
+        population: this.population,
+        round: this.round,
+        plan: base64url(plan.hash),
+        outcome: "completed",
+        reason: null,
+        cohort: { size: members.length, blob: base64url(blob) },
+        aggregate: base64url(hashes.aggregate),
+        modelOut: hashes.modelOut === null ? null : base64url(hashes.modelOut),
+      });
+      await this.#update(tx, { state: "closed", cohort: blob });
+    });
+  }
+
+  /** @param plan undefined when the round was given up before its plan entered the log */
+  async abandoned(plan: LoggedPlan | undefined, reason: AbandonReason): Promise<void> {
+    await this.#ledger.commit(async (tx) => {
+      await this.#update(tx, { state: "abandoned", reason, deadline_ms: null });
+      await this.#participants(tx).set({ state: "dropped" }).where("state", "in", ["joined", "submitted"]).execute();
+      if (plan === undefined) return;
+      await tx.append("round.close", {
+        population: this.population,
+        round: this.round,
+        plan: base64url(plan.hash),
+        outcome: "abandoned",
+        reason,
+        cohort: null,
+        aggregate: null,
+        modelOut: null,
+      });
+    });
+  }
+
+  async #update(tx: LedgerTransaction, changes: RoundChanges): Promise<void> {
+    await tx.db
+      .updateTable("rounds")
+      .set({ ...changes, state_since_ms: this.#clock.now() })
+      .where("population", "=", this.population)
+      .where("round", "=", this.round)
+      .execute();
+  }
+
+  #participants(tx: LedgerTransaction) {
+    return tx.db.updateTable("participants").where("population", "=", this.population).where("round", "=", this.round);
+  }
+}

@@ -1,0 +1,223 @@
+import { createHash } from "node:crypto";
+import { canonicalBytes, encodeEvent, formatDecimal } from "@fedloop/consent";
+import type { RandomSource } from "@fedloop/privacy";
+import { CoordinatorError } from "../errors.js";
+import type { Ledger } from "../ledger/ledger.js";
+import type { ArtifactStore } from "../models/artifact-store.js";
+import { decodeSafetensors, encodeSafetensors } from "../models/safetensors.js";
+import type { Store } from "../store/database.js";
+import type { UpdateSum } from "./aggregator.js";
+import { ACCOUNTANT, claimedEpsilon } from "./budget.js";
+import type { Member } from "./cohort.js";
+import type { Eligible } from "./eligibility.js";
+import type { RoundWork } from "./engine.js";
+import { releasedNoiseStdDev, releaseSum } from "./noise.js";
+import { planBody } from "./plan-body.js";
+import { type PopulationState, submittedSubjects } from "./population-state.js";
+import { type LoggedPlan, RoundRecord } from "./round-record.js";
+import type { RoundSpec } from "./round-spec.js";
+import type { Schedule } from "./schedule.js";
+import type { AbandonReason, RoundState } from "./states.js";
+
+export interface RoundWorkDependencies {
+  readonly ledger: Ledger;
+  readonly store: Store;
+  readonly artifacts: ArtifactStore;
+  readonly clock: { now(): number };
+  readonly random: RandomSource;
+  readonly schedule: Schedule;
+  readonly state: PopulationState;
+  /** Who may take part in a round that is about to be planned. */
+  readonly eligible: () => Promise<Eligible>;
+}
+
+/** What a round found in the store has done already. */
+export interface ResumedRound {
+  readonly plan: LoggedPlan | undefined;
+  /** Hash of the noised sum. */
+  readonly aggregate: Uint8Array | null;
+  readonly modelOut: Uint8Array | null;
+  readonly strategyState: Uint8Array | null;
+  /** Leaf hash of the debit. */
+  readonly debit: Uint8Array | undefined;
+}
+
+/** The work of one round's transitions, for a population: plan, noise, budget, model, ledger. */
+export class PopulationRoundWork implements RoundWork {
+  readonly #deps: RoundWorkDependencies;
+  readonly #spec: RoundSpec;
+  readonly #record: RoundRecord;
+  #plan: LoggedPlan | undefined;
+  #aggregate: Uint8Array | undefined;
+  #debit: Uint8Array | undefined;
+  #modelOut: Uint8Array | null;
+
+  constructor(deps: RoundWorkDependencies, spec: RoundSpec, round: number, resumed?: ResumedRound) {
+    this.#deps = deps;
+    this.#spec = spec;
+    this.#record = new RoundRecord(deps.ledger, deps.clock, deps.schedule.population, round);
+    this.#plan = resumed?.plan;
+    this.#aggregate = resumed?.aggregate ?? undefined;
+    this.#debit = resumed?.debit;
+    this.#modelOut = resumed?.modelOut ?? null;
+    if (resumed !== undefined && resumed.modelOut !== null) {
+      deps.state.model = resumed.modelOut;
+      deps.state.strategyState = resumed.strategyState;
+    }
+    // A reservation is not stored: the events of the store and the round under way say it all.
+    if (resumed?.plan !== undefined && resumed.debit === undefined) deps.state.budget.reserve(spec.event);
+  }
+
+  /** The log's entry of the plan, once it is there. */
+  get plan(): LoggedPlan | undefined {
+    return this.#plan;
+  }
+
+  async begin(): Promise<void> {
+    await this.#record.planned(this.#spec.kind, this.#spec.event, this.#deps.state.model);
+  }
+
+  async reserve(): Promise<void> {
+    const { ledger, schedule, state, artifacts } = this.#deps;
+    const epsilonAfter = state.budget.reserve(this.#spec.event);
+    const consentTreeSize = ledger.size;
+    const eligible = await this.#deps.eligible();
+    const modelBytes = await artifacts.size(state.model);
+    if (modelBytes === undefined)
+      throw new CoordinatorError("ARTIFACT_CORRUPT", "expected the model's file, it is gone");
+    const body = planBody({
+      schedule,
+      spec: this.#spec,
+      round: this.#record.round,
+      consentTreeSize,
+      eligible,
+      model: { sha256: state.model, bytes: modelBytes },
+      epsilonAfter: claimedEpsilon(epsilonAfter),
+    });
+    this.#plan = await this.#record.reserved(body);
+  }
+
+  configure(members: readonly Member[]): Promise<void> {
+    return this.#record.configured(members);
+  }
+
+  enter(state: RoundState, deadlineMs: number | null): Promise<void> {
+    return this.#record.entered(state, deadlineMs);
+  }
+
+  async aggregate(sum: UpdateSum, submitted: readonly Member[]): Promise<void> {
+    const { artifacts, random } = this.#deps;
+    const released = await releaseSum(sum, this.#spec.format, this.#spec.mechanism, random);
+    const bytes = new Uint8Array(released.buffer, released.byteOffset, released.byteLength);
+    this.#aggregate = await artifacts.put(bytes);
+    await this.#record.aggregated(this.#aggregate, submitted);
+  }
+
+  async debit(): Promise<void> {
+    const { schedule, state, store } = this.#deps;
+    const plan = this.#logged();
+    const epsilon = state.budget.debit();
+    const subjects = await submittedSubjects(store, schedule.population, this.#record.round);
+    const prior = state.lastDebit;
+    this.#debit = await this.#record.debited({
+      population: schedule.population,
+      round: this.#record.round,
+      plan: Buffer.from(plan.hash).toString("base64url"),
+      event: encodeEvent(this.#spec.event),
+      accountant: ACCOUNTANT,
+      epsilon: claimedEpsilon(epsilon),
+      delta: formatDecimal(schedule.cap.delta),
+      prior: prior === undefined ? null : Buffer.from(prior).toString("base64url"),
+    });
+    state.lastDebit = this.#debit;
+    state.participants.debit(this.#spec.event, subjects);
+  }
+
+  async release(): Promise<void> {
+    if (this.#spec.kind === "train") await this.#releaseModel();
+    else await this.#releaseMetrics();
+  }
+
+  async close(): Promise<void> {
+    const { state } = this.#deps;
+    await this.#record.closed(this.#logged(), { aggregate: this.#released(), modelOut: this.#modelOut });
+    state.completed += 1;
+    if (this.#spec.kind === "train") state.trained += 1;
+  }
+
+  async abandon(reason: AbandonReason): Promise<void> {
+    this.#deps.state.budget.release();
+    await this.#record.abandoned(this.#plan, reason);
+  }
+
+  async #releaseModel(): Promise<void> {
+    const { artifacts, schedule, state } = this.#deps;
+    const before = decodeSafetensors(await artifacts.read(state.model));
+    const step = schedule.strategy.apply({
+      parameters: before.parameters,
+      sum: await this.#sum(),
+      divisor: this.#spec.divisor,
+      noiseStdDev: releasedNoiseStdDev(this.#spec.mechanism),
+      step: state.trained + 1,
+      steps: schedule.rounds.filter(({ kind }) => kind === "train").length,
+      state: state.strategyState === null ? new Float32Array(0) : asFloats(await artifacts.read(state.strategyState)),
+    });
+    const model = await artifacts.put(
+      encodeSafetensors({
+        tensors: before.tensors,
+        parameters: step.parameters,
+        metadata: { population: schedule.population, round: String(this.#record.round) },
+      }),
+    );
+    const strategyState = step.state.length === 0 ? null : await artifacts.put(asBytes(step.state));
+    await this.#record.releasedModel(this.#debited(), { sha256: model, strategyState });
+    state.model = model;
+    state.strategyState = strategyState;
+    this.#modelOut = model;
+  }
+
+  async #releaseMetrics(): Promise<void> {
+    const { schedule, state } = this.#deps;
+    const { trainer, cohort } = this.#spec;
+    const metrics = schedule.metrics(await this.#sum(), trainer.settings);
+    const query = createHash("sha256")
+      .update(canonicalBytes({ trainer: trainer.id, model: Buffer.from(state.model).toString("base64url") }))
+      .digest();
+    await this.#record.releasedMetrics(this.#logged(), this.#debited(), {
+      query,
+      minimumCohort: cohort.minimum,
+      metrics: JSON.stringify(metrics),
+    });
+    state.metrics = metrics;
+  }
+
+  async #sum(): Promise<Float32Array> {
+    return asFloats(await this.#deps.artifacts.read(this.#released()));
+  }
+
+  #logged(): LoggedPlan {
+    if (this.#plan === undefined)
+      throw new CoordinatorError("INTERNAL", "expected a plan in the log before this state");
+    return this.#plan;
+  }
+
+  #released(): Uint8Array {
+    if (this.#aggregate === undefined)
+      throw new CoordinatorError("INTERNAL", "expected an aggregate before this state");
+    return this.#aggregate;
+  }
+
+  #debited(): Uint8Array {
+    if (this.#debit === undefined) throw new CoordinatorError("INTERNAL", "expected a debit before a release");
+    return this.#debit;
+  }
+}
+
+function asBytes(values: Float32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+function asFloats(bytes: Uint8Array): Float32Array {
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
+}

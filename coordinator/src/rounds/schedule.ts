@@ -1,0 +1,28 @@
+import type { TensorShape } from "../models/safetensors.js";
+import type { SumStrategy } from "../strategies/strategy.js";
+import type { BudgetCap } from "./budget.js";
+import type { RoundSpec } from "./round-spec.js";
+
+/** A population's plan, worked out: every round with its calibrated noise, ready to be driven. */
+export interface Schedule {
+  readonly population: string;
+  readonly purpose: string;
+  /** Policy version whose notice was consented to. */
+  readonly policy: number;
+  /** In order; abandoned ones are tried again under a new number. */
+  readonly rounds: readonly RoundSpec[];
+  /** How many abandoned rounds in a row end the training. */
+  readonly maxAbandoned: number;
+  readonly cap: BudgetCap;
+  /** Enforced for each participant; a consent may set a lower one for its giver. */
+  readonly participantCap: { readonly epsilon: number; readonly rounds: number };
+  readonly tensors: readonly TensorShape[];
+  readonly strategy: SumStrategy;
+  /** Return window that devices get when nothing is to be done, milliseconds. */
+  readonly returnWindowMs: { readonly after: number; readonly before: number };
+  /** Turns the released sum of an evaluation round into named metrics. */
+  readonly metrics: (
+    sum: Float32Array,
+    trainerSettings: RoundSpec["trainer"]["settings"],
+  ) => Readonly<Record<string, number>>;
+}

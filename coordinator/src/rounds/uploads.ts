@@ -1,0 +1,121 @@
+import { createHash } from "node:crypto";
+import { CHUNK_BYTES } from "@fedloop/proto";
+import { CoordinatorError } from "../errors.js";
+
+interface Upload {
+  readonly bytes: Uint8Array;
+  readonly digests: (Uint8Array | undefined)[];
+  missing: number;
+}
+
+/** One chunk as a device sends it. */
+export interface Chunk {
+  readonly totalBytes: number;
+  readonly offset: number;
+  readonly data: Uint8Array;
+  readonly sha256: Uint8Array;
+}
+
+/**
+ * Updates that arrive in chunks, in memory only. So many at a time and no more: a device beyond that is told to come
+ * back, which keeps the server's memory at a few models however large the cohort is.
+ */
+export class Uploads {
+  readonly #uploads = new Map<string, Upload>();
+  readonly #limit: number;
+
+  /** @param limit uploads held at a time */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get size(): number {
+    return this.#uploads.size;
+  }
+
+  /**
+   * Places a chunk; the same chunk again is harmless.
+   *
+   * @param device whose upload it is
+   * @param expectedBytes the size that the round's plan implies
+   * @returns the offset of the first missing chunk, or `expectedBytes` when complete
+   * @throws CoordinatorError OUT_OF_RANGE, BAD_DIGEST, CONFLICT, BUSY
+   */
+  place(device: string, expectedBytes: number, chunk: Chunk): number {
+    checkFrame(expectedBytes, chunk);
+    const digest = createHash("sha256").update(chunk.data).digest();
+    if (!digest.equals(chunk.sha256)) {
+      throw new CoordinatorError("BAD_DIGEST", "expected the chunk to match its digest, it does not; send it again");
+    }
+    const upload = this.#uploads.get(device) ?? this.#begin(device, expectedBytes);
+    const index = chunk.offset / CHUNK_BYTES;
+    const placed = upload.digests[index];
+    if (placed === undefined) {
+      upload.bytes.set(chunk.data, chunk.offset);
+      upload.digests[index] = digest;
+      upload.missing -= 1;
+    } else if (!digest.equals(placed)) {
+      throw new CoordinatorError("CONFLICT", `expected the chunk at ${chunk.offset} as sent before, came another one`);
+    }
+    const next = upload.digests.indexOf(undefined);
+    return next < 0 ? expectedBytes : next * CHUNK_BYTES;
+  }
+
+  /**
+   * Hands out a complete upload and forgets it.
+   *
+   * @param chunksSha256 SHA-256 over the concatenated chunk digests, as the device computed it
+   * @throws CoordinatorError INCOMPLETE_UPLOAD, BAD_DIGEST
+   */
+  take(device: string, chunksSha256: Uint8Array): Uint8Array {
+    const upload = this.#uploads.get(device);
+    if (upload === undefined || upload.missing > 0) {
+      throw new CoordinatorError(
+        "INCOMPLETE_UPLOAD",
+        `expected all chunks before the submission, ${upload?.missing ?? "all"} are missing; upload them and submit again`,
+      );
+    }
+    const hash = createHash("sha256");
+    for (const digest of upload.digests) if (digest !== undefined) hash.update(digest);
+    if (!hash.digest().equals(chunksSha256)) {
+      throw new CoordinatorError("BAD_DIGEST", "expected the submission to name the uploaded chunks, it names others");
+    }
+    this.#uploads.delete(device);
+    return upload.bytes;
+  }
+
+  drop(device: string): void {
+    this.#uploads.delete(device);
+  }
+
+  clear(): void {
+    this.#uploads.clear();
+  }
+
+  #begin(device: string, bytes: number): Upload {
+    if (this.#uploads.size >= this.#limit) {
+      throw new CoordinatorError("BUSY", `${this.#limit} uploads are under way already; try again shortly`, {
+        retryAfterMs: 50,
+      });
+    }
+    const chunks = Math.ceil(bytes / CHUNK_BYTES);
+    const upload = {
+      bytes: new Uint8Array(bytes),
+      digests: new Array<Uint8Array | undefined>(chunks),
+      missing: chunks,
+    };
+    upload.digests.fill(undefined);
+    this.#uploads.set(device, upload);
+    return upload;
+  }
+}
+
+function checkFrame(expectedBytes: number, { totalBytes, offset, data }: Chunk): void {
+  const size = Math.min(CHUNK_BYTES, expectedBytes - offset);
+  if (totalBytes !== expectedBytes || offset % CHUNK_BYTES !== 0 || offset >= expectedBytes || data.length !== size) {
+    throw new CoordinatorError(
+      "OUT_OF_RANGE",
+      `expected ${expectedBytes} bytes in chunks of ${CHUNK_BYTES}, came ${data.length} bytes at ${offset} of ${totalBytes}`,
+    );
+  }
+}

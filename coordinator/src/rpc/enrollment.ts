@@ -1,0 +1,45 @@
+import type { Enrollment } from "@fedloop/proto";
+import type { Registry } from "../registry/registry.js";
+import type { ServiceHandlers } from "./service.js";
+
+export interface EnrollmentDependencies {
+  readonly registry: Registry;
+  readonly clock: { now(): number };
+  readonly log: { readonly origin: string; readonly verifierKey: string };
+}
+
+/** fedloop.v1.Enrollment */
+export function enrollmentService({
+  registry,
+  clock,
+  log,
+}: EnrollmentDependencies): ServiceHandlers<typeof Enrollment, "enroll"> {
+  return {
+    async enroll(request) {
+      const device = await registry.enroll({
+        population: request.population,
+        publicKey: request.publicKey,
+        timeMs: Number(request.timeMs),
+        nonce: request.nonce,
+        signature: request.signature,
+        token: request.token,
+      });
+      return {
+        deviceId: Buffer.from(device.id, "base64url"),
+        session: Buffer.from(device.session ?? "", "base64url"),
+        sessionExpiresMs: BigInt(device.sessionExpiresMs),
+        subject: device.subject,
+        log,
+        serverTimeMs: BigInt(clock.now()),
+      };
+    },
+    async rotateKey(request, { device }) {
+      await registry.rotateKey(device, request.newPublicKey, request.newKeySignature);
+      return {};
+    },
+    async leave(_request, { device }) {
+      await registry.leave(device);
+      return {};
+    },
+  };
+}

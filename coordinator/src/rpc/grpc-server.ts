@@ -1,0 +1,179 @@
+import { create, type DescMethod, type DescService, type Message, type MessageInitShape } from "@bufbuild/protobuf";
+import { MAX_MESSAGE_BYTES, METADATA, methodPath } from "@fedloop/proto";
+import { receivedBytes, serviceDefinition } from "@fedloop/proto/grpc";
+import {
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type Metadata,
+  Server,
+  type ServerCredentials,
+  type ServerWritableStream,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { CoordinatorError } from "../errors.js";
+import type { Authenticator } from "../registry/authentication.js";
+import type { CallContext, ServiceHandlers } from "./service.js";
+import { isTold, toServiceError } from "./status.js";
+
+export interface GrpcServerOptions {
+  readonly authenticator: Authenticator;
+  readonly clock: { now(): number };
+  /** Told of every fault that a caller only sees as INTERNAL. */
+  readonly onFault: (method: string, cause: unknown) => void;
+}
+
+type AnyHandler = (request: Message, context: CallContext) => unknown;
+
+/** The gRPC face of the services: authentication, limits, errors; the handlers know nothing of it. */
+export class GrpcServer {
+  readonly #options: GrpcServerOptions;
+  readonly server: Server;
+  readonly #draining = new AbortController();
+
+  constructor(options: GrpcServerOptions) {
+    this.#options = options;
+    this.server = new Server({
+      "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+      "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+      "grpc.max_concurrent_streams": 100_000,
+      // A phone that went to sleep does not keep a connection's memory for ever.
+      "grpc.keepalive_time_ms": 60_000,
+      "grpc.keepalive_timeout_ms": 20_000,
+    });
+  }
+
+  /** Serves a service. `open` names the methods that need no signature. */
+  add<Service extends DescService, const Open extends keyof Service["method"] & string = never>(
+    service: Service,
+    open: readonly Open[],
+    handlers: ServiceHandlers<Service, Open>,
+  ): void {
+    const implementation: UntypedServiceImplementation = {};
+    const openNames: ReadonlySet<string> = new Set(open);
+    for (const method of service.methods) {
+      const handler = (handlers as Record<string, unknown>)[method.localName] as AnyHandler;
+      const signed = !openNames.has(method.localName);
+      implementation[method.localName] =
+        method.methodKind === "server_streaming"
+          ? this.#stream(method, handler, signed)
+          : this.#unary(method, handler, signed);
+    }
+    this.server.addService(serviceDefinition(service), implementation);
+  }
+
+  /** Binds and serves. @returns the port */
+  listen(address: string, credentials: ServerCredentials): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.server.bindAsync(address, credentials, (cause, port) => {
+        if (cause === null) resolve(port);
+        else {
+          reject(
+            new CoordinatorError(
+              "ADDRESS_IN_USE",
+              `expected ${address} to be free to listen on; stop what uses it, or choose another`,
+              { cause },
+            ),
+          );
+        }
+      });
+    });
+  }
+
+  /** Ends the streams, lets running calls finish for up to `graceMs`, then closes. */
+  async close(graceMs = 2_000): Promise<void> {
+    this.#draining.abort(
+      new CoordinatorError("RETRY", "the coordinator is going down; come back", { retryAfterMs: 1_000 }),
+    );
+    await new Promise<void>((resolve) => {
+      const force = setTimeout(() => this.server.forceShutdown(), graceMs);
+      this.server.tryShutdown(() => {
+        clearTimeout(force);
+        resolve();
+      });
+    });
+  }
+
+  async #context(
+    method: DescMethod,
+    request: Message,
+    metadata: Metadata,
+    signal: AbortSignal,
+    signed: boolean,
+  ): Promise<CallContext> {
+    if (!signed) return { signal };
+    const text = (name: string): string | undefined => {
+      const value = metadata.get(name)[0];
+      return typeof value === "string" ? value : undefined;
+    };
+    const credentials = {
+      device: text(METADATA.device),
+      session: text(METADATA.session),
+      nonce: text(METADATA.nonce),
+      time: text(METADATA.time),
+      signature: text(METADATA.signature),
+    };
+    const device = await this.#options.authenticator.authenticate(
+      methodPath(method),
+      credentials,
+      receivedBytes(request),
+    );
+    return { signal, device } as CallContext;
+  }
+
+  #fail(method: DescMethod, cause: unknown): ReturnType<typeof toServiceError> {
+    if (!isTold(cause)) this.#options.onFault(methodPath(method), cause);
+    return toServiceError(cause, this.#options.clock.now());
+  }
+
+  #unary(method: DescMethod, handler: AnyHandler, signed: boolean): handleUnaryCall<Message, Message> {
+    return (call, callback) => {
+      const answer = async (): Promise<Message> => {
+        const context = await this.#context(method, call.request, call.metadata, this.#draining.signal, signed);
+        const output = await handler(call.request, context);
+        return create(method.output, output as MessageInitShape<typeof method.output>);
+      };
+      answer().then(
+        (message) => callback(null, message),
+        (cause) => callback(this.#fail(method, cause)),
+      );
+    };
+  }
+
+  #stream(method: DescMethod, handler: AnyHandler, signed: boolean): handleServerStreamingCall<Message, Message> {
+    return (call) => {
+      const gone = new AbortController();
+      call.on("cancelled", () => gone.abort());
+      const signal = AbortSignal.any([gone.signal, this.#draining.signal]);
+      const pump = async (): Promise<void> => {
+        const context = await this.#context(method, call.request, call.metadata, signal, signed);
+        for await (const item of handler(call.request, context) as AsyncIterable<
+          MessageInitShape<typeof method.output>
+        >) {
+          if (signal.aborted) break;
+          if (!call.write(create(method.output, item))) await drained(call, signal);
+        }
+      };
+      pump().then(
+        () => call.end(),
+        (cause) => {
+          if (gone.signal.aborted) call.end();
+          else call.emit("error", this.#fail(method, cause));
+        },
+      );
+    };
+  }
+}
+
+/** Waits until the reader has caught up: a slow one costs one chunk of memory, not a model. */
+function drained(call: ServerWritableStream<Message, Message>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      call.off("drain", done);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    call.once("drain", done);
+    signal.addEventListener("abort", done, { once: true });
+  });
+}

@@ -1,0 +1,134 @@
+import { type Rounds, WaitReason, RoundState as Wire } from "@fedloop/proto";
+import { CoordinatorError } from "../errors.js";
+import type { Ledger } from "../ledger/ledger.js";
+import type { RoundNotice } from "../rounds/engine.js";
+import type { CheckIn, Idle, Population } from "../rounds/population.js";
+import type { Populations } from "../rounds/populations.js";
+import type { RoundState } from "../rounds/states.js";
+import type { ServiceHandlers } from "./service.js";
+import { consistencyMessage, receiptOf } from "./transparency.js";
+
+const STATE: Readonly<Record<RoundState, Wire>> = {
+  planned: Wire.PLANNED,
+  reserved: Wire.RESERVED,
+  selecting: Wire.SELECTING,
+  configured: Wire.CONFIGURED,
+  keys: Wire.KEYS,
+  shares: Wire.SHARES,
+  masked: Wire.MASKED,
+  consistency: Wire.CONSISTENCY,
+  unmask: Wire.UNMASK,
+  aggregated: Wire.AGGREGATED,
+  debited: Wire.DEBITED,
+  released: Wire.RELEASED,
+  closed: Wire.CLOSED,
+  abandoned: Wire.ABANDONED,
+};
+
+const REASON: Readonly<Record<Idle["reason"], WaitReason>> = {
+  "no-round": WaitReason.NO_ROUND,
+  full: WaitReason.FULL,
+  finished: WaitReason.FINISHED,
+  budget: WaitReason.BUDGET,
+};
+
+export interface RoundsDependencies {
+  readonly ledger: Ledger;
+  readonly populations: Populations;
+  readonly clock: { now(): number };
+}
+
+/** fedloop.v1.Rounds */
+export function roundsService({ ledger, populations, clock }: RoundsDependencies): ServiceHandlers<typeof Rounds> {
+  const remaining = (deadlineMs: number | null): number =>
+    deadlineMs === null ? 0 : Math.max(Math.round(deadlineMs - clock.now()), 1);
+
+  const event = (population: Population, notice: RoundNotice) => ({
+    round: BigInt(notice.round),
+    state: STATE[notice.state],
+    deadlineMs: remaining(notice.deadlineMs),
+    reason: notice.reason ?? "",
+    ...(notice.state === "closed" || notice.state === "abandoned" ? { next: wait(population.idle()) } : {}),
+  });
+
+  const answer = async (outcome: CheckIn, knownTreeSize: bigint) => {
+    switch (outcome.type) {
+      case "idle":
+        return { outcome: { case: "wait" as const, value: wait(outcome.idle) } };
+      case "joined":
+        return {
+          outcome: {
+            case: "joined" as const,
+            value: {
+              round: BigInt(outcome.notice.round),
+              state: STATE[outcome.notice.state],
+              deadlineMs: remaining(outcome.notice.deadlineMs),
+            },
+          },
+        };
+      case "offer": {
+        const { message, size } = await receiptOf(ledger, outcome.planIndex);
+        if (knownTreeSize > BigInt(size)) {
+          throw new CoordinatorError(
+            "OUT_OF_RANGE",
+            `expected a tree of at most ${size} entries; this log has no more`,
+          );
+        }
+        return {
+          outcome: {
+            case: "offer" as const,
+            value: {
+              round: BigInt(outcome.round),
+              plan: message,
+              consistency: consistencyMessage(ledger, Number(knownTreeSize), size),
+              consentIndex: BigInt(outcome.consentIndex),
+            },
+          },
+        };
+      }
+    }
+  };
+
+  return {
+    async checkIn(request, { device }) {
+      const population = populations.named(request.population, device);
+      const { join } = request;
+      const outcome =
+        join === undefined
+          ? population.checkIn(device)
+          : await population.join(device, { round: Number(join.round), plan: join.plan, signature: join.signature });
+      return answer(outcome, request.knownTreeSize);
+    },
+    async *watch(request, { device, signal }) {
+      const population = populations.named(request.population, device);
+      for await (const notice of population.hub.watch(signal)) yield event(population, notice);
+    },
+    advertiseKeys: () => refuseSecureAggregation(),
+    shareKeys: () => refuseSecureAggregation(),
+    confirmSurvivors: () => refuseSecureAggregation(),
+    unmask: () => refuseSecureAggregation(),
+    submitMasked(request, { device }) {
+      populations.named(request.population, device).submit(device, Number(request.round), {
+        inline: request.inlineUpdate,
+        chunksSha256: request.chunksSha256,
+      });
+      return { accepted: true };
+    },
+    reportMetrics(request, { device }) {
+      populations.named(request.population, device);
+      return {};
+    },
+    leave(request, { device }) {
+      populations.named(request.population, device).leave(device, Number(request.round), request.reason);
+      return {};
+    },
+  };
+}
+
+function wait({ reason, afterMs, beforeMs }: Idle) {
+  return { returnAfterMs: afterMs, returnBeforeMs: beforeMs, reason: REASON[reason] };
+}
+
+function refuseSecureAggregation(): never {
+  throw new CoordinatorError("WRONG_STATE", "expected a round with secure aggregation, this one collects without");
+}

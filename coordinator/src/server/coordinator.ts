@@ -1,0 +1,176 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { noteSigner, type SignatureVerifier } from "@fedloop/consent";
+import { nodeVerifier } from "@fedloop/consent/node";
+import { aesCtrRandom } from "@fedloop/privacy/node";
+import { Artifacts, Consent, Enrollment, Rounds, Transparency } from "@fedloop/proto";
+import type { ServerCredentials } from "@grpc/grpc-js";
+import { Ledger } from "../ledger/ledger.js";
+import { ArtifactStore } from "../models/artifact-store.js";
+import { encodeSafetensors, parameterCount } from "../models/safetensors.js";
+import type { LoadedPlan } from "../plan/load.js";
+import { Authenticator } from "../registry/authentication.js";
+import { type EnrolmentPolicy, Registry } from "../registry/registry.js";
+import { buildSchedule } from "../rounds/build-schedule.js";
+import type { RoundNotice } from "../rounds/engine.js";
+import { Population } from "../rounds/population.js";
+import { Populations } from "../rounds/populations.js";
+import { artifactsService } from "../rpc/artifacts.js";
+import { consentService } from "../rpc/consent.js";
+import { enrollmentService } from "../rpc/enrollment.js";
+import { GrpcServer } from "../rpc/grpc-server.js";
+import { roundsService } from "../rpc/rounds.js";
+import { transparencyService } from "../rpc/transparency.js";
+import type { Store } from "../store/database.js";
+import { openSqliteStore } from "../store/sqlite.js";
+import { addHealth } from "./health.js";
+import { loadKeys } from "./keys.js";
+import { type Policy, publishPolicy } from "./policies.js";
+import { addReflection } from "./reflection.js";
+
+export interface CoordinatorOptions {
+  /** Name of the log: the first line of its checkpoints. */
+  readonly origin: string;
+  readonly dataDir: string;
+  readonly plans: readonly LoadedPlan[];
+  readonly enrolment: EnrolmentPolicy;
+  readonly credentials: ServerCredentials;
+  /** host:port; port 0 takes a free one. */
+  readonly address: string;
+  readonly clock: { now(): number };
+  readonly concurrentUploads: number;
+  readonly onFault: (where: string, cause: unknown) => void;
+  readonly onNotice?: (population: string, notice: RoundNotice) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** A coordinator, whole: storage, ledger, populations and the gRPC server, opened and closed together. */
+export class Coordinator {
+  readonly ledger: Ledger;
+  readonly store: Store;
+  readonly artifacts: ArtifactStore;
+  readonly registry: Registry;
+  readonly populations: Populations;
+  readonly verifierKey: string;
+  readonly port: number;
+  readonly #server: GrpcServer;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+
+  private constructor(parts: {
+    ledger: Ledger;
+    store: Store;
+    artifacts: ArtifactStore;
+    registry: Registry;
+    populations: Populations;
+    verifierKey: string;
+    port: number;
+    server: GrpcServer;
+  }) {
+    this.ledger = parts.ledger;
+    this.store = parts.store;
+    this.artifacts = parts.artifacts;
+    this.registry = parts.registry;
+    this.populations = parts.populations;
+    this.verifierKey = parts.verifierKey;
+    this.port = parts.port;
+    this.#server = parts.server;
+  }
+
+  /**
+   * Opens the data folder and listens. Rounds begin with `run`.
+   *
+   * @throws CoordinatorError STORE_LOCKED, LEDGER_CORRUPT, ADDRESS_IN_USE, BAD_PLAN …
+   */
+  static async open(options: CoordinatorOptions): Promise<Coordinator> {
+    const { clock, dataDir, origin } = options;
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    const keys = await loadKeys(dataDir);
+    const store = await openSqliteStore(join(dataDir, "fedloop.sqlite"));
+    const artifacts = await ArtifactStore.open(join(dataDir, "artifacts"));
+    const checkpoints = noteSigner(origin, keys.checkpoint);
+    const ledger = await Ledger.open({ store, origin, operatorSigner: keys.operator, noteSigner: checkpoints, clock });
+    const verifier: SignatureVerifier = nodeVerifier();
+    const registry = new Registry({ store, verifier, clock, policy: options.enrolment });
+    const policies = new Map<string, Policy>();
+    const list: Population[] = [];
+    for (const loaded of options.plans) {
+      const policy = await publishPolicy(ledger, loaded, keys.operator.publicKey);
+      policies.set(loaded.plan.population, policy);
+      const schedule = buildSchedule(loaded.plan, policy.version);
+      const initialModel = await initialise(store, artifacts, loaded, clock);
+      const random = aesCtrRandom();
+      list.push(
+        new Population({ ...options, ledger, store, artifacts, registry, verifier, random }, schedule, initialModel),
+      );
+    }
+    const populations = new Populations(list);
+    const verifierKey = checkpoints.vkey;
+    const authenticator = new Authenticator({ registry, verifier, clock });
+    const server = new GrpcServer({ authenticator, clock, onFault: options.onFault });
+    server.add(Enrollment, ["enroll"], enrollmentService({ registry, clock, log: { origin, verifierKey } }));
+    server.add(Consent, ["getNotice"], consentService({ ledger, populations, policies, verifier, clock, origin }));
+    server.add(Rounds, [], roundsService({ ledger, populations, clock }));
+    server.add(Artifacts, [], artifactsService(populations));
+    server.add(
+      Transparency,
+      ["getCheckpoint", "getInclusionProof", "getConsistencyProof"],
+      transparencyService(ledger),
+    );
+    addHealth(server.server);
+    addReflection(server.server);
+    const port = await server.listen(options.address, options.credentials);
+    return new Coordinator({ ledger, store, artifacts, registry, populations, verifierKey, port, server });
+  }
+
+  /**
+   * Drives all populations until their rounds are done or the signal is aborted.
+   */
+  run(signal: AbortSignal): Promise<void> {
+    const stop = AbortSignal.any([signal, this.#stopping.signal]);
+    const driven = [...this.populations.all()].map((population) => population.run(stop));
+    this.#running = Promise.all(driven).then(() => undefined);
+    return this.#running;
+  }
+
+  /** Stops driving, drains the calls under way, and closes what is open. */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running.catch(() => undefined);
+    await this.#server.close();
+    await this.ledger[Symbol.asyncDispose]();
+    await this.store.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** The population's row and the model before any round. */
+async function initialise(
+  store: Store,
+  artifacts: ArtifactStore,
+  { plan }: LoadedPlan,
+  clock: { now(): number },
+): Promise<Uint8Array> {
+  await store.db
+    .insertInto("populations")
+    .values({ name: plan.population, plan: JSON.stringify(plan), state: "running", created_ms: clock.now() })
+    .onConflict((conflict) => conflict.column("name").doUpdateSet({ plan: JSON.stringify(plan) }))
+    .execute();
+  const { tensors } = plan.model;
+  const model = await artifacts.put(
+    encodeSafetensors({
+      tensors,
+      parameters: new Float32Array(parameterCount(tensors)),
+      metadata: { population: plan.population, round: "0" },
+    }),
+  );
+  await store.db
+    .insertInto("models")
+    .values({ sha256: model, population: plan.population, round: 0, created_ms: clock.now() })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  return model;
+}

@@ -1,0 +1,61 @@
+import { randomBytes } from "node:crypto";
+import { chmod, mkdir, open, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type NodeSigner, nodeSigner } from "@fedloop/consent/node";
+import { CoordinatorError } from "../errors.js";
+
+/** The coordinator's two signing keys: one for ledger entries, one for checkpoints. They are never the same. */
+export interface CoordinatorKeys {
+  readonly operator: NodeSigner;
+  readonly checkpoint: NodeSigner;
+}
+
+/**
+ * Reads the keys of a data folder, or makes them on first use. Each is a file of 32 secret bytes that only its owner
+ * can read.
+ *
+ * @throws CoordinatorError FILE_UNREADABLE
+ */
+export async function loadKeys(dataDir: string): Promise<CoordinatorKeys> {
+  const folder = join(dataDir, "keys");
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  return {
+    operator: nodeSigner(await seed(join(folder, "operator.key"))),
+    checkpoint: nodeSigner(await seed(join(folder, "checkpoint.key"))),
+  };
+}
+
+async function seed(path: string): Promise<Uint8Array> {
+  const made = await make(path);
+  const bytes = made ?? (await readFile(path));
+  if (bytes.length !== 32) {
+    throw new CoordinatorError(
+      "FILE_UNREADABLE",
+      `expected 32 bytes of key in ${path}, came ${bytes.length}; restore the file from your backup`,
+    );
+  }
+  return new Uint8Array(bytes);
+}
+
+/** A new key, or undefined when the file is there already. */
+async function make(path: string): Promise<Uint8Array | undefined> {
+  try {
+    const file = await open(path, "wx", 0o600);
+    try {
+      const bytes = randomBytes(32);
+      await file.write(bytes);
+      await file.sync();
+      await chmod(path, 0o600);
+      return bytes;
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "EEXIST") return undefined;
+    throw new CoordinatorError(
+      "FILE_UNREADABLE",
+      `expected to write a key to ${path}; check the folder's permissions`,
+      { cause },
+    );
+  }
+}

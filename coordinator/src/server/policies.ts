@@ -1,0 +1,60 @@
+import { createHash } from "node:crypto";
+import { canonicalText, type EntryBodies, formatDecimal, formatEpsilon } from "@fedloop/consent";
+import type { Ledger } from "../ledger/ledger.js";
+import type { LoadedPlan } from "../plan/load.js";
+import { DEFAULT_DELTA } from "../plan/population-plan.js";
+import { ACCOUNTANT } from "../rounds/budget.js";
+
+/** The policy in force for a population. */
+export interface Policy {
+  readonly version: number;
+  /** Position of its policy.publish entry. */
+  readonly index: number;
+  readonly body: EntryBodies["policy.publish"];
+  readonly notice: Uint8Array;
+  readonly mediaType: string;
+}
+
+/**
+ * Publishes a plan's notice and limits, unless the newest policy of the population says just that. A changed policy
+ * gets a new version, and everyone is asked again.
+ */
+export async function publishPolicy(
+  ledger: Ledger,
+  { plan, notice }: LoadedPlan,
+  operatorKey: Uint8Array,
+): Promise<Policy> {
+  const newest = ledger.view.policy(plan.population);
+  const body = (version: number): EntryBodies["policy.publish"] => ({
+    population: plan.population,
+    policy: version,
+    controller: plan.controller,
+    notice: plan.notice.sha256,
+    noticeUri: plan.notice.uri,
+    language: plan.language,
+    purposes: [plan.purpose],
+    limits: {
+      epsilon: formatEpsilon(plan.cap?.epsilon ?? Number.POSITIVE_INFINITY),
+      delta: formatDecimal(plan.cap?.delta ?? DEFAULT_DELTA),
+    },
+    unit: "participant",
+    adjacency: "add-or-remove-one",
+    accountant: ACCOUNTANT,
+    accountantVersion: "1",
+    operatorKey: Buffer.from(operatorKey).toString("base64url"),
+  });
+  const { mediaType } = plan.notice;
+  if (newest !== undefined && canonicalText(newest.policy) === canonicalText(body(newest.policy.policy))) {
+    return { version: newest.policy.policy, index: newest.index, body: newest.policy, notice, mediaType };
+  }
+  const next = body((newest?.policy.policy ?? 0) + 1);
+  const { result } = await ledger.commit(async (tx) => {
+    await tx.db
+      .insertInto("blobs")
+      .values({ sha256: createHash("sha256").update(notice).digest(), bytes: notice })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    return tx.append("policy.publish", next);
+  });
+  return { version: next.policy, index: result.index, body: next, notice, mediaType };
+}

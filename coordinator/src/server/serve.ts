@@ -1,0 +1,99 @@
+import { readFile } from "node:fs/promises";
+import { ServerCredentials } from "@grpc/grpc-js";
+import pino from "pino";
+import { type Config, type ConfigEnvironment, loadConfig } from "../config/config.js";
+import { CoordinatorError } from "../errors.js";
+import { loadPlan } from "../plan/load.js";
+import type { RoundNotice } from "../rounds/engine.js";
+import { Coordinator } from "./coordinator.js";
+
+export interface ServeOptions {
+  /** Path of fedloop.yaml. */
+  readonly config: string;
+  readonly environment: ConfigEnvironment;
+  /** One JSON object a line on standard output, for programs. */
+  readonly json: boolean;
+  /** End by itself when all populations have finished their rounds. */
+  readonly exitWhenFinished: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** What `fedloop serve --json` prints, a line each. */
+export type ServeEvent =
+  | { readonly event: "listening"; readonly address: string; readonly origin: string; readonly verifierKey: string }
+  | ({ readonly event: "round"; readonly population: string } & RoundNotice)
+  | { readonly event: "finished"; readonly population: string; readonly why: string }
+  | { readonly event: "stopped"; readonly peakServerMb: number };
+
+/**
+ * Runs a coordinator until the signal is aborted: restores what a former process left, serves, drives the rounds,
+ * drains. Log lines go to standard error and hold no payloads.
+ */
+export async function runServe(options: ServeOptions): Promise<void> {
+  const config = await loadConfig(options.config, options.environment);
+  const plans = await Promise.all(config.plans.map((path) => loadPlan(path)));
+  const log = pino({ level: config.log.level, base: null }, pino.destination({ fd: 2, sync: true }));
+  const tell = (event: ServeEvent): void => {
+    if (options.json) process.stdout.write(`${JSON.stringify(event)}\n`);
+  };
+  const coordinator = await Coordinator.open({
+    origin: config.origin,
+    dataDir: config.dataDir,
+    plans,
+    enrolment: config.enrolment,
+    credentials: await credentialsOf(config),
+    address: `${config.listen.host}:${config.listen.port}`,
+    clock: { now: () => Date.now() },
+    concurrentUploads: config.limits.concurrentUploads,
+    onFault: (where, cause) => log.error({ where, fault: describe(cause) }, "a call failed"),
+    onNotice: (population, notice) => {
+      log.info({ population, round: notice.round, state: notice.state, reason: notice.reason }, "round");
+      tell({ event: "round", population, ...notice });
+    },
+  });
+  try {
+    const address = `${config.listen.host}:${coordinator.port}`;
+    log.info({ address, origin: config.origin, verifierKey: coordinator.verifierKey }, "listening");
+    tell({ event: "listening", address, origin: config.origin, verifierKey: coordinator.verifierKey });
+    await coordinator.run(options.signal);
+    for (const population of coordinator.populations.all()) {
+      if (population.finished === undefined) continue;
+      log.info({ population: population.name, why: population.finished }, "finished");
+      tell({ event: "finished", population: population.name, why: population.finished });
+    }
+    if (!options.exitWhenFinished) await aborted(options.signal);
+  } finally {
+    await coordinator.close();
+    const peakServerMb = Math.round(process.resourceUsage().maxRSS / 102.4) / 10;
+    log.info({ peakServerMb }, "stopped");
+    tell({ event: "stopped", peakServerMb });
+  }
+}
+
+/** A fault for the log: where it came from and its message, never what a device sent. */
+function describe(cause: unknown): { readonly code: string; readonly message: string; readonly at: string } {
+  if (!(cause instanceof Error)) return { code: "INTERNAL", message: String(cause), at: "" };
+  const code = cause instanceof CoordinatorError ? cause.code : cause.name;
+  return { code, message: cause.message, at: cause.stack?.split("\n")[1]?.trim() ?? "" };
+}
+
+async function credentialsOf({ tls }: Config): Promise<ServerCredentials> {
+  if (tls === null) return ServerCredentials.createInsecure();
+  try {
+    const [cert, key, clientCa] = await Promise.all([
+      readFile(tls.cert),
+      readFile(tls.key),
+      tls.clientCa === null ? null : readFile(tls.clientCa),
+    ]);
+    return ServerCredentials.createSsl(clientCa, [{ private_key: key, cert_chain: cert }], clientCa !== null);
+  } catch (cause) {
+    throw new CoordinatorError("FILE_UNREADABLE", "expected the certificate and key that tls names; check the paths", {
+      cause,
+    });
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}

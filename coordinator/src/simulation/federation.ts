@@ -1,0 +1,154 @@
+import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { VerificationReport } from "@fedloop/consent";
+import { stringify } from "yaml";
+import { loadPlan } from "../plan/load.js";
+import type { PopulationPlan } from "../plan/population-plan.js";
+import type { ServeEvent } from "../server/serve.js";
+import type { FromWorker, SimulatedPerson } from "./messages.js";
+import { collectOutcome } from "./outcome.js";
+import type { Progress } from "./progress.js";
+import { ServerProcess } from "./server-process.js";
+import { runWorkers } from "./workers.js";
+
+/** Name of the log that a simulation's coordinator keeps. */
+const ORIGIN = "fedloop.local/simulation";
+
+/** What a simulation leaves in its output folder; a former one's are removed first. */
+export const OUTPUT = {
+  plan: "plan.yaml",
+  notice: "notice.md",
+  config: "fedloop.yaml",
+  data: "coordinator",
+  model: "model.safetensors",
+  bundle: "audit-bundle.jsonl",
+} as const;
+
+export interface FederationOptions {
+  /** The plan file's text; its notice must be named `OUTPUT.notice`. */
+  readonly plan: string;
+  /** Path of the notice. */
+  readonly notice: string;
+  readonly people: readonly SimulatedPerson[];
+  readonly out: string;
+  /** Processes that hold participants. */
+  readonly processes: number;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+export interface FederationResult {
+  readonly plan: PopulationPlan;
+  readonly consented: number;
+  readonly refusals: ReadonlyMap<string, number>;
+  /** Rounds that were closed: training, evaluation. */
+  readonly rounds: { readonly trained: number; readonly evaluated: number; readonly abandoned: number };
+  readonly metrics: Readonly<Record<string, number>> | null;
+  /** The population's ε as the ledger claims it; null without differential privacy. */
+  readonly epsilon: number | null;
+  readonly report: VerificationReport;
+  /** Absolute paths. */
+  readonly bundle: string;
+  readonly model: string;
+  readonly peakServerMb: number;
+}
+
+/**
+ * Runs a whole federation on this machine: a coordinator in a process of its own, participants in worker processes,
+ * real gRPC between them; then exports the audit bundle and verifies it as an auditor would.
+ *
+ * @throws CoordinatorError BAD_PLAN, ROUND_FAILED, CANCELLED …
+ */
+export async function runFederation(options: FederationOptions): Promise<FederationResult> {
+  const { out, progress, people, signal } = options;
+  const config = await prepare(options);
+  const { plan } = await loadPlan(join(out, OUTPUT.plan));
+  const rounds = { trained: 0, evaluated: 0, abandoned: 0 };
+  const refusals = new Map<string, number>();
+  let consented = 0;
+  const server = new ServerProcess({ config, onEvent: (event) => tellRound(event, progress, rounds, plan) });
+  const stop = (): void => server.stop();
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    const { address, verifierKey } = await server.first("listening");
+    progress.step(`${people.length} participants enroll and decide`, people.length);
+    await runWorkers({
+      start: {
+        type: "start",
+        address,
+        population: plan.population,
+        purpose: plan.purpose,
+        log: { origin: ORIGIN, verifierKey },
+        privacy: { allowNone: plan.privacy.mechanism === "none", maxEpsilon: plan.cap?.epsilon ?? Number.MAX_VALUE },
+      },
+      people,
+      processes: options.processes,
+      signal,
+      onMessage: (message) => {
+        if (message.type === "decided" && message.decision === "give") consented += 1;
+        count(message, progress, refusals);
+      },
+    });
+    await server.first("finished");
+    server.stop();
+    const { peakServerMb } = await server.first("stopped");
+    progress.step("The audit bundle is exported and verified");
+    const outcome = await collectOutcome({
+      dataDir: join(out, OUTPUT.data),
+      population: plan.population,
+      bundle: join(out, OUTPUT.bundle),
+      model: join(out, OUTPUT.model),
+      verifierKey,
+      signal,
+    });
+    progress.end();
+    return { plan, consented, refusals, rounds, peakServerMb, ...outcome };
+  } finally {
+    signal.removeEventListener("abort", stop);
+    progress.end();
+    server.stop();
+  }
+}
+
+/** Writes plan, notice and configuration where the coordinator will read them. @returns path of the configuration */
+async function prepare({ out, plan, notice }: FederationOptions): Promise<string> {
+  await mkdir(out, { recursive: true });
+  await Promise.all(Object.values(OUTPUT).map((name) => rm(join(out, name), { recursive: true, force: true })));
+  await copyFile(notice, join(out, OUTPUT.notice));
+  await writeFile(join(out, OUTPUT.plan), plan);
+  const config = join(out, OUTPUT.config);
+  const settings = {
+    origin: ORIGIN,
+    dataDir: OUTPUT.data,
+    listen: { host: "127.0.0.1", port: 0 },
+    plans: [OUTPUT.plan],
+    log: { level: "warn" },
+  };
+  await writeFile(config, stringify(settings));
+  return config;
+}
+
+function count(message: FromWorker, progress: Progress, refusals: Map<string, number>): void {
+  if (message.type === "decided" || message.type === "accepted") progress.add();
+  if (message.type === "refused" || message.type === "failed") {
+    refusals.set(message.code, (refusals.get(message.code) ?? 0) + 1);
+  }
+}
+
+function tellRound(
+  event: ServeEvent,
+  progress: Progress,
+  rounds: { trained: number; evaluated: number; abandoned: number },
+  plan: PopulationPlan,
+): void {
+  if (event.event !== "round") return;
+  if (event.state === "masked") progress.step(`Round ${event.round} collects updates`, plan.cohort.target);
+  if (event.state === "abandoned") {
+    rounds.abandoned += 1;
+    progress.step(`Round ${event.round} was abandoned: ${event.reason}`);
+  }
+  if (event.state === "closed") {
+    if (event.kind === "train") rounds.trained += 1;
+    else rounds.evaluated += 1;
+  }
+}

@@ -1,0 +1,55 @@
+import { relative } from "node:path";
+
+/** What `npm start -- --json` prints as its last line. */
+export interface DemoSummary {
+  readonly population: string;
+  readonly participants: number;
+  readonly consented: number;
+  readonly rounds: number;
+  readonly metric: {
+    readonly name: "rmse";
+    /** Of the federated model, from a federated evaluation. */
+    readonly value: number;
+    /** Of predicting the mean, and of the same model on pooled data: known only because this is a simulation. */
+    readonly globalMean: number;
+    readonly central: number;
+  };
+  readonly privacy: {
+    readonly unit: "participant";
+    /** Null without differential privacy: nothing is bounded then. */
+    readonly epsilon: number | null;
+    readonly delta: number | null;
+    readonly accountant: string;
+  };
+  readonly ledger: { readonly size: number; readonly root: string; readonly verified: boolean };
+  /** Absolute paths. */
+  readonly bundle: string;
+  readonly model: string;
+  readonly seconds: number;
+  readonly peakServerMb: number;
+}
+
+/** The summary for a person, with what to look at next. */
+export function demoText(summary: DemoSummary): string {
+  const { metric, privacy, ledger } = summary;
+  const declined = summary.participants - summary.consented;
+  const bundle = relative(process.cwd(), summary.bundle);
+  const model = relative(process.cwd(), summary.model);
+  const budget =
+    privacy.epsilon === null
+      ? "no differential privacy, as asked; the ledger holds the reason"
+      : `ε = ${privacy.epsilon} at δ = ${privacy.delta} for each participant, in all (${privacy.accountant})`;
+  return `
+${summary.consented} of ${summary.participants} people took part in ${summary.rounds} rounds; ${declined} had refused or withdrawn and were not used.
+
+  test RMSE    ${metric.value}   (predicting the mean ${metric.globalMean}, all data on one server ${metric.central})
+  privacy      ${budget}
+  ledger       ${ledger.size} entries, ${ledger.verified ? "verified" : "NOT VERIFIED"}, root ${ledger.root}
+  took         ${summary.seconds} s, coordinator at most ${summary.peakServerMb} MB
+
+Look next at
+  ${model}   the model; any tool that reads safetensors opens it
+  npx fedloop-audit verify ${bundle}   what the auditor checked; change one byte and run it again
+  npx fedloop status --config ${relative(process.cwd(), summary.bundle).replace(/[^/\\]+$/, "fedloop.yaml")}   rounds and budget
+`;
+}

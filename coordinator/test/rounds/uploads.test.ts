@@ -1,0 +1,68 @@
+import { createHash } from "node:crypto";
+import { CHUNK_BYTES } from "@fedloop/proto";
+import t from "tap";
+import { type Chunk, Uploads } from "../../src/rounds/uploads.js";
+
+const TOTAL = CHUNK_BYTES + 10;
+
+function sha256(...parts: Uint8Array[]): Buffer {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+}
+
+function chunk(offset: number, fill: number): Chunk {
+  const data = new Uint8Array(Math.min(CHUNK_BYTES, TOTAL - offset)).fill(fill);
+  return { totalBytes: TOTAL, offset, data, sha256: sha256(data) };
+}
+
+const first = chunk(0, 1);
+const second = chunk(CHUNK_BYTES, 2);
+const whole = sha256(first.sha256, second.sha256);
+
+t.test("chunks may come in any order and twice", async (t) => {
+  const uploads = new Uploads(2);
+  t.equal(uploads.place("a", TOTAL, second), 0);
+  t.equal(uploads.place("a", TOTAL, second), 0);
+  t.equal(uploads.place("a", TOTAL, first), TOTAL);
+  const bytes = uploads.take("a", whole);
+  t.equal(bytes[0], 1);
+  t.equal(bytes[TOTAL - 1], 2);
+  t.equal(uploads.size, 0);
+});
+
+t.test("an upload is handed out only when complete and only under its own digest", async (t) => {
+  const uploads = new Uploads(2);
+  t.throws(() => uploads.take("a", whole), { code: "INCOMPLETE_UPLOAD" });
+  uploads.place("a", TOTAL, first);
+  t.throws(() => uploads.take("a", whole), { code: "INCOMPLETE_UPLOAD" });
+  uploads.place("a", TOTAL, second);
+  t.throws(() => uploads.take("a", sha256(second.sha256, first.sha256)), { code: "BAD_DIGEST" });
+  t.equal(uploads.take("a", whole).length, TOTAL);
+});
+
+t.test("chunks that lie about themselves are refused", async (t) => {
+  const uploads = new Uploads(2);
+  const hostile: [string, Partial<Chunk>, string][] = [
+    ["a digest of other bytes", { sha256: sha256(new Uint8Array(1)) }, "BAD_DIGEST"],
+    ["an offset within a chunk", { offset: 1 }, "OUT_OF_RANGE"],
+    ["an offset past the end", { offset: 2 * CHUNK_BYTES }, "OUT_OF_RANGE"],
+    ["another total", { totalBytes: TOTAL + 1 }, "OUT_OF_RANGE"],
+    ["a short chunk", { data: new Uint8Array(5), sha256: sha256(new Uint8Array(5)) }, "OUT_OF_RANGE"],
+    ["no number as offset", { offset: Number.NaN }, "OUT_OF_RANGE"],
+  ];
+  for (const [name, change, code] of hostile) {
+    t.throws(() => uploads.place("a", TOTAL, { ...first, ...change }), { code }, name);
+  }
+  t.equal(uploads.size, 0, "none of them took memory");
+  uploads.place("a", TOTAL, first);
+  t.throws(() => uploads.place("a", TOTAL, chunk(0, 9)), { code: "CONFLICT" });
+});
+
+t.test("beyond the limit a device is told to come back, which bounds the memory", async (t) => {
+  const uploads = new Uploads(1);
+  uploads.place("a", TOTAL, first);
+  t.throws(() => uploads.place("b", TOTAL, first), { code: "BUSY", retryAfterMs: 50 });
+  uploads.drop("a");
+  t.equal(uploads.place("b", TOTAL, first), CHUNK_BYTES);
+});
