@@ -5,6 +5,9 @@ export {
   type CoordinatorErrorCode,
   type CoordinatorErrorOptions,
 } from "./errors.js";
+export type { Appended } from "./ledger/entry-group.js";
+export { type Committed, Ledger, type LedgerOptions, type LedgerTransaction, type Receipt } from "./ledger/ledger.js";
+export type { SignedCheckpoint } from "./ledger/log-state.js";
 export { ArtifactStore, type OpenArtifact } from "./models/artifact-store.js";
 export {
   decodeSafetensors,

@@ -106,7 +106,7 @@ const enrolmentSection = section({
 });
 
 const configSchema: z.ZodType<WrittenConfig> = section({
-  origin: z.string(origin).regex(/^[^\s+\p{Cc}\p{Cs}]{1,200}$/u, origin),
+  origin: z.string(origin).regex(/^[A-Za-z0-9][A-Za-z0-9._~:/-]{0,199}$/, origin),
   dataDir: text(1_000).default("fedloop-data"),
   listen: listenSection.prefault({}),
   plans: z.array(text(1_000), plans).min(1, plans).max(100, plans),

@@ -41,7 +41,6 @@ function firstVersion(dialect: SchemaDialect): Migration {
         .addColumn("bytes", bytes, (column) => column.notNull())
         .addUniqueConstraint("entries_id", ["id"])
         .addUniqueConstraint("entries_actor_chain", ["actor", "aseq"])
-        .addUniqueConstraint("entries_leaf_hash", ["leaf_hash"])
         .modifyEnd(end)
         .execute();
       await schema

@@ -38,7 +38,7 @@ class Connection implements SqliteDatabase {
   prepare(sql: string): SqliteStatement {
     const kept = this.#statements.get(sql);
     if (kept !== undefined) return kept;
-    const prepared = this.#database.prepare<unknown[], unknown>(sql);
+    const prepared = this.#database.prepare<readonly unknown[], unknown>(sql);
     const command = sql.toLowerCase();
     const begins = command === "begin";
     const ends = command === "commit" || command === "rollback";
@@ -57,18 +57,18 @@ class Connection implements SqliteDatabase {
     };
     const statement: SqliteStatement = {
       reader: prepared.reader,
-      all: (parameters) => run(parameters, (values) => prepared.all(...values)),
+      all: (parameters) => run(parameters, (values) => prepared.all(values)),
       run: (parameters) => {
         // Nothing is left to roll back, and an error about that would hide the one that ended the transaction.
         if (command === "rollback" && !this.#database.inTransaction) {
           this.#open = false;
           return { changes: 0, lastInsertRowid: 0 };
         }
-        return run(parameters, (values) => prepared.run(...values));
+        return run(parameters, (values) => prepared.run(values));
       },
       // A statement of its own: two readers may be under way in the same rows at once.
       iterate: (parameters) =>
-        run(parameters, (values) => this.#database.prepare<unknown[], unknown>(sql).iterate(...values)),
+        run(parameters, (values) => this.#database.prepare<readonly unknown[], unknown>(sql).iterate(values)),
     };
     if (this.#statements.size >= KEPT_STATEMENTS) {
       for (const oldest of this.#statements.keys()) {
