@@ -5,6 +5,7 @@ import {
   type DeviceCrypto,
   type GraphPolicy,
   KeysCollection,
+  randomPermutation,
   SecAggClient,
   type SecAggParameters,
   type SharesCollection,
@@ -175,9 +176,10 @@ class Round {
     return stateOf(await this.#server.measure("shares", () => shares.close()));
   }
 
-  /** Masks, confirms and reveals. The first `gone` members stop before they send their vector. */
+  /** Masks, confirms and reveals. `gone` members, drawn at random, stop before they send their vector. */
   async mask(vectors: VectorsCollection, gone: number, expected: Int32Array): Promise<UnmaskCollection> {
-    const staying = [...this.#devices].filter(([member]) => member >= gone);
+    const leaving = new Set(randomPermutation(this.#devices.size, this.#crypto.random).subarray(0, gone));
+    const staying = [...this.#devices].filter(([member]) => !leaving.has(member));
     const values = new Int32Array(this.#parameters.length);
     for (const [member, client] of staying) {
       fillValues(values, member, expected);
