@@ -190,6 +190,7 @@ export class CoordinatorClient {
 
   /** Repeats an attempt once after SESSION_EXPIRED and once after CLOCK_SKEW. */
   async #corrected<T>(attempt: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    if (this.#session === undefined) await this.enroll(signal);
     const used = this.#session;
     try {
       return await this.#correctedClock(attempt);

@@ -1,0 +1,245 @@
+import { create } from "@bufbuild/protobuf";
+import type { RoundPlan } from "@fedloop/consent";
+import { OfferSchema, RoundState } from "@fedloop/proto";
+import fc from "fast-check";
+import t from "tap";
+import type { VerifiedPlan } from "../../src/index.js";
+import { newParticipation, stepParticipation } from "../../src/participation/machine.js";
+import type {
+  Participation,
+  ParticipationEffect,
+  ParticipationMessage,
+  RoundNews,
+} from "../../src/participation/phases.js";
+
+function plan(round: number, isSecure = false): VerifiedPlan {
+  const body = { purpose: "p", secureAggregation: { enabled: isSecure } };
+  // The machine reads nothing else of a plan.
+  return { round, leafHash: "h", body: body as RoundPlan } as VerifiedPlan;
+}
+
+function news(round: number, state: RoundState, isLast = false): RoundNews {
+  return { round, state, reason: "WHY", next: { afterMs: 7, beforeMs: 9 }, isLast };
+}
+
+/** Sends messages one after the other; those with a task answer the task under way. */
+class Run {
+  state: Participation = newParticipation;
+  effects: ParticipationEffect[] = [];
+
+  send(message: ParticipationMessage): this {
+    const { participation, effects } = stepParticipation(this.state, message);
+    this.state = participation;
+    this.effects = [...effects];
+    return this;
+  }
+
+  offer(round: number, isSecure = false): this {
+    const offer = create(OfferSchema, { round: BigInt(round) });
+    this.send({ type: "checkedIn", task: this.state.task, outcome: { type: "offer", offer, known: null } });
+    const checkpoint = { size: 1, root: "", note: "" };
+    return this.send({
+      type: "verified",
+      task: this.state.task,
+      verdict: { ok: true, plan: plan(round, isSecure), checkpoint },
+    });
+  }
+
+  joined(round: number, state: RoundState = RoundState.SELECTING): this {
+    return this.send({
+      type: "checkedIn",
+      task: this.state.task,
+      outcome: { type: "joined", news: { ...news(round, state), reason: "", next: null } },
+    });
+  }
+
+  news(round: number, state: RoundState, isLast = false): this {
+    return this.send({ type: "news", news: news(round, state, isLast) });
+  }
+
+  fail(kind: "guard" | "unreachable" | "stale" | "budget" | "ineligible" | "local" | "remote", code: string): this {
+    return this.send({ type: "failed", task: this.state.task, failure: { code, message: "m", kind } });
+  }
+
+  get types(): string[] {
+    return this.effects.map((effect) => (effect.type === "emit" ? `emit ${effect.event.type}` : effect.type));
+  }
+}
+
+const begun = (): Run => new Run().send({ type: "started" });
+const atWork = (): Run => begun().offer(1).joined(1).news(1, RoundState.MASKED);
+const handedIn = (): Run => {
+  const run = atWork();
+  run.send({ type: "encoded", task: run.state.task, update: new Uint8Array(3) });
+  return run.send({ type: "submitted", task: run.state.task, accepted: true });
+};
+
+t.test("a round in its usual course: check in, verify, join, work, submit, rest", async (t) => {
+  const run = begun();
+  t.same(run.types, ["checkIn"]);
+  t.same(run.offer(1).types, ["checkIn"], "a verified offer is joined");
+  t.same(run.joined(1).types, ["watch"]);
+  t.same(run.news(1, RoundState.CONFIGURED).types, ["work"]);
+  t.same(run.news(1, RoundState.MASKED).types, [], "the work is under way");
+  run.send({ type: "encoded", task: run.state.task, update: new Uint8Array(3) });
+  t.same(run.types, ["emit masked", "submit"]);
+  t.same(run.send({ type: "submitted", task: run.state.task, accepted: true }).types, ["emit accepted"]);
+  t.same(run.news(1, RoundState.AGGREGATED).types, []);
+  t.same(run.news(1, RoundState.RELEASED).types, ["settle", "emit released"]);
+  t.same(run.news(1, RoundState.CLOSED).types, ["emit waiting", "rest"], "released is told once");
+  t.match(run.effects.at(-1), { type: "rest", window: { afterMs: 7, beforeMs: 9 } });
+});
+
+t.test("who joins a round that is complete already begins at once", async (t) => {
+  t.same(begun().offer(1).joined(1, RoundState.MASKED).types, ["watch", "work"]);
+});
+
+t.test("an event that overtakes the answer to the join is not lost", async (t) => {
+  t.same(begun().offer(1).news(1, RoundState.MASKED).joined(1).types, ["watch", "work"]);
+  t.same(begun().offer(1).news(1, RoundState.ABANDONED).joined(1).types, ["watch", "stop", "emit abandoned", "rest"]);
+});
+
+t.test("an event that overtakes the answer to the submission is not lost", async (t) => {
+  const run = atWork();
+  run.send({ type: "encoded", task: run.state.task, update: new Uint8Array(3) });
+  t.same(run.news(1, RoundState.CLOSED).types, []);
+  run.send({ type: "submitted", task: run.state.task, accepted: true });
+  t.same(run.types, ["emit accepted", "settle", "emit released", "emit waiting", "rest"]);
+});
+
+t.test("a round that is abandoned stops the work on it", async (t) => {
+  const run = atWork().news(1, RoundState.ABANDONED);
+  t.same(run.types, ["stop", "emit abandoned", "rest"]);
+  t.match(run.effects[1], { event: { round: 1, reason: "WHY" } });
+});
+
+t.test("a round that went on without this device is missed", async (t) => {
+  for (const state of [RoundState.AGGREGATED, RoundState.DEBITED, RoundState.CLOSED]) {
+    t.match(atWork().news(1, state).effects[1], { event: { type: "abandoned", reason: "MISSED" } });
+  }
+  t.match(atWork().news(2, RoundState.SELECTING).effects[1], { event: { type: "abandoned", reason: "MISSED" } });
+});
+
+t.test("a submitted round that ended unseen is left to the log, without an event", async (t) => {
+  t.same(handedIn().news(2, RoundState.SELECTING).types, ["checkIn"]);
+});
+
+t.test("events of earlier rounds are not listened to", async (t) => {
+  const run = begun().offer(5).joined(5);
+  t.same(run.news(4, RoundState.ABANDONED).types, []);
+  t.equal(run.state.phase.type, "joined");
+});
+
+t.test("a plan with secure aggregation is refused as unsupported", async (t) => {
+  const run = begun().offer(1, true);
+  t.same(run.types, ["leave", "emit refused", "rest"]);
+  t.match(run.effects[1], { event: { code: "GUARD_UNSUPPORTED" } });
+});
+
+t.test("the same refusal of the same round is told once", async (t) => {
+  const run = begun().offer(1, true);
+  run.send({ type: "rested", task: run.state.task });
+  t.same(run.offer(1, true).types, ["leave", "rest"]);
+});
+
+t.test("a stream that was opened anew asks again for the place in a round that still selects", async (t) => {
+  t.same(begun().offer(1).joined(1).send({ type: "watchResumed" }).types, ["checkIn"]);
+  t.same(atWork().send({ type: "watchResumed" }).types, []);
+  t.same(handedIn().send({ type: "watchResumed" }).types, []);
+});
+
+t.test("a place from before this process began is given back", async (t) => {
+  t.same(begun().joined(3).types, ["leave", "rest"]);
+});
+
+t.test("withdrawal ends what runs for the purpose, and participation when nothing is left", async (t) => {
+  t.same(atWork().send({ type: "withdrawn", purposes: ["p"], remaining: 0 }).types, [
+    "stop",
+    "leave",
+    "emit abandoned",
+    "stop",
+    "finish",
+  ]);
+  t.same(atWork().send({ type: "withdrawn", purposes: ["p"], remaining: 1 }).types, [
+    "stop",
+    "leave",
+    "emit abandoned",
+    "checkIn",
+  ]);
+  t.same(atWork().send({ type: "withdrawn", purposes: ["q"], remaining: 1 }).types, []);
+  t.same(handedIn().send({ type: "withdrawn", purposes: ["p"], remaining: 0 }).types, ["stop", "finish"]);
+});
+
+t.test("the end of the population ends participation, by check-in or by event", async (t) => {
+  const run = begun();
+  run.send({ type: "checkedIn", task: run.state.task, outcome: { type: "finished" } });
+  t.same(run.types, ["stop", "finish"]);
+  t.same(handedIn().news(1, RoundState.CLOSED, true).types, ["settle", "emit released", "stop", "finish"]);
+  const resting = handedIn().news(1, RoundState.CLOSED);
+  t.same(resting.news(1, RoundState.CLOSED, true).types, ["stop", "finish"]);
+});
+
+const failures: readonly (readonly [string, Run, readonly string[]])[] = [
+  ["no answer to a check-in", begun().fail("unreachable", "UNAVAILABLE"), ["emit waiting", "rest"]],
+  ["no answer to a join", begun().offer(1).fail("unreachable", "UNAVAILABLE"), ["emit waiting", "rest"]],
+  ["no answer at work", atWork().fail("unreachable", "UNAVAILABLE"), ["stop", "emit abandoned", "rest"]],
+  ["an offer that is stale", begun().offer(1).fail("stale", "STALE_OFFER"), ["rest"]],
+  ["a budget that is spent", begun().fail("budget", "BUDGET_EXCEEDED"), ["emit waiting", "rest"]],
+  ["a consent that came after the plan", begun().fail("ineligible", "NO_CONSENT"), ["emit waiting", "rest"]],
+  ["a model that is another", atWork().fail("guard", "GUARD_MODEL"), ["leave", "emit refused", "rest"]],
+  ["a trainer's error", atWork().fail("local", "TRAINER_FAILED"), ["stop", "leave", "emit abandoned", "rest"]],
+  [
+    "an update that the coordinator refuses",
+    atWork().fail("remote", "NORM_EXCEEDED"),
+    ["stop", "emit abandoned", "rest"],
+  ],
+  ["a refusal for good", begun().fail("remote", "UNKNOWN_POPULATION"), ["fail"]],
+];
+
+for (const [what, run, due] of failures) {
+  t.test(`${what}: ${due.join(", ")}`, async (t) => {
+    t.same(run.types, due);
+  });
+}
+
+const message: fc.Arbitrary<(run: Run) => unknown> = fc.oneof(
+  fc.constant((run: Run) => run.send({ type: "rested", task: run.state.task })),
+  fc.constant((run: Run) => run.send({ type: "rested", task: run.state.task - 1 })),
+  fc.integer({ min: 1, max: 3 }).map((round) => (run: Run) => run.offer(round)),
+  fc.integer({ min: 1, max: 3 }).map((round) => (run: Run) => run.joined(round)),
+  fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 14 })).map(
+    ([round, state]) =>
+      (run: Run) =>
+        run.news(round, state),
+  ),
+  fc.constant((run: Run) => run.send({ type: "encoded", task: run.state.task, update: new Uint8Array(1) })),
+  fc.boolean().map((accepted) => (run: Run) => run.send({ type: "submitted", task: run.state.task, accepted })),
+  fc.constant((run: Run) => run.fail("unreachable", "UNAVAILABLE")),
+  fc.constant((run: Run) => run.fail("local", "TRAINER_FAILED")),
+  fc.constant((run: Run) => run.send({ type: "watchResumed" })),
+  fc.constant((run: Run) => run.send({ type: "withdrawn", purposes: ["p"], remaining: 1 })),
+);
+
+t.test("whatever comes: something is always under way, and no round is submitted without work on it", async (t) => {
+  fc.assert(
+    fc.property(fc.array(message, { maxLength: 40 }), (messages) => {
+      const run = begun();
+      let worked: number | undefined;
+      for (const send of messages) {
+        send(run);
+        for (const effect of run.effects) {
+          if (effect.type === "work") worked = effect.plan.round;
+          if (effect.type === "submit" && effect.plan.round !== worked) return false;
+        }
+        // Joined and submitted wait for round events; every other phase has started the task it waits for.
+        const { phase, task } = run.state;
+        const starts = run.effects.filter((effect) => "task" in effect);
+        if (starts.some((effect) => "task" in effect && effect.task > task)) return false;
+        if (phase.type === "finished") return false;
+      }
+      return true;
+    }),
+    { seed: 23, numRuns: 500 },
+  );
+  t.pass();
+});
