@@ -53,7 +53,8 @@ export type ConfigEnvironment = Readonly<Record<string, string | undefined>>;
 const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;
 
 const origin = {
-  error: 'a name without spaces or "+", as in coordinator.example.org/fedloop, of at most 200 characters',
+  error:
+    "a name of letters, digits and . _ ~ : / -, as in coordinator.example.org/lecturers, of at most 200 characters",
 };
 const host = { error: 'a host name or address, as in "127.0.0.1"' };
 const tokenHash = { error: "the SHA-256 of the invitation, as 64 hexadecimal digits" };
