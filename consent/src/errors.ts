@@ -6,10 +6,12 @@ export type LedgerErrorCode =
   | "BAD_ENTRY"
   | "BAD_KEY"
   | "BAD_NOTE"
+  | "BAD_PROOF"
   | "BAD_SIGNATURE"
   | "BAD_TILE"
   | "CHAIN_BROKEN"
   | "NOT_CANONICAL"
+  | "NO_QUORUM"
   | "OUT_OF_RANGE"
   | "STALE_POLICY"
   | "TOO_DEEP"
@@ -25,10 +27,12 @@ export const ledgerErrors: { readonly [Code in LedgerErrorCode]: string } = {
   BAD_ENTRY: "A log entry has a field too many, too few, or of a value its type does not allow.",
   BAD_KEY: "A public key has the wrong length, is no canonical point, or is a point of small order.",
   BAD_NOTE: "A signed note, its verifier key or a signature line is malformed, or no known key signed it.",
+  BAD_PROOF: "A stored proof, a witness request or fork evidence is malformed, or does not prove what it says.",
   BAD_SIGNATURE: "A signature does not verify under the key that should have made it.",
   BAD_TILE: "A tile path or the bytes of a tile are malformed.",
   CHAIN_BROKEN: "An actor's sequence number or previous hash does not continue its own chain.",
   NOT_CANONICAL: "JSON is not in the ledger's canonical form (RFC 8785 without fractions).",
+  NO_QUORUM: "Fewer witnesses cosigned a checkpoint than the policy demands.",
   OUT_OF_RANGE: "An index or tree size lies outside the log.",
   STALE_POLICY: "A consent refers to a policy, notice or purpose that is not the one in force.",
   TOO_DEEP: "JSON is nested deeper than allowed.",

@@ -6,3 +6,4 @@ export {
   nodeVerifier,
 } from "./crypto/node-crypto.node.js";
 export { type DurableFiles, durableFiles, TileFolder } from "./log/tile-folder.node.js";
+export { fileWitnessStore } from "./witness/store.node.js";

@@ -1,4 +1,5 @@
 export type { PopulationReport } from "./audit/budget-audit.js";
+export { type Comparison, compareBundles } from "./audit/compare.js";
 export { type Finding, type FindingCode, type FindingPlace, findingMeanings } from "./audit/finding.js";
 export { parseTrust, type Trust } from "./audit/trust.js";
 export {
@@ -81,6 +82,7 @@ export {
   readUnverifiedCheckpoint,
   signCheckpoint,
 } from "./log/checkpoint.js";
+export { type ForkEvidence, forkRanges, formatForkEvidence, type ProvenFork, verifyForkEvidence } from "./log/fork.js";
 export { emptyRoot, hashBytes, leafHash, nodeHash } from "./log/hashing.js";
 export {
   cosigner,
@@ -93,10 +95,18 @@ export {
   type ParsedNote,
   parseNote,
   signatureLine,
+  signatureLineOf,
   signNote,
   type VerifiedSignature,
 } from "./log/note.js";
 export { type ConsistencyClaim, type InclusionClaim, verifyConsistency, verifyInclusion } from "./log/proofs.js";
+export {
+  formatStoredProof,
+  parseStoredProof,
+  type StoredProof,
+  type VerifiedReceipt,
+  verifyReceipt,
+} from "./log/stored-proof.js";
 export { TiledTree, type TileFetch, tiledEntries } from "./log/tile-reader.js";
 export { newTiles, type TileFile, type TileSource, tileHeaders } from "./log/tile-writer.js";
 export {
@@ -133,3 +143,19 @@ export {
   ConsentView,
   type PublishedPolicy,
 } from "./records/view.js";
+export {
+  type CollectSettings,
+  type Cosigned,
+  collectCosignatures,
+  httpWitness,
+  type WitnessContact,
+} from "./witness/collect.js";
+export { type AddCheckpoint, formatAddCheckpoint, parseAddCheckpoint } from "./witness/request.js";
+export {
+  type Head,
+  memoryWitnessStore,
+  Witness,
+  type WitnessResponse,
+  type WitnessSettings,
+  type WitnessStore,
+} from "./witness/witness.js";

@@ -1,5 +1,6 @@
 import { LedgerError } from "../errors.js";
 import { exitHolds, exitUnusable, type Terminal, UnusableError } from "./command.node.js";
+import { compareCommand } from "./compare.node.js";
 import { explainCommand } from "./explain.node.js";
 import { exportEventsCommand } from "./export-events.node.js";
 import { verifyCommand } from "./verify.node.js";
@@ -10,6 +11,8 @@ export const helpText = `Checks an exported consent ledger offline, trusting nob
 Usage:
   fedloop-audit verify BUNDLE [--trust FILE] [--json]
       Verify signatures, tree, chains, consents, rounds and the privacy budget. BUNDLE "-" reads the standard input.
+  fedloop-audit compare OLD NEW [--evidence FILE] [--json]
+      Check that NEW's log extends OLD's. If not, --evidence keeps a proof of the fork that convinces anyone.
   fedloop-audit export-events BUNDLE [--population NAME] [--trust FILE]
       Print what a population has spent as one DpEvent in JSON, for any accountant (\`fedloop epsilon --event -\`).
   fedloop-audit explain [CODE]
@@ -38,6 +41,8 @@ export async function runAudit(args: readonly string[], terminal: Terminal): Pro
     switch (command) {
       case "verify":
         return await verifyCommand(rest, terminal);
+      case "compare":
+        return await compareCommand(rest, terminal);
       case "export-events":
         return await exportEventsCommand(rest, terminal);
       case "explain":

@@ -78,8 +78,13 @@ function checkText(text: string): void {
 
 /** The signature line of a signer over a note's text. */
 export async function signatureLine(text: string, signer: NoteSigner): Promise<string> {
-  const signature = concatBytes(signer.key.keyId, await signer.sign(text));
-  return `— ${signer.key.name} ${encodeBase64(signature)}\n`;
+  const { name, keyId } = signer.key;
+  return signatureLineOf({ name, keyId, signature: await signer.sign(text) });
+}
+
+/** The line of a signature. */
+export function signatureLineOf({ name, keyId, signature }: NoteSignature): string {
+  return `— ${name} ${encodeBase64(concatBytes(keyId, signature))}\n`;
 }
 
 /**

@@ -62,31 +62,46 @@ export function verifyConsistency({ oldSize, oldRoot, newSize, newRoot, path }: 
   if (oldSize === newSize) return path.length === 0 && equalBytes(oldRoot, newRoot);
   if (!areHashes([oldRoot, newRoot, ...path])) return false;
 
-  const oldIsComplete = Number.isInteger(Math.log2(oldSize));
-  const [first, ...rest] = oldIsComplete ? [oldRoot, ...path] : path;
-  if (first === undefined || path.length === 0) return false;
+  // The old root is the proof's first node where the old tree is one complete subtree; then it is not sent.
+  const nodes = Number.isInteger(Math.log2(oldSize)) ? [oldRoot, ...path] : path;
+  const roots = path.length === 0 ? undefined : consistentRoots(oldSize, newSize, nodes);
+  return roots !== undefined && equalBytes(roots.oldRoot, oldRoot) && equalBytes(roots.newRoot, newRoot);
+}
+
+/**
+ * Both roots that the nodes of a consistency proof lead to, its first node included (RFC 9162 §2.1.4.2 from step 3);
+ * undefined when there are too many or too few. Their shape is fixed by the two sizes, so whoever knows the new root
+ * can find no other nodes, and thus no other old root, that lead to it.
+ */
+export function consistentRoots(
+  oldSize: number,
+  newSize: number,
+  nodes: readonly Uint8Array[],
+): { readonly oldRoot: Uint8Array; readonly newRoot: Uint8Array } | undefined {
+  const [first, ...rest] = nodes;
+  if (first === undefined || oldSize < 1 || oldSize >= newSize) return undefined;
   let node = oldSize - 1;
   let last = newSize - 1;
   while (node % 2 === 1) {
     node = Math.floor(node / 2);
     last = Math.floor(last / 2);
   }
-  let oldHash = first;
-  let newHash = first;
+  let oldRoot = first;
+  let newRoot = first;
   for (const sibling of rest) {
-    if (last === 0) return false;
+    if (last === 0) return undefined;
     if (node % 2 === 1 || node === last) {
-      oldHash = nodeHash(sibling, oldHash);
-      newHash = nodeHash(sibling, newHash);
+      oldRoot = nodeHash(sibling, oldRoot);
+      newRoot = nodeHash(sibling, newRoot);
       while (node % 2 === 0 && node !== 0) {
         node /= 2;
         last = Math.floor(last / 2);
       }
     } else {
-      newHash = nodeHash(newHash, sibling);
+      newRoot = nodeHash(newRoot, sibling);
     }
     node = Math.floor(node / 2);
     last = Math.floor(last / 2);
   }
-  return last === 0 && equalBytes(oldHash, oldRoot) && equalBytes(newHash, newRoot);
+  return last === 0 ? { oldRoot, newRoot } : undefined;
 }

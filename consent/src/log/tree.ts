@@ -76,6 +76,20 @@ export class MerkleTree {
   }
 
   /**
+   * A copy of the hash over the leaves [start, end) as it stands in a tree: a range of `inclusionRanges`,
+   * `consistencyRanges` or `forkRanges`.
+   * @throws LedgerError OUT_OF_RANGE when the range is empty, outside the log, or no subtree.
+   */
+  rangeHash(start: number, end: number): Uint8Array {
+    this.#expect(end, this.size, "end of the range");
+    this.#expect(start, end - 1, "start of the range");
+    let width = 1;
+    while (width < end - start) width *= 2;
+    if (start % width !== 0) throw new LedgerError("OUT_OF_RANGE", `Leaves ${start} to ${end} are no subtree.`);
+    return this.#subtree(start, end).slice();
+  }
+
+  /**
    * Root of the tree, or of the tree as it was at an earlier size.
    * @throws LedgerError OUT_OF_RANGE
    */

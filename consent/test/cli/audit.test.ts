@@ -1,12 +1,13 @@
 import { execFile } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { epsilonOf, parseDpEvent } from "@fedloop/privacy";
 import t from "tap";
-import { encodeBase64Url, findingMeanings } from "../../src/index.js";
+import { encodeBase64Url, findingMeanings, verifyForkEvidence } from "../../src/index.js";
+import { nodeVerifier } from "../../src/index.node.js";
 import { operator, population } from "../author.js";
-import { bundleOf, completeLog } from "../complete-log.js";
+import { bundleOf, completeLog, shortLog } from "../complete-log.js";
 
 const main = fileURLToPath(new URL("../../src/cli/main.node.js", import.meta.url));
 
@@ -100,7 +101,7 @@ t.test("wrong arguments and unreadable files exit 2 and say what was expected", 
 t.test("help lists every command and exits 0", async (t) => {
   const { code, out } = await audit("--help");
   t.equal(code, 0);
-  for (const command of ["verify", "export-events", "explain"]) t.match(out, `fedloop-audit ${command}`);
+  for (const command of ["verify", "compare", "export-events", "explain"]) t.match(out, `fedloop-audit ${command}`);
   t.equal((await audit("verify", "--help")).code, 0);
 });
 
@@ -111,6 +112,20 @@ t.test("export-events prints an event from which any accountant gets the same ε
   const report = JSON.parse((await audit("verify", good, "--json")).out);
   t.ok(Math.abs(epsilonOf(event, 1e-5, "rdp").epsilon - report.populations[0].epsilon) < 1e-9);
   t.equal((await audit("export-events", bad)).code, 1);
+});
+
+t.test("compare exits 0 for a log that grew and 1, with evidence kept, for one that forked", async (t) => {
+  const evidence = join(folder, "fork.json");
+  const short = join(folder, "short.fedloop");
+  writeFileSync(short, await bundleOf(await shortLog()));
+  t.match(await audit("compare", good, good), { code: 0, out: /CONSISTENT/ });
+  const { code, out } = await audit("compare", short, good, "--evidence", evidence);
+  t.equal(code, 1);
+  t.match(out, /FORKED/);
+  t.equal((await verifyForkEvidence(readFileSync(evidence, "utf8"), nodeVerifier())).newSize, 17);
+  t.match(JSON.parse((await audit("compare", short, good, "--json")).out), { consistent: false, forkIndex: 3 });
+  t.equal((await audit("compare", good)).code, 2);
+  t.equal((await audit("compare", bad, good)).code, 2);
 });
 
 t.test("explain says what a code means, or all of them", async (t) => {

@@ -153,6 +153,16 @@ t.test("indices and sizes outside the log are refused", async (t) => {
   refuses(t, "OUT_OF_RANGE", "a short hash", () => tree.append(new Uint8Array(31)));
   refuses(t, "OUT_OF_RANGE", "a subtree that is not complete", () => tree.completeSubtree(2, 1));
   t.strictSame(tree.completeSubtree(2, 0), tree.root(4));
+  t.strictSame(tree.rangeHash(0, 5), tree.root());
+  t.strictSame(tree.rangeHash(2, 4), nodeHash(tree.leafHashAt(2), tree.leafHashAt(3)));
+  for (const [start, end] of [
+    [1, 3],
+    [2, 2],
+    [3, 2],
+    [4, 6],
+    [-1, 1],
+  ] as const)
+    refuses(t, "OUT_OF_RANGE", `leaves ${start} to ${end}`, () => tree.rangeHash(start, end));
   t.strictSame(tree.consistencyProof(0), []);
   t.strictSame(tree.consistencyProof(5), []);
 });
