@@ -4,6 +4,8 @@ export { type AccountantName, accountantNamed, type EpsilonReport, epsilonOf } f
 export { type DecimalJson, decimalDpEvent, parseDecimalDpEvent, parseDpEvent } from "./accounting/eventSchema.js";
 export type * from "./accounting/events.js";
 export { BudgetOdometer, type PrivacyBudget, PrivacyFilter } from "./accounting/filter.js";
+export { gaussianDelta, gaussianEpsilon, gaussianNoiseMultiplier } from "./accounting/gaussian.js";
+export { type PldOptions, pldAccountant } from "./accounting/pld/accountant.js";
 export { RDP_ORDERS, type RdpOptions, rdpAccountant } from "./accounting/rdp/accountant.js";
 export type { FractionalOrders } from "./accounting/rdp/sampledGaussian.js";
 export { defaultRelation, type NeighbouringRelation, relationsOf } from "./accounting/relation.js";

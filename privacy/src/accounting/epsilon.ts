@@ -1,6 +1,7 @@
 import { PrivacyError } from "../errors.js";
 import type { Accountant } from "./accountant.js";
 import type { DpEvent } from "./events.js";
+import { pldAccountant } from "./pld/accountant.js";
 import { rdpAccountant } from "./rdp/accountant.js";
 import { defaultRelation, type NeighbouringRelation } from "./relation.js";
 
@@ -26,8 +27,10 @@ export function accountantNamed(name: AccountantName, relation: NeighbouringRela
   switch (name) {
     case "rdp":
       return rdpAccountant({ relation });
+    case "pld":
+      return pldAccountant({ relation });
     default:
-      throw new PrivacyError("INVALID_PARAMETER", `The accountant must be rdp, not ${name}.`);
+      throw new PrivacyError("INVALID_PARAMETER", `The accountant must be rdp, pld or zcdp, not ${name}.`);
   }
 }
 

@@ -190,7 +190,7 @@ t.test("what cannot be accounted is refused, and nothing is counted", async (t) 
   const poisson: DpEvent = {
     type: "PoissonSampled",
     samplingProbability: 0.1,
-    event: { type: "Laplace", noiseMultiplier: 1 },
+    event: { type: "EpsilonDelta", epsilon: 1, delta: 1e-6 },
   };
   t.throws(() => accountant.compose({ type: "Composed", events: [gaussian(1, 1), poisson] }), {
     code: "UNSUPPORTED_EVENT",

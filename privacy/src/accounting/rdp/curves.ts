@@ -1,10 +1,10 @@
 import { PrivacyError } from "../../errors.js";
-import type { DpEvent } from "../events.js";
+import type { DpEvent, PoissonSampledEvent } from "../events.js";
 import { type GaussianEquivalent, gaussianEquivalent } from "../gaussianEquivalent.js";
 import { type NeighbouringRelation, requireRelation } from "../relation.js";
 import { fixedSizeSampleRdp } from "./fixedSizeSample.js";
 import { exponentialRdp, laplaceRdp, pureRdp, randomizedResponseRdp, singleEpochTreeRdp } from "./mechanisms.js";
-import { type FractionalOrders, sampledGaussianRdp } from "./sampledGaussian.js";
+import { type FractionalOrders, sampledGaussianRdp, sampledRdp } from "./sampledGaussian.js";
 
 /** What a curve is computed for. */
 export interface RdpSettings {
@@ -76,12 +76,29 @@ function addCurve(event: DpEvent, count: number, settings: RdpSettings, total: M
     case "ZCdp":
       add((order) => event.xi + event.rho * order);
       return;
+    case "DiscreteLaplace":
+      add((order) => pureRdp(event.noiseParameter * event.sensitivity, order));
+      return;
+    case "MixtureOfGaussians": {
+      // A mixture is no farther from the Gaussian than its farthest part: Rényi divergence is quasi-convex.
+      const farthest = event.sensitivities.reduce(
+        (most, s, i) => (event.probabilities[i] === 0 ? most : Math.max(most, s)),
+        0,
+      );
+      const ratio = farthest / event.standardDeviation;
+      add((order) => (order * ratio * ratio) / 2);
+      return;
+    }
     case "PoissonSampled": {
-      const inner = gaussianEquivalent(event.event);
-      if (inner === undefined || inner.shape === "any" || settings.relation === "replace-one") {
-        throw unsupported(event, "of Gaussian noise, under add-or-remove-one or replace-special");
+      if (settings.relation === "replace-one") {
+        throw unsupported(event, "of Poisson samples under add-or-remove-one and replace-special only");
       }
-      add(sampledCurve(event.samplingProbability, inner, settings));
+      const gaussian = gaussianEquivalent(event.event);
+      add(
+        gaussian === undefined || gaussian.shape === "any"
+          ? sampledCurveOfAny(event, settings)
+          : sampledCurve(event.samplingProbability, gaussian, settings),
+      );
       return;
     }
     case "SampledWithoutReplacement": {
@@ -122,23 +139,44 @@ function sampledCurve(
   if (inner.shape === "gaussian") {
     return at;
   }
-  // Between integers only the Gaussian's own integral is known. Elsewhere the moments at integer orders are bounds
-  // (each term of the binomial expansion is, and by symmetry this direction is the larger: Mironov, Talwar, Zhang 2019,
-  // Theorem 5), and the logarithm of the moment is convex in the order.
+  // Between integers only the Gaussian's own integral is known. At integers each term of the binomial expansion is a
+  // bound, and by symmetry this direction is the larger (Mironov, Talwar, Zhang 2019, Theorem 5).
+  return interpolated(at);
+}
+
+/** The inner event's curve at integer orders, through the bound that holds for any mechanism. */
+function sampledCurveOfAny(event: PoissonSampledEvent, settings: RdpSettings): (order: number) => number {
+  const largest = settings.orders.reduce((most, order) => Math.max(most, Math.ceil(order)), 2);
+  const orders = Float64Array.from({ length: largest - 1 }, (_, i) => i + 2);
+  const inner = rdpCurve(event.event, { ...settings, orders });
+  if (inner.logKept < 0) {
+    throw unsupported(event, "of mechanisms without a δ of their own under it");
+  }
+  return interpolated((order) => sampledRdp(event.samplingProbability, inner.rdp, order));
+}
+
+/**
+ * A curve known at integer orders from 2, continued to all orders above 1: the logarithm of the moment, (α−1)·RDP(α), is
+ * convex in α and 0 at 1.
+ */
+function interpolated(at: (order: number) => number): (order: number) => number {
+  const known = new Map<number, number>();
+  const logMoment = (order: number): number => {
+    const value = known.get(order) ?? (order === 1 ? 0 : at(order) * (order - 1));
+    known.set(order, value);
+    return value;
+  };
   return (order) => {
     const low = Math.floor(order);
-    if (low === order) {
-      return at(order);
-    }
     const share = order - low;
-    const below = low === 1 ? 0 : at(low) * (low - 1);
-    return ((1 - share) * below + share * at(low + 1) * low) / (order - 1);
+    const moment = share === 0 ? logMoment(low) : (1 - share) * logMoment(low) + share * logMoment(low + 1);
+    return moment / (order - 1);
   };
 }
 
 function unsupported(event: DpEvent, known: string): PrivacyError {
   return new PrivacyError(
     "UNSUPPORTED_EVENT",
-    `No Rényi bound for this ${event.type}: the RDP accountant knows bounds ${known}. Use another accountant.`,
+    `No Rényi bound for this ${event.type}: the RDP accountant knows bounds ${known}.`,
   );
 }

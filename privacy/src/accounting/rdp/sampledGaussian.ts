@@ -100,3 +100,40 @@ function logMomentFractional(q: number, sigma: number, order: number, fractional
   }
   return Number.POSITIVE_INFINITY;
 }
+
+/**
+ * Rényi divergence of any mechanism on a Poisson sample, at an integer order.
+ * Source: Zhu and Wang, "Poisson Subsampled Rényi Differential Privacy" (2019), Theorem 5; and never above the
+ * mechanism's own. As for the Gaussian, terms are summed without the 1 that they have in common.
+ *
+ * @param q probability with which each participant is sampled, in [0, 1]
+ * @param rdp the mechanism's RDP at orders 2, 3, …
+ * @param order an integer of at least 2
+ */
+export function sampledRdp(q: number, rdp: Float64Array, order: number): number {
+  const own = rdp[order - 2] ?? Number.POSITIVE_INFINITY;
+  if (q === 0 || own === 0) {
+    return 0;
+  }
+  if (q === 1) {
+    return own;
+  }
+  const logQ = Math.log(q);
+  const logRest = Math.log1p(-q);
+  const excess = new LogSum();
+  let logBinomial = Math.log(order);
+  for (let l = 2; l <= order; l++) {
+    logBinomial += Math.log((order - l + 1) / l);
+    const exponent = (l - 1) * (rdp[l - 2] ?? Number.POSITIVE_INFINITY);
+    if (exponent === Number.POSITIVE_INFINITY) {
+      return own;
+    }
+    if (exponent === 0 && l === 2) {
+      continue;
+    }
+    // e^x − 1 for the second term, 3·e^x − 1 for those after it
+    const factor = l === 2 ? logExpm1(exponent) : exponent + Math.log(3 - Math.exp(-exponent));
+    excess.add(logBinomial + l * logQ + (order - l) * logRest + factor);
+  }
+  return Math.min(own, excess.log1p / (order - 1));
+}
