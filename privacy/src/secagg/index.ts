@@ -53,6 +53,7 @@ export type { Abandoned, Closed, Receipt } from "./server/step.js";
 export { type FalseShare, type SecureSum, UnmaskCollection } from "./server/unmask.js";
 export {
   inlineUnmaskEngine,
+  type PackedShares,
   type PairMasksTask,
   type SelfMaskTask,
   type UnmaskEngine,

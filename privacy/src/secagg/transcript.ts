@@ -65,16 +65,30 @@ export function shareCommitment(
   holder: number,
   share: Uint8Array,
 ): Uint8Array {
-  return sha256(
-    concat(
-      label(`${kind}-share-commitment`),
-      binding.session,
-      uint64(binding.round),
-      uint32(dealer),
-      uint32(holder),
-      share,
-    ),
-  );
+  const message = commitmentMessage(binding, kind, share.length);
+  const view = new DataView(message.buffer);
+  const at = message.length - share.length - 8;
+  view.setUint32(at, dealer);
+  view.setUint32(at + 4, holder);
+  message.set(share, at + 8);
+  const commitment = sha256(message);
+  message.fill(0, at);
+  return commitment;
+}
+
+/** A server hashes one for every share: the part that a round has in common is written once. */
+const commitmentMessages = new WeakMap<RoundBinding, Map<string, Uint8Array>>();
+
+/** label ‖ session ‖ round, and room for dealer, holder and share: two blocks of SHA-256. */
+function commitmentMessage(binding: RoundBinding, kind: ShareKind, shareLength: number): Uint8Array {
+  const messages = commitmentMessages.get(binding) ?? new Map<string, Uint8Array>();
+  commitmentMessages.set(binding, messages);
+  const name = `${kind} ${shareLength}`;
+  const message =
+    messages.get(name) ??
+    concat(label(`${kind}-share`), binding.session, uint64(binding.round), new Uint8Array(8 + shareLength));
+  messages.set(name, message);
+  return message;
 }
 
 /** The AES-256 key of the mask that two devices share: one key per pair and round. */

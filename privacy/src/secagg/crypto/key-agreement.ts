@@ -73,9 +73,11 @@ function isBelowFieldPrime(littleEndian: Uint8Array): boolean {
   return (littleEndian[0] ?? 0xff) < 0xed;
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
 /** Lower-case hexadecimal, as a key for sets and maps. */
 export function hex(bytes: Uint8Array): string {
   let text = "";
-  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
+  for (const byte of bytes) text += HEX[byte];
   return text;
 }

@@ -31,6 +31,18 @@ const MAXIMUM_BAD_FRACTION = 0.9;
  * @throws SecAggError INFEASIBLE_GRAPH with the reason
  */
 export function hararyDegree(members: number, policy: HararyGraphPolicy): GraphDegree {
+  const name = `${members} ${policy.corruptFraction} ${policy.dropoutFraction} ${policy.adversary}`;
+  const found = known.get(name) ?? searchDegree(members, policy);
+  if (known.size >= MOST_KNOWN) known.clear();
+  known.set(name, found);
+  return found;
+}
+
+/** Every device of a simulated cohort asks for the same degree; a search takes 1 to 80 ms. */
+const known = new Map<string, GraphDegree>();
+const MOST_KNOWN = 256;
+
+function searchDegree(members: number, policy: HararyGraphPolicy): GraphDegree {
   requireFeasible(members, policy);
   const corrupt = Math.floor((policy.corruptFraction + ROUNDING_SLACK) * members);
   const dropped = Math.floor((policy.dropoutFraction + ROUNDING_SLACK) * members);

@@ -11,6 +11,8 @@ export interface MaskedSum {
   readonly cohort: Cohort;
   /** By dealer; whoever is missing was gone before anybody masked with it. */
   readonly deals: ReadonlyMap<number, ShareDeal>;
+  /** By dealer and holder. */
+  readonly envelopes: ReadonlyMap<number, ReadonlyMap<number, Uint8Array>>;
   readonly sum: MaskAccumulator;
   /** In ascending order. */
   readonly survivors: readonly number[];

@@ -83,7 +83,13 @@ export class VectorsCollection implements Disposable {
     }
     const survivors = [...this.#survivors].sort((a, b) => a - b);
     return advanced(
-      new ConfirmationsCollection({ cohort: this.cohort, deals: this.#deals, sum: this.#sum, survivors }),
+      new ConfirmationsCollection({
+        cohort: this.cohort,
+        deals: this.#deals,
+        envelopes: this.#envelopes,
+        sum: this.#sum,
+        survivors,
+      }),
     );
   }
 

@@ -1,5 +1,6 @@
 import type { UnmaskCrypto } from "../crypto/device-crypto.js";
 import { agree, KEY_BYTES } from "../crypto/key-agreement.js";
+import { SHARE_BYTES } from "../envelope.js";
 import { SecAggError } from "../errors.js";
 import type { MaskAccumulator } from "../masking/accumulator.js";
 import { maskAccumulator } from "../masking/choose-accumulator.js";
@@ -9,12 +10,19 @@ import type { SecAggParameters } from "../parameters.js";
 import { rebuildSecret, type Share, type Sharing } from "../shamir/shamir.js";
 import { pairMaskKey, selfMaskCommitment, selfMaskKey } from "../transcript.js";
 
+/** As many shares of one secret as the threshold, packed so that they are cheap to hand to another thread. */
+export interface PackedShares {
+  /** The holders' coordinates. */
+  readonly coordinates: readonly number[];
+  /** `SHARE_BYTES` bytes for each. */
+  readonly values: Uint8Array;
+}
+
 /** A survivor's self mask, to take out of the sum. */
 export interface SelfMaskTask {
   readonly type: "self-mask";
   readonly member: number;
-  /** As many as the threshold. */
-  readonly shares: readonly Share[];
+  readonly shares: PackedShares;
   /** H(b) as the member committed to it. */
   readonly commitment: Uint8Array;
 }
@@ -23,7 +31,7 @@ export interface SelfMaskTask {
 export interface PairMasksTask {
   readonly type: "pair-masks";
   readonly member: number;
-  readonly shares: readonly Share[];
+  readonly shares: PackedShares;
   /** As the member advertised it. */
   readonly maskPublicKey: Uint8Array;
   readonly survivors: readonly { readonly member: number; readonly maskPublicKey: Uint8Array }[];
@@ -78,7 +86,7 @@ export async function removeMasks(
   const inconsistent: number[] = [];
   const masks: SignedMask[] = [];
   for (const task of tasks) {
-    const secret = rebuildSecret(task.shares, sharing);
+    const secret = rebuildSecret(unpacked(task.shares), sharing);
     const taken =
       task.type === "self-mask"
         ? selfMaskOf(task, secret, parameters)
@@ -89,6 +97,10 @@ export async function removeMasks(
   }
   if (inconsistent.length === 0) await addMasks(sum, masks, crypto.expander, signal);
   return inconsistent;
+}
+
+function unpacked({ coordinates, values }: PackedShares): Share[] {
+  return coordinates.map((x, i) => ({ x, value: values.subarray(i * SHARE_BYTES, (i + 1) * SHARE_BYTES) }));
 }
 
 function selfMaskOf(task: SelfMaskTask, seed: Uint8Array, parameters: SecAggParameters): SignedMask[] | undefined {

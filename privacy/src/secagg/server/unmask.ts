@@ -3,12 +3,11 @@ import { SecAggError } from "../errors.js";
 import { centre } from "../masking/packing.js";
 import { requireMembers, sameBytes } from "../members.js";
 import type { SurvivorConfirmations, UnmaskAnswer, UnmaskShare } from "../messages.js";
-import type { Share } from "../shamir/shamir.js";
 import { type ShareKind, shareCommitment } from "../transcript.js";
 import { memberAt } from "./cohort.js";
 import type { MaskedSum } from "./consistency.js";
 import { type Abandoned, abandoned, type Receipt } from "./step.js";
-import type { UnmaskEngine, UnmaskTask } from "./unmask-engine.js";
+import type { PackedShares, UnmaskEngine, UnmaskTask } from "./unmask-engine.js";
 
 /** A share that is not the one its dealer committed to. The holder checked it when it came, so the holder changed it. */
 export interface FalseShare {
@@ -25,6 +24,11 @@ export interface SecureSum {
   readonly falseShares: readonly FalseShare[];
 }
 
+/** Shares of one secret, up to the threshold. */
+interface CollectedShares extends PackedShares {
+  readonly coordinates: number[];
+}
+
 /** Last state: devices reveal the shares of what is to be taken out of the sum. */
 export class UnmaskCollection implements Disposable {
   readonly type = "unmask";
@@ -32,8 +36,7 @@ export class UnmaskCollection implements Disposable {
   readonly #confirmations: ReadonlyMap<number, Uint8Array>;
   /** What is needed of each dealer: its self-mask seed if it survived, its mask key if it is gone. */
   readonly #needed: ReadonlyMap<number, ShareKind>;
-  readonly #commitments: ReadonlyMap<number, ReadonlyMap<number, Uint8Array>>;
-  readonly #shares = new Map<number, Share[]>();
+  readonly #shares = new Map<number, CollectedShares>();
   readonly #answered = new Set<number>();
   readonly #falseShares: FalseShare[] = [];
   #missing: number;
@@ -43,7 +46,6 @@ export class UnmaskCollection implements Disposable {
     this.#masked = masked;
     this.#confirmations = confirmations;
     this.#needed = neededSecrets(masked);
-    this.#commitments = neededCommitments(masked, this.#needed);
     this.#missing = this.#needed.size;
   }
 
@@ -106,7 +108,7 @@ export class UnmaskCollection implements Disposable {
     const { cohort, sum, survivors } = this.#masked;
     const { threshold } = cohort.graph;
     try {
-      const short = [...this.#needed.keys()].filter((dealer) => this.#sharesOf(dealer).length < threshold);
+      const short = [...this.#needed.keys()].filter((dealer) => this.#sharesOf(dealer).coordinates.length < threshold);
       if (short.length > 0) {
         return abandoned(
           "TOO_FEW_UNMASK_SHARES",
@@ -161,31 +163,39 @@ export class UnmaskCollection implements Disposable {
   }
 
   #take(holder: number, { member: dealer, type, share }: UnmaskShare): void {
-    const { cohort } = this.#masked;
+    const { cohort, envelopes } = this.#masked;
     // A share of one's own is committed to only by H(b): if it is false, so is its dealer.
     if (holder !== dealer) {
-      const commitment = this.#commitments.get(dealer)?.get(holder);
+      const envelope = envelopes.get(dealer)?.get(holder);
+      const commitment = envelope === undefined ? undefined : committed(envelope, type);
       const actual = shareCommitment(cohort.parameters, type, dealer, holder, share);
       if (commitment === undefined || !sameBytes(commitment, actual)) {
         this.#falseShares.push({ holder, dealer });
         return;
       }
     }
-    const shares = this.#sharesOf(dealer);
-    shares.push({ x: cohort.graph.holders(dealer).indexOf(holder) + 1, value: new Uint8Array(share) });
-    this.#shares.set(dealer, shares);
-    if (shares.length === cohort.graph.threshold) this.#missing--;
+    const { coordinates, values } = this.#sharesOf(dealer);
+    // More shares than the threshold rebuild nothing better.
+    if (coordinates.length === cohort.graph.threshold) return;
+    values.set(share, coordinates.length * SHARE_BYTES);
+    coordinates.push(cohort.graph.holders(dealer).indexOf(holder) + 1);
+    if (coordinates.length === cohort.graph.threshold) this.#missing--;
   }
 
-  #sharesOf(dealer: number): Share[] {
-    return this.#shares.get(dealer) ?? [];
+  #sharesOf(dealer: number): CollectedShares {
+    const known = this.#shares.get(dealer);
+    if (known !== undefined) return known;
+    const values = new Uint8Array(this.#masked.cohort.graph.threshold * SHARE_BYTES);
+    const shares: CollectedShares = { coordinates: [], values };
+    this.#shares.set(dealer, shares);
+    return shares;
   }
 
   #tasks(): UnmaskTask[] {
     const { cohort, deals, survivors } = this.#masked;
     const alive = new Set(survivors);
     return [...this.#needed].map(([member, kind]): UnmaskTask => {
-      const shares = this.#sharesOf(member).slice(0, cohort.graph.threshold);
+      const shares = this.#sharesOf(member);
       if (kind === "self-mask") {
         return {
           type: "self-mask",
@@ -209,7 +219,7 @@ export class UnmaskCollection implements Disposable {
   }
 
   #erase(): void {
-    for (const shares of this.#shares.values()) for (const { value } of shares) value.fill(0);
+    for (const { values } of this.#shares.values()) values.fill(0);
     this.#shares.clear();
   }
 }
@@ -225,19 +235,7 @@ function neededSecrets({ cohort, deals, survivors }: MaskedSum): Map<number, Sha
   return needed;
 }
 
-/** By dealer and holder, of the kind that is needed. */
-function neededCommitments(
-  { deals }: MaskedSum,
-  needed: ReadonlyMap<number, ShareKind>,
-): Map<number, Map<number, Uint8Array>> {
-  const commitments = new Map<number, Map<number, Uint8Array>>();
-  for (const [dealer, kind] of needed) {
-    const byHolder = new Map<number, Uint8Array>();
-    for (const { member, envelope } of deals.get(dealer)?.shares ?? []) {
-      const { selfMaskCommitment, maskKeyCommitment } = decodeEnvelope(envelope);
-      byHolder.set(member, kind === "self-mask" ? selfMaskCommitment : maskKeyCommitment);
-    }
-    commitments.set(dealer, byHolder);
-  }
-  return commitments;
+function committed(envelope: Uint8Array, kind: ShareKind): Uint8Array {
+  const { selfMaskCommitment, maskKeyCommitment } = decodeEnvelope(envelope);
+  return kind === "self-mask" ? selfMaskCommitment : maskKeyCommitment;
 }

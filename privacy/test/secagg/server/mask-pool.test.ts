@@ -84,7 +84,10 @@ t.test("an inconsistent dealer is named by a pool as by the reference, once", as
 t.test("work that makes no sense fails by itself, and the pool goes on", async (t) => {
   await using pool = new MaskPool({ workers: 2 });
   const work = await workOf(6);
-  const tasks = work.tasks.map((task) => ({ ...task, shares: task.shares.slice(1) }));
+  const tasks = work.tasks.map((task) => ({
+    ...task,
+    shares: { ...task.shares, coordinates: task.shares.coordinates.slice(1) },
+  }));
   await t.rejects(pool.run({ ...work, tasks }), { code: "WORKER_FAILED", message: /shares rebuild this secret/ });
   t.strictSame((await pool.run(work)).inconsistent, []);
   t.strictSame((await pool.run({ ...work, tasks: [] })).correction, new Uint32Array(40_000));
