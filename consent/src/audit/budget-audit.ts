@@ -1,5 +1,4 @@
-// The privacy budget, recomputed from the mechanism events in the log: per population from debits, per participant
-// from the rounds it took part in.
+// The privacy budget of each population, recomputed from the mechanism events in the log.
 import { type Accountant, accountantNamed, type DpEvent } from "@fedloop/privacy";
 import type { EventJson } from "../entries/event.js";
 import type { PolicyPublish } from "../entries/policy-publish.js";
@@ -9,30 +8,39 @@ import { canonicalText } from "../json/canonical.js";
 import type { ConsentRecord } from "../records/record.js";
 import type { ConsentView } from "../records/view.js";
 import type { FindingSink } from "./finding.js";
+import { claimSlack, composed, ParticipantBudgets, pldEpsilon, type RecomputedEpsilon } from "./participant-budgets.js";
 import type { AuditedRound } from "./round-audit.js";
+
+/** ε after a debit. */
+export interface BudgetStep {
+  readonly round: number;
+  readonly kind: "train" | "evaluate";
+  /** Index and time (milliseconds since 1970) of the debit. */
+  readonly index: number;
+  readonly time: number;
+  /** Recomputed, and as the log claims. */
+  readonly epsilon: number;
+  readonly claimed: number;
+}
 
 /** What a population has spent. */
 export interface PopulationReport {
   readonly population: string;
-  /** Recomputed ε of all debits at δ. */
+  /** Recomputed ε of all debits at δ, by the accountant of the policy. */
   readonly epsilon: number;
   readonly delta: number;
   readonly accountant: "rdp";
   readonly cap: number;
   /** Rounds that were debited. */
   readonly rounds: number;
-  /** The largest recomputed ε of a single participant, and how many took part at least once. */
-  readonly participantEpsilon: number;
+  /** How many took part at least once. */
   readonly participants: number;
+  /** The same ε by both accountants, for all debits and for the participant who spent most. */
+  readonly recomputed: { readonly population: RecomputedEpsilon; readonly participant: RecomputedEpsilon };
   /** Everything that was debited, as one event that any accountant can be run on. */
   readonly event: DpEvent;
-  /** Recomputed and claimed ε after each debit, in order. */
-  readonly history: readonly {
-    readonly round: number;
-    readonly index: number;
-    readonly epsilon: number;
-    readonly claimed: number;
-  }[];
+  /** ε after each debit, in order. */
+  readonly history: readonly BudgetStep[];
 }
 
 interface Account {
@@ -40,20 +48,13 @@ interface Account {
   delta: number;
   cap: number;
   lastDebit: string | null;
-  history: { round: number; index: number; epsilon: number; claimed: number }[];
-  readonly events: { readonly event: DpEvent; count: number }[];
-  /** Debited rounds of each participant, and the limits its consent states. */
-  readonly participants: Map<string, Participation>;
+  readonly history: BudgetStep[];
+  readonly events: DpEvent[];
+  readonly participants: ParticipantBudgets;
 }
 
-interface Participation {
-  readonly rounds: AuditedRound[];
-  limits: ConsentRecord["limits"];
-  closeIndex: number;
-}
-
-/** Claims are rounded up to a millionth, so this is only slack for the last bits of another accountant's arithmetic. */
-const slack = 1 - 1e-9;
+/** The discretisation of a PLD may err on the safe side by so much. */
+const pldSlack = 1 - 1e-3;
 
 /** Follows the budgets of all populations of a log. */
 export class BudgetAudit {
@@ -77,7 +78,7 @@ export class BudgetAudit {
       this.#sink.entry(
         "PLAN_LIMITS",
         index,
-        `The plan reserves at δ ${delta} under a cap of ${cap}; the policy says otherwise.`,
+        `The plan reserves at δ ${delta} under a cap of ${cap}; the policy says δ ${policy.limits.delta} and ${policy.limits.epsilon}.`,
       );
     const claimed = parseEpsilon(epsilon);
     if (claimed > parseEpsilon(policy.limits.epsilon))
@@ -86,9 +87,8 @@ export class BudgetAudit {
         index,
         `The plan reserves ε ${epsilon}, above the policy's ${policy.limits.epsilon}.`,
       );
-    const account = this.#account(plan.population, policy);
-    const after = this.#after(index, account, event);
-    if (after !== undefined && claimed < after.epsilon * slack)
+    const after = this.#after(index, this.#account(plan.population, policy), event);
+    if (after !== undefined && claimed < after.epsilon * claimSlack)
       this.#sink.entry(
         "EPSILON_UNDERSTATED",
         index,
@@ -97,7 +97,12 @@ export class BudgetAudit {
   }
 
   /** Counts a debit and checks its claim, its chain and the cap. */
-  debit(index: number, hash: string, debit: BudgetDebit, round: AuditedRound): void {
+  debit(
+    place: { readonly index: number; readonly time: number; readonly hash: string },
+    debit: BudgetDebit,
+    round: AuditedRound,
+  ): void {
+    const { index, time, hash } = place;
     const policy = this.#policy(debit.population);
     if (policy === undefined) return;
     const account = this.#account(debit.population, policy);
@@ -120,18 +125,16 @@ export class BudgetAudit {
     const after = this.#after(index, account, round.event);
     if (after === undefined) return;
     account.accountant = after.accountant;
-    const last = account.events.at(-1);
-    if (last !== undefined && JSON.stringify(last.event) === JSON.stringify(round.event)) last.count++;
-    else account.events.push({ event: round.event, count: 1 });
+    account.events.push(round.event);
     const claimed = parseEpsilon(debit.epsilon);
-    account.history.push({ round: debit.round, index, epsilon: after.epsilon, claimed });
-    if (claimed < after.epsilon * slack)
+    account.history.push({ round: debit.round, kind: round.plan.kind, index, time, epsilon: after.epsilon, claimed });
+    if (claimed < after.epsilon * claimSlack)
       this.#sink.entry(
         "EPSILON_UNDERSTATED",
         index,
         `The debit claims ε ${debit.epsilon}; its events give ${after.epsilon}.`,
       );
-    if (after.epsilon * slack > account.cap || claimed > account.cap)
+    if (after.epsilon * claimSlack > account.cap || claimed > account.cap)
       this.#sink.entry(
         "EPSILON_OVER_CAP",
         index,
@@ -141,72 +144,34 @@ export class BudgetAudit {
 
   /** Counts a participant's part in a debited round. */
   participate(round: AuditedRound, subject: string, record: ConsentRecord, closeIndex: number): void {
-    const account = this.#accounts.get(round.plan.population);
-    if (account === undefined) return;
-    const known = account.participants.get(subject) ?? { rounds: [], limits: record.limits, closeIndex };
-    known.rounds.push(round);
-    known.limits = record.limits;
-    known.closeIndex = closeIndex;
-    account.participants.set(subject, known);
+    this.#accounts.get(round.plan.population)?.participants.add(round, subject, record.limits, closeIndex);
   }
 
   /** Checks every participant's own limits and answers what each population spent. */
   conclude(): PopulationReport[] {
     return [...this.#accounts].map(([population, account]) => {
-      const last = account.history.at(-1);
+      const { delta, cap, history, events, participants } = account;
+      const last = history.at(-1);
+      const spent = { rdp: last?.epsilon ?? 0, pld: last === undefined ? 0 : pldEpsilon(events, delta) };
+      if (last !== undefined && spent.pld !== null && last.claimed < spent.pld * pldSlack)
+        this.#sink.entry(
+          "EPSILON_UNDERSTATED",
+          last.index,
+          `The debit claims ε ${last.claimed}; by PLD it is ${spent.pld}.`,
+        );
       return {
         population,
-        epsilon: last?.epsilon ?? 0,
-        delta: account.delta,
+        epsilon: spent.rdp,
+        delta,
         accountant: "rdp",
-        cap: account.cap,
-        rounds: account.history.length,
-        participantEpsilon: this.#largestParticipant(account),
-        participants: account.participants.size,
-        event: composed(account.events),
-        history: account.history,
+        cap,
+        rounds: history.length,
+        participants: participants.size,
+        recomputed: { population: spent, participant: participants.conclude(delta) },
+        event: { type: "Composed", events: composed(events) },
+        history,
       };
     });
-  }
-
-  #largestParticipant(account: Account): number {
-    const spentBy = new Map<string, number>();
-    let largest = 0;
-    for (const [subject, { rounds, limits, closeIndex }] of account.participants) {
-      const delta = limits.delta === null ? account.delta : Math.min(account.delta, Number(limits.delta));
-      const spent = this.#spent(spentBy, rounds, delta, closeIndex);
-      largest = Math.max(largest, spent);
-      if (limits.epsilon !== null && spent * slack > parseEpsilon(limits.epsilon))
-        this.#sink.entry(
-          "PARTICIPANT_LIMIT",
-          closeIndex,
-          `${subject} allowed ε ${limits.epsilon}; its rounds give ${spent}.`,
-        );
-      if (limits.rounds !== null && rounds.length > limits.rounds)
-        this.#sink.entry(
-          "PARTICIPANT_LIMIT",
-          closeIndex,
-          `${subject} allowed ${limits.rounds} rounds; it took part in ${rounds.length}.`,
-        );
-    }
-    return largest;
-  }
-
-  /** ε of a set of rounds; participants of the same rounds share the answer. */
-  #spent(spentBy: Map<string, number>, rounds: readonly AuditedRound[], delta: number, index: number): number {
-    const key = `${delta}:${rounds.map(({ plan }) => plan.round).join()}`;
-    const known = spentBy.get(key);
-    if (known !== undefined) return known;
-    let epsilon = Number.POSITIVE_INFINITY;
-    try {
-      const accountant = this.#empty.fork();
-      for (const { event } of rounds) accountant.compose(event);
-      epsilon = accountant.epsilon(delta).epsilon;
-    } catch (error) {
-      this.#sink.entry("BUDGET_INCOMPUTABLE", index, error instanceof Error ? error.message : String(error));
-    }
-    spentBy.set(key, epsilon);
-    return epsilon;
   }
 
   #after(
@@ -236,20 +201,13 @@ export class BudgetAudit {
       lastDebit: null,
       history: [],
       events: [],
-      participants: new Map<string, Participation>(),
+      participants: new ParticipantBudgets(this.#sink),
     };
     account.delta = Number(policy.limits.delta);
     account.cap = parseEpsilon(policy.limits.epsilon);
     this.#accounts.set(population, account);
     return account;
   }
-}
-
-function composed(events: readonly { readonly event: DpEvent; readonly count: number }[]): DpEvent {
-  return {
-    type: "Composed",
-    events: events.map(({ event, count }) => (count === 1 ? event : { type: "SelfComposed", count, event })),
-  };
 }
 
 /** Whether two entries state the same mechanism event. */

@@ -71,7 +71,7 @@ export class RoundAudit {
         this.#plan(index, entryLeafHash(entry), entry.ts, entry.body);
         break;
       case "budget.debit":
-        this.#debit(index, entryLeafHash(entry), entry.body);
+        this.#debit({ index, time: entry.ts, hash: entryLeafHash(entry) }, entry.body);
         break;
       case "model.release":
         this.#releaseModel(index, entry.body);
@@ -161,7 +161,8 @@ export class RoundAudit {
       );
   }
 
-  #debit(index: number, hash: string, debit: BudgetDebit): void {
+  #debit(place: { readonly index: number; readonly time: number; readonly hash: string }, debit: BudgetDebit): void {
+    const { index, hash } = place;
     const round = this.#byPlan.get(debit.plan);
     if (round === undefined || round.plan.population !== debit.population || round.plan.round !== debit.round) {
       this.#sink.entry("DEBIT_PLAN", index, `No plan of round ${debit.round} of ${debit.population} has this hash.`);
@@ -177,7 +178,7 @@ export class RoundAudit {
       this.#sink.entry("DEBIT_REPEATED", index, `Round ${debit.round} was debited at entry ${round.debit.index}.`);
     round.debit ??= { index, hash };
     this.#byDebit.set(hash, round);
-    this.#budget.debit(index, hash, debit, round);
+    this.#budget.debit(place, debit, round);
   }
 
   #paid(index: number, release: ModelRelease | AnalyticsRelease): AuditedRound | undefined {

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import type { PopulationReport } from "../audit/budget-audit.js";
 import type { Finding } from "../audit/finding.js";
+import type { RecomputedEpsilon } from "../audit/participant-budgets.js";
 import { type VerificationProgress, type VerificationReport, verifyBundle } from "../audit/verify.js";
 import { nodeVerifier } from "../crypto/node-crypto.node.js";
 import {
@@ -62,11 +63,14 @@ function epsilonText(epsilon: number): string {
   return epsilon === Number.POSITIVE_INFINITY ? "unbounded" : epsilon.toFixed(6);
 }
 
-function populationText(population: PopulationReport): string {
-  const { epsilon, delta, accountant, cap, rounds, participants, participantEpsilon } = population;
+function bothText({ rdp, pld }: RecomputedEpsilon): string {
+  return `ε ${epsilonText(rdp)} by RDP${pld === null ? "" : `, ${epsilonText(pld)} by PLD`}`;
+}
+
+function populationText({ population, delta, cap, rounds, participants, recomputed }: PopulationReport): string {
   return [
-    `budget       ${population.population}: ε ${epsilonText(epsilon)} at δ ${delta} (${accountant}) of ${epsilonText(cap)}`,
-    `             ${rounds} rounds debited, ${participants} participants, the largest share of one is ε ${epsilonText(participantEpsilon)}`,
+    `budget       ${population}: ${bothText(recomputed.population)} at δ ${delta}, of at most ${epsilonText(cap)}`,
+    `             ${rounds} rounds debited, ${participants} participants; the one who spent most: ${bothText(recomputed.participant)}`,
   ].join("\n");
 }
 

@@ -47,7 +47,10 @@ t.test("a log in order verifies, and its budget is the recomputed one", async (t
   const [budget] = report.populations;
   t.match(budget, { population, delta: 1e-5, accountant: "rdp", cap: 4, rounds: 2, participants: 3 });
   t.ok(Math.abs((budget?.epsilon ?? 0) - Number(epsilonAfter(2))) < 2e-6);
-  t.equal(budget?.participantEpsilon, budget?.epsilon);
+  const { population: all, participant } = budget?.recomputed ?? {};
+  t.equal(all?.rdp, budget?.epsilon);
+  t.ok((all?.pld ?? 0) > 0.5 && (all?.pld ?? 9) < (all?.rdp ?? 0), "PLD is tighter than RDP");
+  t.strictSame(participant, all, "two took part in both rounds");
   t.equal(report.signatures, author.entries.length + 5);
 });
 
