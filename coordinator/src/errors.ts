@@ -3,6 +3,7 @@ export const COORDINATOR_ERROR_CODES = [
   // Files that a person wrote.
   "BAD_PLAN",
   "BAD_CONFIG",
+  "BAD_DATA",
   "FILE_UNREADABLE",
   "USAGE",
   // What the coordinator keeps.

@@ -1,16 +1,12 @@
 import { LedgerError, type LedgerErrorCode } from "@fedloop/consent";
 import { CoordinatorError, type CoordinatorErrorCode } from "../errors.js";
 
-/** What a caller is told when the ledger's own rules refuse an entry. */
-const CODES: Readonly<Record<LedgerErrorCode, CoordinatorErrorCode>> = {
-  BAD_BUNDLE: "BAD_REQUEST",
-  BAD_CHECKPOINT: "BAD_REQUEST",
+/** What a caller is told when the ledger's own rules refuse what it sent; any other refusal is a BAD_REQUEST. */
+const CODES: Readonly<Partial<Record<LedgerErrorCode, CoordinatorErrorCode>>> = {
   BAD_ENCODING: "BAD_ENTRY",
   BAD_ENTRY: "BAD_ENTRY",
   BAD_KEY: "BAD_ENTRY",
-  BAD_NOTE: "BAD_REQUEST",
   BAD_SIGNATURE: "BAD_SIGNATURE",
-  BAD_TILE: "BAD_REQUEST",
   CHAIN_BROKEN: "CHAIN_BROKEN",
   NOT_CANONICAL: "BAD_ENTRY",
   OUT_OF_RANGE: "OUT_OF_RANGE",
@@ -23,5 +19,6 @@ const CODES: Readonly<Record<LedgerErrorCode, CoordinatorErrorCode>> = {
 
 /** A `LedgerError` as the error of this package that a caller is told; every other error as it is. */
 export function asCoordinatorError(cause: unknown): unknown {
-  return cause instanceof LedgerError ? new CoordinatorError(CODES[cause.code], cause.message, { cause }) : cause;
+  if (!(cause instanceof LedgerError)) return cause;
+  return new CoordinatorError(CODES[cause.code] ?? "BAD_REQUEST", cause.message, { cause });
 }

@@ -1,0 +1,153 @@
+import { PrivacyError } from "@fedloop/privacy";
+import { loadConfig } from "../config/config.js";
+import { CoordinatorError } from "../errors.js";
+import { loadPlan } from "../plan/load.js";
+import type { PopulationPlan } from "../plan/population-plan.js";
+import { claimedEpsilon, spentEpsilon } from "../rounds/budget.js";
+import { buildSchedule } from "../rounds/build-schedule.js";
+import type { Schedule } from "../rounds/schedule.js";
+import type { Surroundings } from "./surroundings.js";
+
+export interface PlanValidateOptions {
+  /** Plan files; none stands for those of the configuration. */
+  readonly files: readonly string[];
+  readonly config: string;
+  readonly json: boolean;
+}
+
+/** What a plan will do and cost, worked out as the coordinator would. */
+interface PlanReport {
+  readonly population: string;
+  readonly rounds: { readonly train: number; readonly evaluate: number };
+  readonly cohort: PopulationPlan["cohort"];
+  readonly parameters: number;
+  /** Of one update on the wire. */
+  readonly updateBytes: number;
+  readonly privacy: {
+    readonly mechanism: string;
+    readonly reason: string | null;
+    readonly unit: "participant";
+    /** Of all rounds together; null where nothing is bounded. */
+    readonly epsilon: number | null;
+    readonly cap: number | null;
+    readonly delta: number | null;
+    readonly accountant: "rdp";
+    readonly clipNorm: number | null;
+    readonly noiseMultiplier: number | null;
+  };
+  readonly secureAggregation: PopulationPlan["secureAggregation"];
+}
+
+type Checked =
+  | { readonly file: string; readonly ok: true; readonly plan: PlanReport }
+  | { readonly file: string; readonly ok: false; readonly error: { readonly code: string; readonly message: string } };
+
+function reportOf(plan: PopulationPlan, { rounds, cap }: Schedule): PlanReport {
+  const training = rounds.find(({ kind }) => kind === "train");
+  const { length = 0, encoding, quantisation } = training?.format ?? {};
+  const bits = encoding === "quantised" ? (quantisation?.bits ?? 32) : 32;
+  const private_ = plan.privacy.mechanism !== "none";
+  const epsilon = private_
+    ? Number(
+        claimedEpsilon(
+          spentEpsilon(
+            rounds.map(({ event }) => event),
+            cap.delta,
+          ),
+        ),
+      )
+    : null;
+  return {
+    population: plan.population,
+    rounds: {
+      train: rounds.filter(({ kind }) => kind === "train").length,
+      evaluate: rounds.filter(({ kind }) => kind === "evaluate").length,
+    },
+    cohort: plan.cohort,
+    parameters: plan.model.parameters,
+    updateBytes: Math.ceil((length * bits) / 8),
+    privacy: {
+      mechanism: plan.privacy.mechanism,
+      reason: plan.privacy.mechanism === "none" ? plan.privacy.reason : null,
+      unit: plan.privacy.unit,
+      epsilon,
+      cap: plan.cap?.epsilon ?? null,
+      delta: plan.cap?.delta ?? null,
+      accountant: "rdp",
+      clipNorm: plan.privacy.clipNorm,
+      noiseMultiplier: training?.mechanism?.noiseMultiplier ?? null,
+    },
+    secureAggregation: plan.secureAggregation,
+  };
+}
+
+function refuseOverBudget({ epsilon, cap }: PlanReport["privacy"], file: string): void {
+  if (epsilon === null || cap === null || epsilon <= cap) return;
+  throw new CoordinatorError(
+    "BAD_PLAN",
+    `${file} privacy: expected all rounds together to stay at ε ≤ ${cap}, they would spend ${epsilon}; raise noiseMultiplier, plan fewer rounds, or raise policy.epsilon`,
+  );
+}
+
+/** What the accountant says about impossible noise, as an error of the plan. */
+function asPlanError(cause: unknown, file: string): unknown {
+  if (!(cause instanceof PrivacyError)) return cause;
+  return new CoordinatorError("BAD_PLAN", `${file} privacy: ${cause.message}`, { cause });
+}
+
+async function checkPlan(file: string): Promise<Checked> {
+  try {
+    const { plan } = await loadPlan(file);
+    const report = reportOf(plan, buildSchedule(plan, 1));
+    refuseOverBudget(report.privacy, file);
+    return { file, ok: true, plan: report };
+  } catch (cause) {
+    const error = asPlanError(cause, file);
+    if (!(error instanceof CoordinatorError)) throw error;
+    return { file, ok: false, error: { code: error.code, message: error.message } };
+  }
+}
+
+function times(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
+function planText(file: string, plan: PlanReport): string {
+  const { rounds, cohort, privacy, secureAggregation } = plan;
+  const spent =
+    privacy.epsilon === null
+      ? `none: ${privacy.reason}`
+      : `ε ${privacy.epsilon} of ${privacy.cap} at δ ${privacy.delta} for each ${privacy.unit} (${privacy.accountant}); ` +
+        `${privacy.mechanism}, clip norm ${privacy.clipNorm}, noise multiplier ${privacy.noiseMultiplier?.toPrecision(4)}`;
+  return `${file}: fine
+  population          ${plan.population}
+  rounds              ${times(rounds.train, "training round")}, ${times(rounds.evaluate, "evaluation")}
+  cohort              ${cohort.target} wanted, ${cohort.minimum} needed, ${cohort.overSelection} times as many asked
+  model               ${times(plan.parameters, "parameter")}; an update is ${plan.updateBytes} bytes
+  privacy             ${spent}
+  secure aggregation  ${secureAggregation.enabled ? "on" : `off: ${secureAggregation.reason}`}
+`;
+}
+
+/**
+ * Checks plans as the coordinator will read them, and says what they will cost.
+ *
+ * @returns whether all are fine; each that is not has been complained about
+ */
+export async function validatePlans(options: PlanValidateOptions, surroundings: Surroundings): Promise<boolean> {
+  const { environment, signal, print, complain } = surroundings;
+  const files = options.files.length > 0 ? options.files : (await loadConfig(options.config, environment)).plans;
+  const plans: Checked[] = [];
+  for (const file of files) {
+    signal.throwIfAborted();
+    plans.push(await checkPlan(file));
+  }
+  if (options.json) print(`${JSON.stringify({ plans })}\n`);
+  else {
+    for (const checked of plans) {
+      if (checked.ok) print(planText(checked.file, checked.plan));
+      else complain(`error ${checked.error.code}: ${checked.error.message}\n`);
+    }
+  }
+  return plans.every(({ ok }) => ok);
+}

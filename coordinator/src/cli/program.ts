@@ -1,0 +1,159 @@
+/** The `fedloop` command: what can be typed, and what it starts. The work itself is loaded when it is asked for. */
+import { Command, CommanderError, Option } from "commander";
+import { CoordinatorError } from "../errors.js";
+import { positiveNumber, someText, wholeNumber } from "./arguments.js";
+import { EXIT_CODES, type ExitCode } from "./exit-codes.js";
+import { failureOf } from "./failure.js";
+import { DEFAULT_CONFIG, type Surroundings } from "./surroundings.js";
+
+interface Global {
+  readonly config: string;
+}
+
+interface Json {
+  readonly json: boolean;
+}
+
+function jsonOption(what: string): Option {
+  return new Option("--json", what).default(false, "text for people");
+}
+
+function addServe(program: Command, { environment, signal }: Surroundings): void {
+  program
+    .command("serve")
+    .description("run a coordinator: serve devices and drive the rounds of its plans until it is stopped")
+    .option("--exit-when-finished", "end by itself when all rounds of all plans are done", false)
+    .addOption(jsonOption("print events as JSON, one a line"))
+    .action(async ({ exitWhenFinished, json }: Json & { exitWhenFinished: boolean }, command: Command) => {
+      const { config } = command.optsWithGlobals<Global>();
+      const { runServe } = await import("../server/serve.js");
+      await runServe({ config, environment, json, exitWhenFinished, signal });
+    });
+}
+
+function addStatus(program: Command, { environment }: Surroundings): void {
+  program
+    .command("status")
+    .description("say how the rounds and budgets of a coordinator stand, whether it runs or not")
+    .addOption(jsonOption("print one JSON object"))
+    .action(async ({ json }: Json, command: Command) => {
+      const { config } = command.optsWithGlobals<Global>();
+      const { runStatus } = await import("../server/status.js");
+      await runStatus({ config, environment, json });
+    });
+}
+
+interface DemoFlags extends Json {
+  readonly rounds?: number;
+  readonly epsilon?: number;
+  readonly participants?: number;
+  readonly seed?: number;
+  readonly data?: string;
+  readonly out?: string;
+  readonly dp: boolean;
+  readonly reason?: string;
+}
+
+function addDemo(program: Command, { signal }: Surroundings): void {
+  program
+    .command("demo")
+    .description("train a model on 2 972 people's lecture ratings, each on a device of its own, and audit it")
+    .option("--rounds <n>", "training rounds", wholeNumber(1))
+    .option("--epsilon <e>", "privacy budget of each participant for everything", positiveNumber)
+    .option("--participants <n>", "how many people take part", wholeNumber(1))
+    .option("--seed <n>", "chooses who refuses", wholeNumber(0))
+    .option("--data <dir>", "folder with insteval.csv.gz", someText)
+    .option("--out <dir>", "folder for model, bundle and database", someText)
+    .option("--no-dp", "train without noise; demands --reason")
+    .option("--reason <text>", "why without noise; the ledger records it", someText)
+    .addOption(jsonOption("print one JSON object as the last line"))
+    .action(async (flags: DemoFlags) => {
+      const { runDemo } = await import("../simulation/demo.js");
+      await runDemo({ ...flags, signal });
+    });
+}
+
+function addPlan(program: Command, surroundings: Surroundings, fail: (exitCode: ExitCode) => void): void {
+  program
+    .command("plan")
+    .description("look at plans")
+    .command("validate")
+    .description("check plans as the coordinator will read them, and say what they will cost")
+    .argument("[files...]", "plan files; without any, those of the configuration")
+    .addOption(jsonOption("print one JSON object"))
+    .action(async (files: string[], { json }: Json, command: Command) => {
+      const { config } = command.optsWithGlobals<Global>();
+      const { validatePlans } = await import("./plan-validate.js");
+      if (!(await validatePlans({ files, config, json }, surroundings))) fail(3);
+    });
+}
+
+function addAuditBundle(program: Command, surroundings: Surroundings): void {
+  program
+    .command("audit-bundle")
+    .description("what auditors get")
+    .command("export")
+    .description("write one file with which fedloop-audit checks the whole log offline")
+    .requiredOption("--out <file>", "the file to write", someText)
+    .addOption(jsonOption("print one JSON object"))
+    .action(async ({ out, json }: Json & { out: string }, command: Command) => {
+      const { config } = command.optsWithGlobals<Global>();
+      const { exportAuditBundle } = await import("./audit-bundle.js");
+      await exportAuditBundle({ config, out, json }, surroundings);
+    });
+}
+
+function exitCodesText(): string {
+  const lines = Object.entries(EXIT_CODES).map(([code, meaning]) => `  ${code.padEnd(5)}${meaning}`);
+  return `\nExit codes:\n${lines.join("\n")}\n`;
+}
+
+/** Settings that commander does not hand down to commands within commands. */
+function forAll(command: Command, configure: (command: Command) => void): void {
+  configure(command);
+  for (const inner of command.commands) forAll(inner, configure);
+}
+
+/** Builds the command. `fail` sets the exit code of a command that ends well but has bad news. */
+export function fedloopProgram(surroundings: Surroundings, fail: (exitCode: ExitCode) => void): Command {
+  const program = new Command("fedloop")
+    .description("Privacy-first federated learning: the device verifies, then takes part.")
+    .option("--config <file>", "configuration of the coordinator", someText, DEFAULT_CONFIG)
+    .addHelpText("after", exitCodesText());
+  addServe(program, surroundings);
+  addStatus(program, surroundings);
+  addDemo(program, surroundings);
+  addPlan(program, surroundings, fail);
+  addAuditBundle(program, surroundings);
+  forAll(program, (command) => {
+    command.exitOverride();
+    // What is wrong is told once, by runFedloop, in the form of all other errors.
+    command.configureOutput({ writeOut: surroundings.print, writeErr: () => undefined, outputError: () => undefined });
+  });
+  return program;
+}
+
+/**
+ * Runs one command line. Never throws, never prints a stack: an error is one line on standard error, "error CODE:
+ * sentence", or with --json one JSON object, and an exit code.
+ *
+ * @param words after the command's own name
+ */
+export async function runFedloop(words: readonly string[], surroundings: Surroundings): Promise<ExitCode> {
+  let exitCode: ExitCode = 0;
+  const program = fedloopProgram(surroundings, (code) => {
+    exitCode = code;
+  });
+  try {
+    if (words.length === 0) throw new CoordinatorError("USAGE", "expected a command, came none; see fedloop --help");
+    await program.parseAsync(words, { from: "user" });
+    return exitCode;
+  } catch (cause) {
+    if (cause instanceof CommanderError && cause.exitCode === 0) return 0;
+    const failure = failureOf(cause, surroundings.signal);
+    const { code, message } = failure;
+    const json = words.includes("--json");
+    surroundings.complain(json ? `${JSON.stringify({ error: { code, message } })}\n` : `error ${code}: ${message}\n`);
+    return failure.exitCode;
+  }
+}
