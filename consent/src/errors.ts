@@ -2,6 +2,7 @@
 export type LedgerErrorCode =
   | "BAD_BUNDLE"
   | "BAD_CHECKPOINT"
+  | "BAD_CIPHERTEXT"
   | "BAD_ENCODING"
   | "BAD_ENTRY"
   | "BAD_KEY"
@@ -10,6 +11,7 @@ export type LedgerErrorCode =
   | "BAD_SIGNATURE"
   | "BAD_TILE"
   | "CHAIN_BROKEN"
+  | "KEY_LOST"
   | "NOT_CANONICAL"
   | "NO_QUORUM"
   | "OUT_OF_RANGE"
@@ -23,6 +25,7 @@ export type LedgerErrorCode =
 export const ledgerErrors: { readonly [Code in LedgerErrorCode]: string } = {
   BAD_BUNDLE: "A bundle to be written is incomplete or out of order, or a bundle to be read has no readable frame.",
   BAD_CHECKPOINT: "A checkpoint is not origin, size and root in the C2SP form, or does not carry the log's signature.",
+  BAD_CIPHERTEXT: "A ciphertext was changed, moved to another place, or made under another key.",
   BAD_ENCODING: "Text is not the one canonical form of base64, base64url, a decimal number or UTF-8.",
   BAD_ENTRY: "A log entry has a field too many, too few, or of a value its type does not allow.",
   BAD_KEY: "A public key has the wrong length, is no canonical point, or is a point of small order.",
@@ -31,6 +34,7 @@ export const ledgerErrors: { readonly [Code in LedgerErrorCode]: string } = {
   BAD_SIGNATURE: "A signature does not verify under the key that should have made it.",
   BAD_TILE: "A tile path or the bytes of a tile are malformed.",
   CHAIN_BROKEN: "An actor's sequence number or previous hash does not continue its own chain.",
+  KEY_LOST: "A key-encryption key of the vault is not at hand.",
   NOT_CANONICAL: "JSON is not in the ledger's canonical form (RFC 8785 without fractions).",
   NO_QUORUM: "Fewer witnesses cosigned a checkpoint than the policy demands.",
   OUT_OF_RANGE: "An index or tree size lies outside the log.",

@@ -6,4 +6,5 @@ export {
   nodeVerifier,
 } from "./crypto/node-crypto.node.js";
 export { type DurableFiles, durableFiles, TileFolder } from "./log/tile-folder.node.js";
+export { fileVaultStore } from "./vault/store.node.js";
 export { fileWitnessStore } from "./witness/store.node.js";

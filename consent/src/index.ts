@@ -145,6 +145,31 @@ export {
   type PublishedPolicy,
 } from "./records/view.js";
 export {
+  generateRecipient,
+  type HpkeCipher,
+  type HpkeRecipient,
+  openSealed,
+  recipientFromBytes,
+  type SealContext,
+  sealTo,
+} from "./vault/hpke.js";
+export {
+  commitment,
+  decryptPayload,
+  type EncryptedPayload,
+  encryptPayload,
+  opensCommitment,
+  type PayloadPlace,
+} from "./vault/payload.js";
+export {
+  type KeyEncryptionKeys,
+  memoryVaultStore,
+  type Rotation,
+  SubjectVault,
+  type VaultStore,
+  type WrappedKey,
+} from "./vault/vault.js";
+export {
   type CollectSettings,
   type Cosigned,
   collectCosignatures,

@@ -7,6 +7,7 @@ import { canonicalText, parseCanonicalText, textWithin } from "../json/canonical
 import { leafHash } from "../log/hashing.js";
 import { maxEntryBytes } from "../log/tiles.js";
 import { type ConsentRecord, consentRecord } from "../records/record.js";
+import type { EncryptedPayload } from "../vault/payload.js";
 import { type Erasure, erasure, type Heartbeat, heartbeat, type KeyRotate, keyRotate } from "./operations.js";
 import { type PolicyPublish, policyPublish } from "./policy-publish.js";
 import {
@@ -19,7 +20,7 @@ import {
 } from "./release.js";
 import { type RoundClose, roundClose } from "./round-close.js";
 import { type RoundPlan, roundPlan } from "./round-plan.js";
-import { bytes16, bytes32, bytes64, bytesOf, logName, natural } from "./scalars.js";
+import { bytes16, bytes32, bytes64, bytesOf, isBase64Url, logName, natural } from "./scalars.js";
 
 /** Body of every consent entry. */
 export interface ConsentBody {
@@ -63,6 +64,8 @@ export interface EntryOf<T extends EntryType> {
   /** Leaf hash of the actor's entry before, base64url; null for its first. */
   readonly aprev: string | null;
   readonly body: EntryBodies[T];
+  /** Personal data that belong to the entry, readable with the subject's key only. */
+  readonly enc?: EncryptedPayload;
   /** Ed25519 over `"fedloop-ledger/v1\n"` and the canonical JSON of all other members, base64url. */
   readonly sig: string;
 }
@@ -85,6 +88,13 @@ export const coordinatorActor = "coordinator";
 const signaturePrefix = "fedloop-ledger/v1\n";
 const entryDepth = 24;
 
+const encryptedPayload: z.ZodMiniType<EncryptedPayload> = z.strictObject({
+  alg: z.literal("A256GCM"),
+  // nonce, key and tag: 12 + 32 + 16 bytes
+  key: z.string().check(z.regex(/^[A-Za-z0-9_-]{80}$/)),
+  ciphertext: z.string().check(z.refine(isBase64Url, "must be base64url")),
+});
+
 function entryOf<const T extends EntryType>(type: T, body: z.ZodMiniType<EntryBodies[T]>) {
   return z.strictObject({
     v: z.literal(1),
@@ -96,6 +106,7 @@ function entryOf<const T extends EntryType>(type: T, body: z.ZodMiniType<EntryBo
     aseq: natural,
     aprev: z.nullable(bytes32),
     body,
+    enc: z.exactOptional(encryptedPayload),
     sig: bytes64,
   });
 }

@@ -13,6 +13,16 @@ export const bytes32: Text = z.string().check(z.regex(/^[A-Za-z0-9_-]{42}[AEIMQU
 /** base64url of 64 bytes (an Ed25519 signature): 86 characters, the last with four zero bits. */
 export const bytes64: Text = z.string().check(z.regex(/^[A-Za-z0-9_-]{85}[AQgw]$/));
 
+/** Whether a text is canonical base64url of any length. */
+export function isBase64Url(text: string): boolean {
+  try {
+    decodeBase64Url(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The name of a log, which is the origin of its checkpoints: no spaces and no plus sign. */
 export const logName: Text = z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._~:/-]{0,199}$/));
 /** A population, purpose, trainer, data category and the like. */

@@ -1,0 +1,179 @@
+// The vault: one random key per subject, outside the log and its backups, each wrapped under a key-encryption key that
+// rotates. Whoever destroys a subject's wrap makes all that was encrypted under its key unreadable, and leaves every
+// hash and signature of the log as it was.
+import { decodeBase64Url, encodeBase64Url, encodeUtf8 } from "../crypto/encoding.js";
+import { LedgerError } from "../errors.js";
+import { subjectPseudonym } from "../records/pseudonym.js";
+import { freshKey, open, seal } from "./aead.js";
+
+/** A subject key as the vault keeps it. */
+export interface WrappedKey {
+  /** Name of the key-encryption key. */
+  readonly kek: string;
+  /** Nonce, ciphertext and tag, base64url. */
+  readonly wrapped: string;
+}
+
+/** Where wraps are kept. Every call is durable when it returns. */
+export interface VaultStore {
+  get(subjectId: string): Promise<WrappedKey | undefined>;
+  put(subjectId: string, key: WrappedKey): Promise<void>;
+  /** Removes every copy that the store has. Removing what is not there is no error. */
+  delete(subjectId: string): Promise<void>;
+  /** Ids of all subjects, in any order; wraps may be put while it runs. */
+  list(): AsyncIterable<string>;
+}
+
+/** The key-encryption keys at hand, by name. They are kept apart from the store. */
+export interface KeyEncryptionKeys {
+  /** Name of the one that new wraps are made under. */
+  readonly current: string;
+  /** 32 bytes, or undefined where the key is not (or no longer) at hand. */
+  key(name: string): Promise<Uint8Array | undefined>;
+}
+
+/** How a rotation went. */
+export interface Rotation {
+  readonly rewrapped: number;
+  readonly alreadyCurrent: number;
+}
+
+function context(subjectId: string, kek: string): Uint8Array {
+  return encodeUtf8(`fedloop-vault/v1\n${kek}\n${subjectId}`);
+}
+
+/** Keeps subject keys. Subject ids are the operator's own and never enter the log. */
+export class SubjectVault {
+  readonly #store: VaultStore;
+  readonly #keys: KeyEncryptionKeys;
+
+  constructor(store: VaultStore, keys: KeyEncryptionKeys) {
+    this.#store = store;
+    this.#keys = keys;
+  }
+
+  /**
+   * The key of a subject, made on first use.
+   * @throws LedgerError KEY_LOST, BAD_CIPHERTEXT
+   */
+  async obtain(subjectId: string): Promise<Uint8Array> {
+    const known = await this.find(subjectId);
+    if (known !== undefined) return known;
+    const key = freshKey();
+    await this.#put(subjectId, key);
+    return key;
+  }
+
+  /**
+   * The key of a subject; undefined where there is none, or none any more.
+   * @throws LedgerError KEY_LOST when its key-encryption key is not at hand, BAD_CIPHERTEXT when the wrap was changed or
+   * belongs to another subject.
+   */
+  async find(subjectId: string): Promise<Uint8Array | undefined> {
+    const wrap = await this.#store.get(subjectId);
+    if (wrap === undefined) return undefined;
+    const kek = await this.#keys.key(wrap.kek);
+    if (kek === undefined)
+      throw new LedgerError(
+        "KEY_LOST",
+        `The key-encryption key ${wrap.kek} is not at hand; restore it to open its wraps.`,
+      );
+    return open(kek, decodeBase64Url(wrap.wrapped), context(subjectId, wrap.kek));
+  }
+
+  /** A subject's pseudonym in a population; undefined where the subject has no key. @throws as {@link find} */
+  async pseudonym(subjectId: string, population: string): Promise<string | undefined> {
+    const key = await this.find(subjectId);
+    return key === undefined ? undefined : subjectPseudonym(key, population);
+  }
+
+  /** Destroys the key of a subject. What was encrypted under it can never be read again. */
+  async destroy(subjectId: string): Promise<void> {
+    await this.#store.delete(subjectId);
+  }
+
+  /**
+   * Wraps every subject key under the current key-encryption key. It may be interrupted at any step and called again;
+   * the old key may be destroyed once a call has completed.
+   * @throws LedgerError KEY_LOST, BAD_CIPHERTEXT; the signal's reason when aborted.
+   */
+  async rotate(signal?: AbortSignal): Promise<Rotation> {
+    let rewrapped = 0;
+    let alreadyCurrent = 0;
+    for await (const subjectId of this.#store.list()) {
+      signal?.throwIfAborted();
+      const wrap = await this.#store.get(subjectId);
+      if (wrap === undefined) continue; // destroyed meanwhile
+      if (wrap.kek === this.#keys.current) {
+        alreadyCurrent++;
+        continue;
+      }
+      const key = await this.find(subjectId);
+      if (key === undefined) continue;
+      await this.#put(subjectId, key);
+      rewrapped++;
+    }
+    return { rewrapped, alreadyCurrent };
+  }
+
+  /**
+   * Destroys again what the log says was erased: to be called on a vault restored from a backup before anything else.
+   * @param erased pseudonyms of the log's `erasure` entries
+   * @param populations every population that they may be pseudonyms in
+   * @returns ids of the subjects whose keys were destroyed
+   */
+  async replayErasures(
+    erased: ReadonlySet<string>,
+    populations: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<string[]> {
+    const destroyed: string[] = [];
+    for await (const subjectId of this.#store.list()) {
+      signal?.throwIfAborted();
+      const key = await this.find(subjectId);
+      if (key === undefined) continue;
+      if (populations.some((population) => erased.has(subjectPseudonym(key, population)))) {
+        await this.destroy(subjectId);
+        destroyed.push(subjectId);
+      }
+    }
+    return destroyed;
+  }
+
+  /** Pseudonyms in a population of all subjects that still have a key: what an auditor holds against erasures. */
+  async pseudonyms(population: string, signal?: AbortSignal): Promise<string[]> {
+    const pseudonyms: string[] = [];
+    for await (const subjectId of this.#store.list()) {
+      signal?.throwIfAborted();
+      const pseudonym = await this.pseudonym(subjectId, population);
+      if (pseudonym !== undefined) pseudonyms.push(pseudonym);
+    }
+    return pseudonyms.sort();
+  }
+
+  async #put(subjectId: string, key: Uint8Array): Promise<void> {
+    const { current } = this.#keys;
+    const kek = await this.#keys.key(current);
+    if (kek === undefined)
+      throw new LedgerError("KEY_LOST", `The current key-encryption key ${current} is not at hand.`);
+    const wrapped = encodeBase64Url(await seal(kek, key, context(subjectId, current)));
+    await this.#store.put(subjectId, { kek: current, wrapped });
+  }
+}
+
+/** A vault store in memory. */
+export function memoryVaultStore(): VaultStore {
+  const wraps = new Map<string, WrappedKey>();
+  return {
+    get: async (subjectId) => wraps.get(subjectId),
+    put: async (subjectId, key) => {
+      wraps.set(subjectId, key);
+    },
+    delete: async (subjectId) => {
+      wraps.delete(subjectId);
+    },
+    list: async function* () {
+      yield* [...wraps.keys()];
+    },
+  };
+}
