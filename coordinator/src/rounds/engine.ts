@@ -181,7 +181,8 @@ export class RoundEngine {
       throw new CoordinatorError("CONFLICT", "expected one update a round, this device's is in the sum already");
     }
     const sum = this.#collecting();
-    sum.add(inline.length > 0 ? inline : this.#uploads.take(device.id, chunksSha256));
+    if (inline.length > 0) sum.add(inline);
+    else this.#uploads.take(device.id, chunksSha256, (bytes) => sum.add(bytes));
     member.state = "submitted";
     member.submitted = name;
     this.#send({ type: "answered", nowMs: this.#options.clock.now() });

@@ -22,6 +22,8 @@ export interface Chunk {
  */
 export class Uploads {
   readonly #uploads = new Map<string, Upload>();
+  /** Buffers of uploads that are done, for the next ones: large allocations are what a garbage collector is slow at. */
+  readonly #spare: Uint8Array[] = [];
   readonly #limit: number;
 
   /** @param limit uploads held at a time */
@@ -62,12 +64,12 @@ export class Uploads {
   }
 
   /**
-   * Hands out a complete upload and forgets it.
+   * Gives a complete upload to `use`, whose bytes are its own only until it returns, and forgets it.
    *
    * @param chunksSha256 SHA-256 over the concatenated chunk digests, as the device computed it
-   * @throws CoordinatorError INCOMPLETE_UPLOAD, BAD_DIGEST
+   * @throws CoordinatorError INCOMPLETE_UPLOAD, BAD_DIGEST, and what `use` throws
    */
-  take(device: string, chunksSha256: Uint8Array): Uint8Array {
+  take(device: string, chunksSha256: Uint8Array, use: (bytes: Uint8Array) => void): void {
     const upload = this.#uploads.get(device);
     if (upload === undefined || upload.missing > 0) {
       throw new CoordinatorError(
@@ -80,16 +82,20 @@ export class Uploads {
     if (!hash.digest().equals(chunksSha256)) {
       throw new CoordinatorError("BAD_DIGEST", "expected the submission to name the uploaded chunks, it names others");
     }
-    this.#uploads.delete(device);
-    return upload.bytes;
+    this.drop(device);
+    use(upload.bytes);
   }
 
   drop(device: string): void {
+    const upload = this.#uploads.get(device);
+    if (upload === undefined) return;
     this.#uploads.delete(device);
+    this.#spare.push(upload.bytes);
   }
 
   clear(): void {
     this.#uploads.clear();
+    this.#spare.length = 0;
   }
 
   #begin(device: string, bytes: number): Upload {
@@ -100,13 +106,19 @@ export class Uploads {
     }
     const chunks = Math.ceil(bytes / CHUNK_BYTES);
     const upload = {
-      bytes: new Uint8Array(bytes),
+      bytes: this.#buffer(bytes),
       digests: new Array<Uint8Array | undefined>(chunks),
       missing: chunks,
     };
     upload.digests.fill(undefined);
     this.#uploads.set(device, upload);
     return upload;
+  }
+
+  /** Of the right size; what it held is overwritten chunk by chunk before anyone may take it. */
+  #buffer(bytes: number): Uint8Array {
+    const spare = this.#spare.pop();
+    return spare?.length === bytes ? spare : new Uint8Array(bytes);
   }
 }
 

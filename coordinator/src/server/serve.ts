@@ -21,7 +21,7 @@ export interface ServeOptions {
 /** What `fedloop serve --json` prints, a line each. */
 export type ServeEvent =
   | { readonly event: "listening"; readonly address: string; readonly origin: string; readonly verifierKey: string }
-  | ({ readonly event: "round"; readonly population: string } & RoundNotice)
+  | ({ readonly event: "round"; readonly population: string; readonly timeMs: number } & RoundNotice)
   | { readonly event: "finished"; readonly population: string; readonly why: string }
   | { readonly event: "stopped"; readonly peakServerMb: number };
 
@@ -48,7 +48,7 @@ export async function runServe(options: ServeOptions): Promise<void> {
     onFault: (where, cause) => log.error({ where, fault: describe(cause) }, "a call failed"),
     onNotice: (population, notice) => {
       log.info({ population, round: notice.round, state: notice.state, reason: notice.reason }, "round");
-      tell({ event: "round", population, ...notice });
+      tell({ event: "round", population, timeMs: Date.now(), ...notice });
     },
   });
   try {

@@ -20,12 +20,21 @@ const first = chunk(0, 1);
 const second = chunk(CHUNK_BYTES, 2);
 const whole = sha256(first.sha256, second.sha256);
 
+/** A copy of a complete upload. */
+function take(uploads: Uploads, device: string, digest: Uint8Array): Uint8Array {
+  let taken: Uint8Array = new Uint8Array();
+  uploads.take(device, digest, (bytes) => {
+    taken = bytes.slice();
+  });
+  return taken;
+}
+
 t.test("chunks may come in any order and twice", async (t) => {
   const uploads = new Uploads(2);
   t.equal(uploads.place("a", TOTAL, second), 0);
   t.equal(uploads.place("a", TOTAL, second), 0);
   t.equal(uploads.place("a", TOTAL, first), TOTAL);
-  const bytes = uploads.take("a", whole);
+  const bytes = take(uploads, "a", whole);
   t.equal(bytes[0], 1);
   t.equal(bytes[TOTAL - 1], 2);
   t.equal(uploads.size, 0);
@@ -33,12 +42,12 @@ t.test("chunks may come in any order and twice", async (t) => {
 
 t.test("an upload is handed out only when complete and only under its own digest", async (t) => {
   const uploads = new Uploads(2);
-  t.throws(() => uploads.take("a", whole), { code: "INCOMPLETE_UPLOAD" });
+  t.throws(() => take(uploads, "a", whole), { code: "INCOMPLETE_UPLOAD" });
   uploads.place("a", TOTAL, first);
-  t.throws(() => uploads.take("a", whole), { code: "INCOMPLETE_UPLOAD" });
+  t.throws(() => take(uploads, "a", whole), { code: "INCOMPLETE_UPLOAD" });
   uploads.place("a", TOTAL, second);
-  t.throws(() => uploads.take("a", sha256(second.sha256, first.sha256)), { code: "BAD_DIGEST" });
-  t.equal(uploads.take("a", whole).length, TOTAL);
+  t.throws(() => take(uploads, "a", sha256(second.sha256, first.sha256)), { code: "BAD_DIGEST" });
+  t.equal(take(uploads, "a", whole).length, TOTAL);
 });
 
 t.test("chunks that lie about themselves are refused", async (t) => {
@@ -65,4 +74,16 @@ t.test("beyond the limit a device is told to come back, which bounds the memory"
   t.throws(() => uploads.place("b", TOTAL, first), { code: "BUSY", retryAfterMs: 50 });
   uploads.drop("a");
   t.equal(uploads.place("b", TOTAL, first), CHUNK_BYTES);
+});
+
+t.test("a used buffer that serves the next upload gives nothing of the former one away", async (t) => {
+  const uploads = new Uploads(1);
+  uploads.place("a", TOTAL, first);
+  uploads.place("a", TOTAL, second);
+  take(uploads, "a", whole);
+  uploads.place("b", TOTAL, chunk(0, 7));
+  t.throws(() => take(uploads, "b", whole), { code: "INCOMPLETE_UPLOAD" });
+  uploads.place("b", TOTAL, chunk(CHUNK_BYTES, 8));
+  const bytes = take(uploads, "b", sha256(chunk(0, 7).sha256, chunk(CHUNK_BYTES, 8).sha256));
+  t.ok(bytes.every((byte, i) => byte === (i < CHUNK_BYTES ? 7 : 8)));
 });

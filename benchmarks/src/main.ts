@@ -1,0 +1,86 @@
+/**
+ * npm run bench -- NAME [--option value …] [--json]
+ *
+ * Prints one JSON object a case (with --json, one a line), or a readable table.
+ */
+import { parseArgs } from "node:util";
+import { roundsBenchmark } from "./rounds.js";
+
+interface Benchmark {
+  readonly summary: string;
+  /** Options and their defaults, as text. */
+  readonly options: Readonly<Record<string, string>>;
+  run(options: Readonly<Record<string, string>>): Promise<readonly object[]>;
+}
+
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
+  rounds: {
+    summary: "whole rounds over gRPC, each client its own process; without --clients and --length: the four cases",
+    options: { clients: "", length: "", rounds: "5", bits: "" },
+    async run({ clients = "", length = "", rounds = "5", bits = "" }) {
+      const cases: readonly (readonly [number, number])[] =
+        clients === "" && length === ""
+          ? [
+              [10, 100_000],
+              [10, 1_000_000],
+              [50, 100_000],
+              [50, 1_000_000],
+            ]
+          : [[integer("clients", clients || "50"), integer("length", length || "1000000")]];
+      const results: object[] = [];
+      for (const [count, parameters] of cases) {
+        results.push(
+          await roundsBenchmark({
+            clients: count,
+            length: parameters,
+            rounds: integer("rounds", rounds),
+            bits: bits === "" ? undefined : integer("bits", bits),
+          }),
+        );
+      }
+      return results;
+    },
+  },
+};
+
+function integer(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) {
+    throw new Error(`expected --${name} to be a whole number from 1, came "${text}"`);
+  }
+  return value;
+}
+
+function help(): string {
+  const lines = Object.entries(BENCHMARKS).map(([name, { summary, options }]) => {
+    const flags = Object.entries(options).map(([flag, value]) => `--${flag} ${value === "" ? "N" : value}`);
+    return `  ${name}  ${summary}\n      ${[...flags, "--json"].join(" ")}`;
+  });
+  return `npm run bench -- NAME [options]\n\n${lines.join("\n")}\n`;
+}
+
+async function main(): Promise<number> {
+  const [name, ...rest] = process.argv.slice(2);
+  const benchmark = name === undefined ? undefined : BENCHMARKS[name];
+  if (benchmark === undefined) {
+    process.stderr.write(help());
+    return name === undefined || name === "--help" ? 0 : 2;
+  }
+  const options = Object.fromEntries(Object.keys(benchmark.options).map((flag) => [flag, { type: "string" as const }]));
+  const { values } = parseArgs({
+    args: rest,
+    options: { ...options, json: { type: "boolean", default: false }, help: { type: "boolean", default: false } },
+  });
+  if (values.help === true) {
+    process.stdout.write(help());
+    return 0;
+  }
+  const given = Object.entries(values).flatMap(([flag, value]) => (typeof value === "string" ? [[flag, value]] : []));
+  const results = await benchmark.run({ ...benchmark.options, ...Object.fromEntries(given) });
+  for (const result of results) {
+    process.stdout.write(`${JSON.stringify(result, null, values.json === true ? 0 : 2)}\n`);
+  }
+  return 0;
+}
+
+process.exitCode = await main();

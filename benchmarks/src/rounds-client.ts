@@ -1,0 +1,55 @@
+/** One client of the rounds benchmark: a process of its own, with a trainer that costs nothing. */
+import { memoryStore, Participant, type Trainer } from "@fedloop/client-runtime";
+import { grpcTransport } from "@fedloop/client-runtime/grpc";
+import { nodeSha256 } from "@fedloop/client-runtime/node";
+import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
+import { aesCtrRandom } from "@fedloop/privacy/node";
+
+const [address = "", population = ""] = process.argv.slice(2);
+const stopping = new AbortController();
+process.on("SIGTERM", () => stopping.abort());
+
+const trivial: Trainer = {
+  id: "trivial",
+  async train({ updateLength }) {
+    return { update: new Float32Array(updateLength).fill(1e-4) };
+  },
+  async evaluate({ updateLength }) {
+    return new Float32Array(updateLength);
+  },
+};
+
+const transport = grpcTransport({ address });
+const participant = await Participant.join({
+  population,
+  transport,
+  store: memoryStore(),
+  signer: generateNodeSigner(),
+  verifier: nodeVerifier(),
+  sha256: nodeSha256,
+  random: aesCtrRandom(),
+  trainer: trivial,
+  floors: {
+    allowNoNoise: true,
+    requireSecureAggregation: false,
+    minimumCohort: 1,
+    minimumNoiseMultiplier: 0,
+    maximumEpsilon: 1e6,
+    maximumEpsilonPerRound: 1e6,
+  },
+  limits: { modelBytes: 1 << 30, updateLength: 1 << 28 },
+  consent: {
+    purposes: ["benchmark"],
+    decide: () => true,
+    dataCategories: ["none"],
+    storage: "memory",
+    retention: "until the process ends",
+    jurisdiction: "CH",
+    withdrawal: "end the process",
+    interface: "benchmark",
+  },
+});
+for await (const event of participant.run({ signal: stopping.signal })) {
+  if (event.type === "refused") throw new Error(`${event.code}: ${event.message}`);
+}
+await transport.close();

@@ -1,0 +1,3 @@
+/** What programs that run whole federations on one machine need: the demo, benchmarks, tests of other packages. */
+export { type FederationOptions, type FederationResult, OUTPUT, runFederation } from "./federation.js";
+export { ServerProcess, type ServerProcessOptions } from "./server-process.js";
