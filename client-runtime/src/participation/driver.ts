@@ -11,6 +11,9 @@ import { type ParticipationDependencies, ParticipationTasks } from "./tasks.js";
 import { failureOf, newsOf } from "./translation.js";
 import { watchRounds } from "./watch.js";
 
+/** Why tasks are aborted. Without a reason each abort would make an exception with its stack, for nobody to read. */
+const ENDED = "ended";
+
 /** One run of a participant, from its start until the coordinator, the app or the participant ends it. */
 export class Driver {
   readonly #dependencies: ParticipationDependencies;
@@ -68,7 +71,7 @@ export class Driver {
   withdraw(purposes: readonly string[]): void {
     for (const purpose of purposes) this.#withdrawn.add(purpose);
     const { phase } = this.#participation;
-    if ("plan" in phase && this.#withdrawn.has(phase.plan.body.purpose)) this.#task.abort();
+    if ("plan" in phase && this.#withdrawn.has(phase.plan.body.purpose)) this.#task.abort(ENDED);
     const { consents } = this.#dependencies.keeper.current;
     const remaining = Object.keys(consents).filter((purpose) => this.#isConsented(purpose)).length;
     this.#post({ type: "withdrawn", purposes, remaining });
@@ -113,7 +116,7 @@ export class Driver {
         this.#start(effect.task, (signal) => this.#tasks.answerTo(effect, signal));
         break;
       case "stop":
-        this.#task.abort();
+        this.#task.abort(ENDED);
         break;
       case "watch":
         this.#watch();
@@ -139,7 +142,7 @@ export class Driver {
 
   /** Starts a task in the place of the one before; its answer, or why there is none, comes as a message. */
   #start(task: number, work: (signal: AbortSignal) => Promise<ParticipationMessage>): void {
-    this.#task.abort();
+    this.#task.abort(ENDED);
     const controller = new AbortController();
     this.#task = controller;
     const follow = (): void => controller.abort(this.#run.signal.reason);
@@ -184,7 +187,7 @@ export class Driver {
     if (phase.type === "joining" || phase.type === "joined" || phase.type === "working") {
       this.#leave(phase.plan.round, "ABORTED");
     }
-    this.#run.abort();
+    this.#run.abort(ENDED);
     this.#mailbox.length = 0;
   }
 }

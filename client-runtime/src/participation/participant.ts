@@ -116,7 +116,8 @@ export class Participant {
   static async join(options: JoinOptions): Promise<Participant> {
     completeFloors(options.floors ?? {});
     completeLimits(options.limits ?? {});
-    const { store, population, signer, signal } = options;
+    const { store, population, signer } = options;
+    const signal = ownSignal(options.signal);
     const clock = options.clock ?? systemClock();
     const random = options.random ?? systemRandom();
     const publicKey = encodeBase64Url(signer.publicKey);
@@ -203,7 +204,7 @@ export class Participant {
     });
     this.#driver = driver;
     try {
-      yield* driver.events(options.signal);
+      yield* driver.events(ownSignal(options.signal));
     } finally {
       this.#driver = undefined;
     }
@@ -221,15 +222,17 @@ export class Participant {
       .filter(([name, { state }]) => state === "given" && (purpose === undefined || name === purpose))
       .map(([name]) => name);
     this.#driver?.withdraw(purposes);
-    await this.#consenting.resend(options.signal);
-    for (const name of purposes) await this.#consenting.withdraw(name, options.signal);
+    const signal = ownSignal(options.signal);
+    await this.#consenting.resend(signal);
+    for (const name of purposes) await this.#consenting.withdraw(name, signal);
   }
 
   /** Asks about a purpose again, for example after a refusal, a withdrawal or an expiry, and records the answer. */
   async ask(purpose: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#requirePresent();
-    const notice = await this.#consenting.notice(options.signal);
-    await this.#consenting.ask(notice, purpose, options.signal);
+    const signal = ownSignal(options.signal);
+    const notice = await this.#consenting.notice(signal);
+    await this.#consenting.ask(notice, purpose, signal);
   }
 
   /** What the participant has put into the log, or had counted into a sum, in order. */
@@ -274,7 +277,7 @@ export class Participant {
   /** Withdraws from all purposes, ends the registration, and erases what the device holds about the participant. */
   async leave(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     await this.withdraw(undefined, options);
-    await this.#client.call(Enrollment.method.leave, {}, options.signal);
+    await this.#client.call(Enrollment.method.leave, {}, ownSignal(options.signal));
     this.#hasLeft = true;
     const { store, population } = this.#options;
     for (const key of await store.keys(`${population}/`)) await store.delete(key);
@@ -293,6 +296,11 @@ export class Participant {
     const prefix = this.#trainerPrefix();
     return { get: (key) => store.get(prefix + key), put: (key, bytes) => store.put(prefix + key, bytes) };
   }
+}
+
+/** A signal that follows the app's: one app may give the same to thousands of participants, who all listen to it. */
+function ownSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
+  return signal === undefined ? undefined : AbortSignal.any([signal]);
 }
 
 function logOf({ log }: EnrollResponse): PinnedLog {

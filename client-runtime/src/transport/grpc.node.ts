@@ -109,6 +109,11 @@ class GrpcTransport implements Transport {
     this.#client = new Client(options.address, channelCredentials(options), {
       "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
       "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+      // One transport, one connection: grpc-js would else lead all transports of a process over the same one.
+      "grpc.use_local_subchannel_pool": 1,
+      // A connection that died without a word is noticed, so that no round event is waited for in vain.
+      "grpc.keepalive_time_ms": 60_000,
+      "grpc.keepalive_timeout_ms": 20_000,
       "grpc.initial_reconnect_backoff_ms": 100,
       "grpc.max_reconnect_backoff_ms": 10_000,
       // Retries need a new nonce and signature, so they are made above the transport.
