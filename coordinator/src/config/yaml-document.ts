@@ -14,6 +14,7 @@ import {
   type ParsedNode,
   parseDocument,
   visit,
+  type YAMLMap,
 } from "yaml";
 import type * as z from "zod";
 import { CoordinatorError, type CoordinatorErrorCode } from "../errors.js";
@@ -71,8 +72,19 @@ function keyOffset(document: Document.Parsed, path: Path, key: string): number {
   return offsetAt(document, path);
 }
 
+function refuseRepeatedKeys(map: YAMLMap, refuse: (offset: number, message: string) => never): void {
+  const seen = new Set<string>();
+  for (const { key } of map.items) {
+    if (!isScalar(key)) continue;
+    const name = String(key.value);
+    if (seen.has(name)) refuse(key.range?.[0] ?? 0, `expected each key once, came ${shown(name)} again`);
+    seen.add(name);
+  }
+}
+
 function refusePlainless(contents: ParsedNode | null, refuse: (offset: number, message: string) => never): void {
   visit(contents, (_, node) => {
+    if (isMap(node)) refuseRepeatedKeys(node, refuse);
     if (isAlias(node)) refuse(node.range?.[0] ?? 0, "aliases (*name) are not read here; write the value out");
     if (isNode(node) && !isAlias(node) && node.anchor !== undefined) {
       refuse(node.range?.[0] ?? 0, "anchors (&name) are not read here; write the value out");
@@ -98,7 +110,8 @@ export function parseYaml(name: string, text: string, code: YamlErrorCode): Yaml
       lineCounter: lines,
       prettyErrors: false,
       stringKeys: true,
-      uniqueKeys: true,
+      // Checked below: the library compares every key with every other.
+      uniqueKeys: false,
       version: "1.2",
       schema: "core",
       logLevel: "error",
@@ -109,6 +122,7 @@ export function parseYaml(name: string, text: string, code: YamlErrorCode): Yaml
   }
   const fault = document.errors[0] ?? document.warnings[0];
   if (fault?.code === "MULTIPLE_DOCS") refuse(fault.pos[0], "expected one document, came a second one");
+  if (fault?.code === "RESOURCE_EXHAUSTION") refuse(fault.pos[0], "expected plain YAML, came a text nested too deep");
   if (fault !== undefined) refuse(fault.pos[0], fault.message, fault);
   refusePlainless(document.contents, refuse);
   const value: unknown = document.toJS({ maxAliasCount: 0 });
@@ -199,20 +213,25 @@ function keyName(path: Path): string {
   return name === "" ? "the document" : name;
 }
 
-function tell(document: YamlDocument, issue: z.core.$ZodIssue): string[] {
-  if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => {
-      const place = `${document.whereKey(issue.path, key)} ${keyName([...issue.path, key])}`;
-      const guess = nearest(key, issue.message.split(", "));
-      return guess === undefined
-        ? `${place}: expected one of the keys ${issue.message}, came another`
-        : `${place}: expected a known key, came this one; did you mean ${guess}?`;
-    });
-  }
-  const place = `${document.where(issue.path)} ${keyName(issue.path)}`;
+/** What tells one thing that is wrong: told only when asked, since a hostile file has thousands. */
+function tellers(document: YamlDocument, issue: z.core.$ZodIssue): (() => string)[] {
+  if (issue.code === "unrecognized_keys") return issue.keys.map((key) => () => tellUnknown(document, issue, key));
+  return [() => tellValue(document, issue)];
+}
+
+function tellUnknown(document: YamlDocument, { path, message }: z.core.$ZodIssue, key: string): string {
+  const place = `${document.whereKey(path, key)} ${keyName([...path, key])}`;
+  const guess = nearest(key, message.split(", "));
+  return guess === undefined
+    ? `${place}: expected one of the keys ${message}, came another`
+    : `${place}: expected a known key, came this one; did you mean ${guess}?`;
+}
+
+function tellValue(document: YamlDocument, { path, message }: z.core.$ZodIssue): string {
+  const place = `${document.where(path)} ${keyName(path)}`;
   // What compares several keys says all of it; what looks at one value says what it expects.
-  if (issue.message.startsWith("expected ")) return [`${place}: ${issue.message}`];
-  return [`${place}: expected ${issue.message}, came ${shown(valueAt(document.value, issue.path))}`];
+  if (message.startsWith("expected ")) return `${place}: ${message}`;
+  return `${place}: expected ${message}, came ${shown(valueAt(document.value, path))}`;
 }
 
 /**
@@ -224,7 +243,8 @@ function tell(document: YamlDocument, issue: z.core.$ZodIssue): string[] {
 export function checkYaml<S extends z.ZodType>(document: YamlDocument, schema: S, code: YamlErrorCode): z.output<S> {
   const result = schema.safeParse(document.value);
   if (result.success) return result.data;
-  const told = result.error.issues.flatMap((issue) => tell(document, issue));
-  const more = told.length > MAX_TOLD ? `; and ${told.length - MAX_TOLD} more` : "";
-  throw new CoordinatorError(code, `${told.slice(0, MAX_TOLD).join("; ")}${more}`, { cause: result.error });
+  const all = result.error.issues.flatMap((issue) => tellers(document, issue));
+  const told = all.slice(0, MAX_TOLD).map((tell) => tell());
+  const more = all.length > MAX_TOLD ? `; and ${all.length - MAX_TOLD} more` : "";
+  throw new CoordinatorError(code, `${told.join("; ")}${more}`, { cause: result.error });
 }

@@ -53,7 +53,10 @@ export interface LedgerOptions {
   readonly clock: { now(): number };
   /** Gives each entry its id: 16 random bytes, base64url. The platform's random source unless given. */
   readonly randomId?: () => string;
+  /** Works that share a transaction may take this long together, milliseconds; 30 000 unless given. */
   readonly workTimeoutMs?: number;
+  /** Stops the reading of a long log. */
+  readonly signal?: AbortSignal;
 }
 
 /** What a unit of work does: changes in the database and entries, which become durable together or not at all. */
@@ -139,7 +142,7 @@ export class Ledger {
    */
   static async open(options: LedgerOptions): Promise<Ledger> {
     const { store, origin, noteSigner, operatorSigner, clock } = options;
-    const state = await readLog(store.db, origin);
+    const state = await readLog(store.db, origin, options.signal);
     let checkpoint = await readCheckpoint(store.db);
     if (checkpoint === undefined) {
       if (state.tree.size > 0)

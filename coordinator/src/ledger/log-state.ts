@@ -81,12 +81,13 @@ export function storedEntry(index: number, bytes: Uint8Array, origin: string): E
  *
  * @throws CoordinatorError LEDGER_CORRUPT when an entry is missing, changed or of another log
  */
-export async function readLog(db: Kysely<Database>, origin: string): Promise<LogState> {
+export async function readLog(db: Kysely<Database>, origin: string, signal?: AbortSignal): Promise<LogState> {
   const tree = new MerkleTree();
   const view = new ConsentView();
   const aheadView = new ConsentView();
   let lastTimeMs = 0;
   for await (const { index, bytes, leafHash: stored } of readEntries(db, 0, Number.MAX_SAFE_INTEGER)) {
+    signal?.throwIfAborted();
     if (index !== tree.size) throw corrupt(`expected entry ${tree.size} in the database, came ${index}`);
     const hash = leafHash(bytes);
     if (!equalBytes(hash, stored)) throw corrupt(`expected entry ${index} to have the hash beside it, came another`);

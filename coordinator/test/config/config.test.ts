@@ -131,7 +131,7 @@ const WRONG: readonly (readonly [string, RegExp])[] = [
   ["tls: { cert: a.pem }\n", /tls\.key: expected text of 1 to 1000 characters on one line, came nothing/],
   ["log: { level: trace }\n", /log\.level: expected one of debug, info, warn, error, silent, came "trace"/],
   ["limits: { concurrentUploads: 0 }\n", /limits\.concurrentUploads: expected a whole number from 1/],
-  ["plans: []\n", /Map keys must be unique/],
+  ["plans: []\n", /expected each key once, came "plans" again/],
   ["__proto__: { dataDir: x }\n", /fedloop\.yaml:3:1 __proto__: expected one of the keys/],
 ];
 

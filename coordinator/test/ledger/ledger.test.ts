@@ -268,6 +268,12 @@ t.test("an aborted signal stops a work that has not begun", async (t) => {
   t.equal(ledger.size, 2);
 });
 
+t.test("an aborted signal stops the reading of the log", async (t) => {
+  const { store, ledger } = await withPolicy(t);
+  await ledger.close();
+  await t.rejects(openLedger(store, { signal: AbortSignal.abort(new Error("stopped")) }), { message: "stopped" });
+});
+
 t.test("closing waits for what was begun and takes no more", async (t) => {
   const { ledger } = await withPolicy(t);
   const last = ledger.commit((tx) => tx.append("heartbeat", {}));
