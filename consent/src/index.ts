@@ -1,7 +1,8 @@
 export type { BudgetStep, PopulationReport } from "./audit/budget-audit.js";
 export { type Comparison, compareBundles } from "./audit/compare.js";
+export type { ConsentPoint } from "./audit/consent-timeline.js";
 export { type Finding, type FindingCode, type FindingPlace, findingMeanings } from "./audit/finding.js";
-export type { RecomputedEpsilon } from "./audit/participant-budgets.js";
+export type { ParticipantStep, RecomputedEpsilon } from "./audit/participant-budgets.js";
 export { parseTrust, type Trust } from "./audit/trust.js";
 export {
   type VerificationOptions,

@@ -8,7 +8,15 @@ import { canonicalText } from "../json/canonical.js";
 import type { ConsentRecord } from "../records/record.js";
 import type { ConsentView } from "../records/view.js";
 import type { FindingSink } from "./finding.js";
-import { claimSlack, composed, ParticipantBudgets, pldEpsilon, type RecomputedEpsilon } from "./participant-budgets.js";
+import {
+  claimSlack,
+  composed,
+  countEvent,
+  ParticipantBudgets,
+  type ParticipantStep,
+  pldEpsilon,
+  type RecomputedEpsilon,
+} from "./participant-budgets.js";
 import type { AuditedRound } from "./round-audit.js";
 
 /** ε after a debit. */
@@ -41,6 +49,8 @@ export interface PopulationReport {
   readonly event: DpEvent;
   /** ε after each debit, in order. */
   readonly history: readonly BudgetStep[];
+  /** The largest ε of one participant after each round whose cohort list is in the bundle. */
+  readonly participantHistory: readonly ParticipantStep[];
 }
 
 interface Account {
@@ -49,7 +59,7 @@ interface Account {
   cap: number;
   lastDebit: string | null;
   readonly history: BudgetStep[];
-  readonly events: DpEvent[];
+  readonly events: Map<DpEvent, number>;
   readonly participants: ParticipantBudgets;
 }
 
@@ -125,7 +135,7 @@ export class BudgetAudit {
     const after = this.#after(index, account, round.event);
     if (after === undefined) return;
     account.accountant = after.accountant;
-    account.events.push(round.event);
+    countEvent(account.events, round.event);
     const claimed = parseEpsilon(debit.epsilon);
     account.history.push({ round: debit.round, kind: round.plan.kind, index, time, epsilon: after.epsilon, claimed });
     if (claimed < after.epsilon * claimSlack)
@@ -167,9 +177,10 @@ export class BudgetAudit {
         cap,
         rounds: history.length,
         participants: participants.size,
-        recomputed: { population: spent, participant: participants.conclude(delta) },
-        event: { type: "Composed", events: composed(events) },
+        recomputed: { population: spent, participant: participants.conclude() },
+        event: composed(events),
         history,
+        participantHistory: participants.history,
       };
     });
   }
@@ -194,18 +205,23 @@ export class BudgetAudit {
   }
 
   #account(population: string, policy: PolicyPublish): Account {
-    const account = this.#accounts.get(population) ?? {
+    const account = this.#accounts.get(population) ?? this.#opened();
+    account.delta = Number(policy.limits.delta);
+    account.cap = parseEpsilon(policy.limits.epsilon);
+    this.#accounts.set(population, account);
+    return account;
+  }
+
+  #opened(): Account {
+    const account: Account = {
       accountant: this.#empty.fork(),
       delta: 0,
       cap: 0,
       lastDebit: null,
       history: [],
-      events: [],
-      participants: new ParticipantBudgets(this.#sink),
+      events: new Map(),
+      participants: new ParticipantBudgets(this.#sink, () => account.delta),
     };
-    account.delta = Number(policy.limits.delta);
-    account.cap = parseEpsilon(policy.limits.epsilon);
-    this.#accounts.set(population, account);
     return account;
   }
 }

@@ -17,6 +17,7 @@ export class CohortAudit {
   readonly #signatures: SignatureQueue;
   readonly #sink: FindingSink;
   readonly #maskKeys = new Map<string, number>();
+  #usedAfterWithdrawalMs = 0;
 
   constructor(log: string, view: ConsentView, budget: BudgetAudit, signatures: SignatureQueue, sink: FindingSink) {
     this.#log = log;
@@ -24,6 +25,11 @@ export class CohortAudit {
     this.#budget = budget;
     this.#signatures = signatures;
     this.#sink = sink;
+  }
+
+  /** The longest time from a withdrawal to the last use after it, in milliseconds; 0 when there was no such use. */
+  get usedAfterWithdrawalMs(): number {
+    return this.#usedAfterWithdrawalMs;
   }
 
   /** Checks one blob against the hash and the rounds that the log names for it. */
@@ -71,12 +77,15 @@ export class CohortAudit {
     const lastUse = Math.min(debit?.index ?? Number.POSITIVE_INFINITY, close?.index ?? Number.POSITIVE_INFINITY);
     const atLastUse = this.#view.status(subject, plan.purpose, time, lastUse);
     const decidedAnew = atLastUse.index !== consent.index;
-    if (decidedAnew && atLastUse.state !== "given" && consent.state === "given" && debit !== undefined)
+    if (decidedAnew && atLastUse.state !== "given" && consent.state === "given" && debit !== undefined) {
+      const withdrawn = atLastUse.record?.event.time ?? debit.time;
+      this.#usedAfterWithdrawalMs = Math.max(this.#usedAfterWithdrawalMs, debit.time - withdrawn);
       this.#sink.blob(
         "COHORT_WITHDRAWN",
         number,
         `${what}: ${atLastUse.state} at entry ${atLastUse.index}, used until ${lastUse}.`,
       );
+    }
 
     const key = this.#view.actor(subject)?.key;
     const join = { log: this.#log, plan: hash, population: plan.population, round: plan.round, subject };

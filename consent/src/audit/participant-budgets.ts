@@ -11,8 +11,16 @@ export interface RecomputedEpsilon {
   readonly pld: number | null;
 }
 
+/** The largest ε of one participant after a round. */
+export interface ParticipantStep {
+  readonly round: number;
+  readonly epsilon: number;
+}
+
 interface Participation {
-  readonly rounds: AuditedRound[];
+  /** How often each event was met. */
+  readonly counts: Map<DpEvent, number>;
+  rounds: number;
   limits: ConsentRecord["limits"];
   closeIndex: number;
 }
@@ -21,102 +29,119 @@ interface Participation {
 export const claimSlack: number = 1 - 1e-9;
 
 /** ε of events by the PLD accountant, null where it does not know them. */
-export function pldEpsilon(events: readonly DpEvent[], delta: number): number | null {
+export function pldEpsilon(counts: ReadonlyMap<DpEvent, number>, delta: number): number | null {
   try {
-    return epsilonOf({ type: "Composed", events: composed(events) }, delta, "pld", "add-or-remove-one").epsilon;
+    return epsilonOf(composed(counts), delta, "pld", "add-or-remove-one").epsilon;
   } catch {
     return null; // an event or δ that this accountant has no answer for; the RDP value stands
   }
 }
 
-/** Runs of one and the same event counted. */
-export function composed(events: readonly DpEvent[]): DpEvent[] {
-  const counts = new Map<DpEvent, number>();
-  for (const event of events) counts.set(event, (counts.get(event) ?? 0) + 1);
-  return [...counts].map(([event, count]) => (count === 1 ? event : { type: "SelfComposed", count, event }));
+/** One event of counted events. */
+export function composed(counts: ReadonlyMap<DpEvent, number>): DpEvent {
+  const events = [...counts].map(
+    ([event, count]): DpEvent => (count === 1 ? event : { type: "SelfComposed", count, event }),
+  );
+  return { type: "Composed", events };
+}
+
+/** Counts one more of an event. */
+export function countEvent(counts: Map<DpEvent, number>, event: DpEvent): void {
+  counts.set(event, (counts.get(event) ?? 0) + 1);
 }
 
 /** The participants of one population. */
 export class ParticipantBudgets {
   readonly #sink: FindingSink;
+  readonly #delta: () => number;
   readonly #participants = new Map<string, Participation>();
-  /** Participants of the same rounds share the answer. */
+  readonly #history: ParticipantStep[] = [];
+  /** Participants of the same events share the answer. */
   readonly #spentBy = new Map<string, number>();
+  readonly #names = new Map<DpEvent, number>();
   readonly #empty: Accountant = accountantNamed("rdp", "add-or-remove-one");
+  #largest = 0;
+  #largestCounts: ReadonlyMap<DpEvent, number> = new Map();
 
-  constructor(sink: FindingSink) {
+  constructor(sink: FindingSink, delta: () => number) {
     this.#sink = sink;
+    this.#delta = delta;
   }
 
   get size(): number {
     return this.#participants.size;
   }
 
+  /** The largest ε of one participant after each round, in the order of the rounds' closes. */
+  get history(): readonly ParticipantStep[] {
+    return this.#history;
+  }
+
   /** Counts a participant's part in a debited round, under the limits of the consent it took part by. */
-  add(round: AuditedRound, subject: string, limits: ConsentRecord["limits"], closeIndex: number): void {
-    const known = this.#participants.get(subject) ?? { rounds: [], limits, closeIndex };
-    known.rounds.push(round);
+  add({ event, plan }: AuditedRound, subject: string, limits: ConsentRecord["limits"], closeIndex: number): void {
+    const known = this.#participants.get(subject) ?? {
+      counts: new Map<DpEvent, number>(),
+      rounds: 0,
+      limits,
+      closeIndex,
+    };
+    countEvent(known.counts, event);
+    known.rounds++;
     known.limits = limits;
     known.closeIndex = closeIndex;
     this.#participants.set(subject, known);
+    const spent = this.#spent(known.counts, this.#delta(), closeIndex);
+    if (spent > this.#largest) {
+      this.#largest = spent;
+      this.#largestCounts = new Map(known.counts);
+    }
+    if (this.#history.at(-1)?.round === plan.round) this.#history.pop();
+    this.#history.push({ round: plan.round, epsilon: this.#largest });
   }
 
   /** Holds every participant against its own limits, and answers the largest ε of one. */
-  conclude(delta: number): RecomputedEpsilon {
-    let largest = 0;
-    let rounds: readonly AuditedRound[] = [];
-    for (const [subject, participation] of this.#participants) {
-      const spent = this.#checked(subject, participation, delta);
-      if (spent > largest) {
-        largest = spent;
-        ({ rounds } = participation);
-      }
-    }
-    return {
-      rdp: largest,
-      pld:
-        largest === 0
-          ? 0
-          : pldEpsilon(
-              rounds.map(({ event }) => event),
-              delta,
-            ),
-    };
+  conclude(): RecomputedEpsilon {
+    for (const [subject, participation] of this.#participants) this.#checkLimits(subject, participation);
+    return { rdp: this.#largest, pld: this.#largest === 0 ? 0 : pldEpsilon(this.#largestCounts, this.#delta()) };
   }
 
-  #checked(subject: string, { rounds, limits, closeIndex }: Participation, delta: number): number {
-    const ownDelta = limits.delta === null ? delta : Math.min(delta, Number(limits.delta));
-    if (limits.epsilon !== null) {
-      const spent = this.#spent(rounds, ownDelta, closeIndex);
-      if (spent * claimSlack > parseEpsilon(limits.epsilon))
-        this.#sink.entry(
-          "PARTICIPANT_LIMIT",
-          closeIndex,
-          `${subject} allowed ε ${limits.epsilon} at δ ${ownDelta}; its rounds give ${spent}.`,
-        );
-    }
-    if (limits.rounds !== null && rounds.length > limits.rounds)
+  #checkLimits(subject: string, { counts, rounds, limits, closeIndex }: Participation): void {
+    if (limits.rounds !== null && rounds > limits.rounds)
       this.#sink.entry(
         "PARTICIPANT_LIMIT",
         closeIndex,
-        `${subject} allowed ${limits.rounds} rounds; it took part in ${rounds.length}.`,
+        `${subject} allowed ${limits.rounds} rounds; it took part in ${rounds}.`,
       );
-    return this.#spent(rounds, delta, closeIndex);
+    if (limits.epsilon === null) return;
+    const delta = limits.delta === null ? this.#delta() : Math.min(this.#delta(), Number(limits.delta));
+    const spent = this.#spent(counts, delta, closeIndex);
+    if (spent * claimSlack > parseEpsilon(limits.epsilon))
+      this.#sink.entry(
+        "PARTICIPANT_LIMIT",
+        closeIndex,
+        `${subject} allowed ε ${limits.epsilon} at δ ${delta}; its rounds give ${spent}.`,
+      );
   }
 
-  #spent(rounds: readonly AuditedRound[], delta: number, index: number): number {
-    const key = `${delta}:${rounds.map(({ plan }) => plan.round).join()}`;
+  #spent(counts: ReadonlyMap<DpEvent, number>, delta: number, index: number): number {
+    const key = `${delta}:${[...counts].map(([event, count]) => `${this.#nameOf(event)}x${count}`).sort()}`;
     const known = this.#spentBy.get(key);
     if (known !== undefined) return known;
     let epsilon = Number.POSITIVE_INFINITY;
     try {
       const accountant = this.#empty.fork();
-      for (const { event } of rounds) accountant.compose(event);
+      for (const [event, count] of counts) accountant.compose(event, count);
       ({ epsilon } = accountant.epsilon(delta));
     } catch (error) {
       this.#sink.entry("BUDGET_INCOMPUTABLE", index, error instanceof Error ? error.message : String(error));
     }
     this.#spentBy.set(key, epsilon);
     return epsilon;
+  }
+
+  #nameOf(event: DpEvent): number {
+    const name = this.#names.get(event) ?? this.#names.size;
+    this.#names.set(event, name);
+    return name;
   }
 }

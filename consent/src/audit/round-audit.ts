@@ -20,7 +20,7 @@ export interface AuditedRound {
   readonly time: number;
   readonly plan: RoundPlan;
   readonly event: DpEvent;
-  debit?: { readonly index: number; readonly hash: string };
+  debit?: { readonly index: number; readonly time: number; readonly hash: string };
   /** Hash of the released model, or "" for an answered query. */
   released?: string;
   close?: { readonly index: number; readonly body: RoundClose };
@@ -176,7 +176,7 @@ export class RoundAudit {
       );
     if (round.debit !== undefined)
       this.#sink.entry("DEBIT_REPEATED", index, `Round ${debit.round} was debited at entry ${round.debit.index}.`);
-    round.debit ??= { index, hash };
+    round.debit ??= place;
     this.#byDebit.set(hash, round);
     this.#budget.debit(place, debit, round);
   }

@@ -15,6 +15,7 @@ import { isNamed, parseVkey, type VerifierKey } from "../log/verifier-key.js";
 import { ConsentView } from "../records/view.js";
 import { BudgetAudit, type PopulationReport } from "./budget-audit.js";
 import { CohortAudit } from "./cohort-audit.js";
+import { ConsentTimeline } from "./consent-timeline.js";
 import { EntryAudit } from "./entry-audit.js";
 import { type Finding, FindingSink } from "./finding.js";
 import { type AuditedRound, RoundAudit } from "./round-audit.js";
@@ -45,7 +46,10 @@ export interface VerificationReport {
   readonly size: number;
   readonly root: string;
   readonly signatures: number;
-  readonly consents: { readonly subjects: number; readonly entries: number; readonly withdrawals: number };
+  /** Decisions about consent: how many by how many, and how many stand; `timeline` thins long courses evenly. */
+  readonly consents: ReturnType<ConsentTimeline["summary"]>;
+  /** The longest time by which a participant's data were used after it had withdrawn, in milliseconds; 0 if never. */
+  readonly usedAfterWithdrawalMs: number;
   readonly rounds: {
     readonly planned: number;
     readonly completed: number;
@@ -79,9 +83,7 @@ class BundleAudit {
   #checkpointSeen = false;
   #lines = 0;
   #bytes = 0;
-  #consents = 0;
-  #withdrawals = 0;
-  readonly #subjects = new Set<string>();
+  readonly #consents = new ConsentTimeline();
   #witnesses: readonly string[] = [];
 
   constructor(options: VerificationOptions) {
@@ -155,11 +157,7 @@ class BundleAudit {
     }
     this.#rounds.take(index, entry);
     this.#view.apply(index, entry);
-    if (isConsentEntry(entry)) {
-      this.#consents++;
-      this.#subjects.add(entry.body.record.subject);
-      if (entry.type === "consent.withdrawn") this.#withdrawals++;
-    }
+    if (isConsentEntry(entry)) this.#consents.add(index, entry);
   }
 
   async #readBlob(number: number, bytes: Uint8Array): Promise<void> {
@@ -295,7 +293,8 @@ class BundleAudit {
       size: this.#tree.size,
       root: encodeBase64Url(this.#tree.root()),
       signatures: this.#signatures.checked,
-      consents: { subjects: this.#subjects.size, entries: this.#consents, withdrawals: this.#withdrawals },
+      consents: this.#consents.summary(),
+      usedAfterWithdrawalMs: this.#cohorts?.usedAfterWithdrawalMs ?? 0,
       rounds: {
         planned: rounds.length,
         completed: outcomes.filter((outcome) => outcome === "completed").length,

@@ -42,7 +42,12 @@ t.test("a log in order verifies, and its budget is the recomputed one", async (t
   t.equal(report.ok, true);
   t.equal(report.log, logName);
   t.equal(report.size, author.entries.length);
-  t.strictSame(report.consents, { subjects: 4, entries: 5, withdrawals: 1 });
+  t.match(report.consents, { subjects: 4, entries: 5, standing: 2, withdrawals: 1 });
+  t.strictSame(
+    report.consents.timeline.map(({ standing }) => standing),
+    [1, 2, 3, 3, 2],
+  );
+  t.equal(report.usedAfterWithdrawalMs, 0);
   t.strictSame(report.rounds, { planned: 3, completed: 2, abandoned: 1, open: 0 });
   const [budget] = report.populations;
   t.match(budget, { population, delta: 1e-5, accountant: "rdp", cap: 4, rounds: 2, participants: 3 });
@@ -51,6 +56,17 @@ t.test("a log in order verifies, and its budget is the recomputed one", async (t
   t.equal(all?.rdp, budget?.epsilon);
   t.ok((all?.pld ?? 0) > 0.5 && (all?.pld ?? 9) < (all?.rdp ?? 0), "PLD is tighter than RDP");
   t.strictSame(participant, all, "two took part in both rounds");
+  t.strictSame(
+    budget?.history.map(({ round, kind }) => [round, kind]),
+    [
+      [1, "train"],
+      [3, "evaluate"],
+    ],
+  );
+  t.strictSame(
+    budget?.participantHistory.map(({ epsilon }) => epsilon),
+    budget?.history.map(({ epsilon }) => epsilon),
+  );
   t.equal(report.signatures, author.entries.length + 5);
 });
 
