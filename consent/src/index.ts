@@ -145,6 +145,7 @@ export {
   ConsentView,
   type PublishedPolicy,
 } from "./records/view.js";
+export { type ReportSettings, reportHtml } from "./report/report.js";
 export {
   generateRecipient,
   type HpkeCipher,

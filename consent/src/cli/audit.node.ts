@@ -3,6 +3,7 @@ import { exitHolds, exitUnusable, type Terminal, UnusableError } from "./command
 import { compareCommand } from "./compare.node.js";
 import { explainCommand } from "./explain.node.js";
 import { exportEventsCommand } from "./export-events.node.js";
+import { reportCommand } from "./report.node.js";
 import { verifyCommand } from "./verify.node.js";
 
 /** What `fedloop-audit --help` prints. */
@@ -11,6 +12,8 @@ export const helpText = `Checks an exported consent ledger offline, trusting nob
 Usage:
   fedloop-audit verify BUNDLE [--trust FILE] [--json]
       Verify signatures, tree, chains, consents, rounds and the privacy budget. BUNDLE "-" reads the standard input.
+  fedloop-audit report BUNDLE --out FILE [--trust FILE]
+      The same as a self-contained HTML page, with charts of ε over rounds and of consents over the log.
   fedloop-audit compare OLD NEW [--evidence FILE] [--json]
       Check that NEW's log extends OLD's. If not, --evidence keeps a proof of the fork that convinces anyone.
   fedloop-audit export-events BUNDLE [--population NAME] [--trust FILE]
@@ -41,6 +44,8 @@ export async function runAudit(args: readonly string[], terminal: Terminal): Pro
     switch (command) {
       case "verify":
         return await verifyCommand(rest, terminal);
+      case "report":
+        return await reportCommand(rest, terminal);
       case "compare":
         return await compareCommand(rest, terminal);
       case "export-events":

@@ -101,7 +101,8 @@ t.test("wrong arguments and unreadable files exit 2 and say what was expected", 
 t.test("help lists every command and exits 0", async (t) => {
   const { code, out } = await audit("--help");
   t.equal(code, 0);
-  for (const command of ["verify", "compare", "export-events", "explain"]) t.match(out, `fedloop-audit ${command}`);
+  for (const command of ["verify", "report", "compare", "export-events", "explain"])
+    t.match(out, `fedloop-audit ${command}`);
   t.equal((await audit("verify", "--help")).code, 0);
 });
 
@@ -126,6 +127,16 @@ t.test("compare exits 0 for a log that grew and 1, with evidence kept, for one t
   t.match(JSON.parse((await audit("compare", short, good, "--json")).out), { consistent: false, forkIndex: 3 });
   t.equal((await audit("compare", good)).code, 2);
   t.equal((await audit("compare", bad, good)).code, 2);
+});
+
+t.test("report writes a page, for a bundle in order and for a changed one", async (t) => {
+  const page = join(folder, "report.html");
+  t.equal((await audit("report", good, "--out", page)).code, 0);
+  t.match(readFileSync(page, "utf8"), "Everything holds");
+  t.equal((await audit("report", bad, "--out", page)).code, 1);
+  t.match(readFileSync(page, "utf8"), /things? do(es)? not hold/);
+  t.equal((await audit("report", good)).code, 2);
+  t.equal((await audit("report", good, "--out", join(folder, "absent/report.html"))).code, 2);
 });
 
 t.test("explain says what a code means, or all of them", async (t) => {
