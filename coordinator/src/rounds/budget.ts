@@ -82,14 +82,9 @@ export class PopulationBudget {
  * computed once for each distinct one.
  */
 export class ParticipantBudgets {
-  readonly #delta: number;
   readonly #histories = new Map<string, readonly number[]>();
   readonly #epsilons = new Map<string, number>();
   readonly #events: DpEvent[] = [];
-
-  constructor(delta: number) {
-    this.#delta = delta;
-  }
 
   /** Counts an event for all these participants. */
   debit(event: DpEvent, subjects: Iterable<string>): void {
@@ -97,14 +92,14 @@ export class ParticipantBudgets {
     for (const subject of subjects) this.#histories.set(subject, [...(this.#histories.get(subject) ?? []), index]);
   }
 
-  /** ε of a participant if this event were added; `undefined` for what it has spent so far. */
-  epsilonWith(subject: string, event: DpEvent | undefined): number {
+  /** ε of a participant at δ if this event were added; `undefined` for what it has spent so far. */
+  epsilonWith(subject: string, event: DpEvent | undefined, delta: number): number {
     const history = this.#histories.get(subject) ?? [];
-    const key = `${history.join(",")}|${event === undefined ? "" : JSON.stringify(event)}`;
+    const key = `${delta}|${history.join(",")}|${event === undefined ? "" : JSON.stringify(event)}`;
     const known = this.#epsilons.get(key);
     if (known !== undefined) return known;
     const events = history.flatMap((index) => this.#events[index] ?? []);
-    const epsilon = spentEpsilon(event === undefined ? events : [...events, event], this.#delta);
+    const epsilon = spentEpsilon(event === undefined ? events : [...events, event], delta);
     this.#epsilons.set(key, epsilon);
     return epsilon;
   }

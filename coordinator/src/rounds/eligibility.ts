@@ -1,25 +1,34 @@
-import { type ConsentView, eligibleRoot, parseEpsilon, roundUpEpsilon } from "@fedloop/consent";
+import { type ConsentRecord, type ConsentView, eligibleRoot, parseEpsilon, roundUpEpsilon } from "@fedloop/consent";
 import type { DpEvent } from "@fedloop/privacy";
 import type { Registry } from "../registry/registry.js";
 import type { ParticipantBudgets } from "./budget.js";
 import type { Schedule } from "./schedule.js";
 
-/** Who may take part in a round: subject → index of the consent entry that allows it. */
+/** Who may take part in a round. */
 export interface Eligible {
+  /** Whom the round takes: subject → index of the consent entry that allows it. */
   readonly members: Map<string, number>;
-  /** Commitment to the set of subjects, base64url: what the plan names. */
+  /** How many entries of the log the consents were read from. */
+  readonly treeSize: number;
+  /**
+   * Commitment to everyone whose consent stood in that tree, base64url, and their number: what the plan names. An
+   * auditor recomputes it from the log alone, so it holds those too whom the round does not take for another reason.
+   */
   readonly root: string;
   readonly count: number;
 }
 
 export interface EligibilityQuestion {
   readonly registry: Registry;
-  readonly view: ConsentView;
+  /** Its view may be replaced by a commit: it is read when the answer is made. */
+  readonly ledger: { readonly view: ConsentView };
   readonly budgets: ParticipantBudgets;
   readonly schedule: Schedule;
   /** What the round would cost each participant. */
   readonly event: DpEvent;
-  readonly nowMs: number;
+  readonly clock: { now(): number };
+  /** Only consents before this size of the log count: the tree that a logged plan names. */
+  readonly treeSize?: number | undefined;
 }
 
 /**
@@ -27,20 +36,33 @@ export interface EligibilityQuestion {
  * population's limit for each participant, and what the participant's own consent set, whichever is lowest.
  */
 export async function eligibleParticipants(question: EligibilityQuestion): Promise<Eligible> {
-  const { registry, view, budgets, schedule, event, nowMs } = question;
+  const { registry, schedule } = question;
+  const { population, purpose } = schedule;
+  const registered = await registry.subjects(population);
+  // From here on without a pause: tree size and consents are of one and the same log.
+  const { view } = question.ledger;
+  const nowMs = question.clock.now();
+  const treeSize = question.treeSize ?? view.size;
+  const consenting = view.eligible(population, purpose, nowMs, treeSize);
   const members = new Map<string, number>();
-  for (const subject of await registry.subjects(schedule.population)) {
-    const consent = view.status(subject, schedule.purpose, nowMs);
-    if (consent.state !== "given") continue;
-    const limits = consent.record?.limits;
-    const epsilonLimit = Math.min(
-      schedule.participantCap.epsilon,
-      limits?.epsilon === null || limits?.epsilon === undefined ? Infinity : parseEpsilon(limits.epsilon),
-    );
-    const roundLimit = Math.min(schedule.participantCap.rounds, limits?.rounds ?? Infinity);
-    if (budgets.rounds(subject) >= roundLimit) continue;
-    if (roundUpEpsilon(budgets.epsilonWith(subject, event)) > epsilonLimit) continue;
-    members.set(subject, consent.index);
+  for (const subject of registered) {
+    const { state, record, index } = view.status(subject, purpose, nowMs, treeSize);
+    if (state === "given" && record !== null && isWithinLimits(question, subject, record.limits)) {
+      members.set(subject, index);
+    }
   }
-  return { members, root: eligibleRoot(members.keys()), count: members.size };
+  return { members, treeSize, root: eligibleRoot(consenting), count: consenting.length };
+}
+
+function isWithinLimits(
+  { budgets, schedule, event }: EligibilityQuestion,
+  subject: string,
+  { rounds, epsilon, delta }: ConsentRecord["limits"],
+): boolean {
+  const { participantCap, cap } = schedule;
+  if (budgets.rounds(subject) >= Math.min(participantCap.rounds, rounds ?? Infinity)) return false;
+  if (roundUpEpsilon(budgets.epsilonWith(subject, event, cap.delta)) > participantCap.epsilon) return false;
+  if (epsilon === null) return true;
+  const ownDelta = delta === null ? cap.delta : Math.min(cap.delta, Number(delta));
+  return roundUpEpsilon(budgets.epsilonWith(subject, event, ownDelta)) <= parseEpsilon(epsilon);
 }

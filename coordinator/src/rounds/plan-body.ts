@@ -8,7 +8,6 @@ export interface PlanFacts {
   readonly schedule: Schedule;
   readonly spec: RoundSpec;
   readonly round: number;
-  readonly consentTreeSize: number;
   readonly eligible: Eligible;
   readonly model: { readonly sha256: Uint8Array; readonly bytes: number };
   /** The population's ε after the round, a decimal string. */
@@ -29,7 +28,7 @@ export function planBody(facts: PlanFacts): EntryBodies["round.plan"] {
     kind: spec.kind,
     purpose: spec.purpose,
     policy: schedule.policy,
-    consentTreeSize: facts.consentTreeSize,
+    consentTreeSize: eligible.treeSize,
     eligible: { count: eligible.count, root: eligible.root },
     sampler: { type: "available" },
     cohort: { ...spec.cohort, overSelection: formatDecimal(spec.cohort.overSelection) },

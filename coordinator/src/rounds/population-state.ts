@@ -90,7 +90,7 @@ export class PopulationState {
     }));
     // A round between the aggregate and its debit is spent too, but its debit is still to be written: not counted here.
     const debited = rounds.filter(({ state }) => isSpent(state) && state !== "aggregated");
-    const participants = new ParticipantBudgets(schedule.cap.delta);
+    const participants = new ParticipantBudgets();
     for (const { round, event } of debited) {
       if (event !== null) participants.debit(event, await submittedSubjects(store, schedule.population, round));
     }

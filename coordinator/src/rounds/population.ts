@@ -272,7 +272,9 @@ export class Population {
       concurrentUploads: this.#deps.concurrentUploads,
     });
     this.#current = { engine, work, spec, eligible: undefined };
-    if (found?.state === "selecting") await this.#select(spec);
+    // The cohort of a round that is planned already comes from the tree that its plan names.
+    const consentTreeSize = resumed?.plan?.body.consentTreeSize;
+    if (found?.state === "reserved" || found?.state === "selecting") await this.#select(spec, consentTreeSize);
     engine.start(found !== undefined);
     const notice = await untilAborted(engine.ended, signal);
     if (notice === undefined) await engine.stop();
@@ -307,8 +309,8 @@ export class Population {
     };
   }
 
-  async #select(spec: RoundSpec): Promise<Eligible> {
-    const eligible = await this.#eligible(spec);
+  async #select(spec: RoundSpec, treeSize?: number): Promise<Eligible> {
+    const eligible = await this.#eligible(spec, treeSize);
     if (this.#current !== undefined) {
       this.#current.eligible = eligible;
       this.#current.engine.expectAtMost(eligible.members.size);
@@ -316,16 +318,17 @@ export class Population {
     return eligible;
   }
 
-  #eligible(spec: RoundSpec): Promise<Eligible> {
+  #eligible(spec: RoundSpec, treeSize?: number): Promise<Eligible> {
     const state = this.#state;
     if (state === undefined) throw new CoordinatorError("INTERNAL", "expected the population's state to be loaded");
     return eligibleParticipants({
       registry: this.#deps.registry,
-      view: this.#deps.ledger.view,
+      ledger: this.#deps.ledger,
       budgets: state.participants,
       schedule: this.schedule,
       event: spec.event,
-      nowMs: this.#deps.clock.now(),
+      clock: this.#deps.clock,
+      treeSize,
     });
   }
 

@@ -78,9 +78,8 @@ export class PopulationRoundWork implements RoundWork {
   }
 
   async reserve(): Promise<void> {
-    const { ledger, schedule, state, artifacts } = this.#deps;
+    const { schedule, state, artifacts } = this.#deps;
     const epsilonAfter = state.budget.reserve(this.#spec.event);
-    const consentTreeSize = ledger.size;
     const eligible = await this.#deps.eligible();
     const modelBytes = await artifacts.size(state.model);
     if (modelBytes === undefined)
@@ -89,7 +88,6 @@ export class PopulationRoundWork implements RoundWork {
       schedule,
       spec: this.#spec,
       round: this.#record.round,
-      consentTreeSize,
       eligible,
       model: { sha256: state.model, bytes: modelBytes },
       epsilonAfter: claimedEpsilon(epsilonAfter),

@@ -1,0 +1,101 @@
+import type { Decision, ParticipationEvent } from "@fedloop/client-runtime";
+import t from "tap";
+import { Federation } from "../server/federation.js";
+import { ConstantTrainer, TERMS } from "../server/people.js";
+
+function accepted(events: readonly ParticipationEvent[]): number[] {
+  return events.flatMap((event) => (event.type === "accepted" ? [event.round] : []));
+}
+
+t.test("rounds train and evaluate, the model is the exact average, and the bundle verifies", async (t) => {
+  const federation = await Federation.open(t, {
+    plan: { rounds: 2, evaluation: { metric: "mean", every: 1, length: 2 } },
+  });
+  const trainers = [0.5, 1.25, -0.25].map((value) => new ConstantTrainer(value));
+  const people = await Promise.all(trainers.map((trainer) => federation.join({ trainer })));
+  const parts = people.map((person) => federation.takePart(person));
+  await federation.run();
+  for (const events of await Promise.all(parts)) t.same(accepted(events), [1, 2, 3, 4]);
+
+  t.equal(federation.population.finished, "rounds-done");
+  t.same(
+    federation.notices.filter(({ state }) => state === "closed").map(({ round, kind }) => [round, kind]),
+    [
+      [1, "train"],
+      [2, "evaluate"],
+      [3, "train"],
+      [4, "evaluate"],
+    ],
+  );
+  t.same(await federation.model(), [1, 1, 1], "two rounds of (0.5 + 1.25 - 0.25) / 3");
+  t.same(federation.population.state?.metrics, { mean: 1, examples: 2 });
+  t.same(
+    trainers.map(({ trained, evaluated }) => [trained, evaluated]),
+    [
+      [2, 2],
+      [2, 2],
+      [2, 2],
+    ],
+  );
+  const subjects = people.map(({ subject }) => subject).sort();
+  t.same([...(await federation.cohorts()).values()], [subjects, subjects, subjects, subjects]);
+  const report = await federation.audit();
+  t.same(report.findings, []);
+  t.match(report.rounds, { planned: 4, completed: 4, abandoned: 0, open: 0 });
+  t.same(federation.faults, []);
+});
+
+t.test("who refused or withdrew is never in a cohort, and is told nothing of the rounds", async (t) => {
+  const federation = await Federation.open(t);
+  const refusing = new ConstantTrainer(100);
+  const withdrawn = new ConstantTrainer(100);
+  const people = await Promise.all([1, 2, 3].map((value) => federation.join({ trainer: new ConstantTrainer(value) })));
+  await federation.join({ trainer: refusing, consent: { ...TERMS, decide: () => false } });
+  const gone = await federation.join({ trainer: withdrawn });
+  await gone.withdraw();
+  const parts = people.map((person) => federation.takePart(person));
+  await federation.run();
+  await Promise.all(parts);
+  t.same(await federation.model(), [2, 2, 2]);
+  t.same(await federation.cohorts(), new Map([[1, people.map(({ subject }) => subject).sort()]]));
+  t.same([refusing.trained, withdrawn.trained], [0, 0]);
+  t.same((await federation.audit()).findings, []);
+});
+
+t.test("a participant's own limit of rounds ends its part, and the others go on", async (t) => {
+  const federation = await Federation.open(t, {
+    plan: { rounds: 3, cohort: { target: 2, minimum: 2, overSelection: 1.5 } },
+  });
+  const decide = (): Decision => ({ given: true, limits: { rounds: 1 } });
+  const modest = await federation.join({ consent: { ...TERMS, decide } });
+  const people = await Promise.all([1, 2].map(() => federation.join()));
+  const parts = [modest, ...people].map((person) => federation.takePart(person));
+  await federation.run();
+  await Promise.all(parts);
+  const cohorts = await federation.cohorts();
+  t.equal(cohorts.get(1)?.includes(modest.subject), true);
+  t.same(cohorts.get(2), people.map(({ subject }) => subject).sort());
+  t.same(cohorts.get(3), cohorts.get(2));
+  t.same((await federation.audit()).findings, []);
+});
+
+t.test("a limit that the plan sets for every participant holds across rounds", async (t) => {
+  const federation = await Federation.open(t, {
+    plan: {
+      rounds: 2,
+      cohort: { target: 1, minimum: 1, overSelection: 1 },
+      participantLimits: { rounds: 1 },
+    },
+  });
+  const people = await Promise.all([1, 2].map(() => federation.join()));
+  const parts = people.map((person) => federation.takePart(person));
+  await federation.run();
+  await Promise.all(parts);
+  const [first, second] = (await federation.cohorts()).values();
+  t.same(
+    [...(first ?? []), ...(second ?? [])].sort(),
+    people.map(({ subject }) => subject).sort(),
+    "each of them once",
+  );
+  t.same((await federation.audit()).findings, []);
+});
