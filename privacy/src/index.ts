@@ -9,6 +9,8 @@ export { type PldOptions, pldAccountant } from "./accounting/pld/accountant.js";
 export { RDP_ORDERS, type RdpOptions, rdpAccountant } from "./accounting/rdp/accountant.js";
 export type { FractionalOrders } from "./accounting/rdp/sampledGaussian.js";
 export { defaultRelation, type NeighbouringRelation, relationsOf } from "./accounting/relation.js";
+export { type ZcdpOptions, zcdpAccountant } from "./accounting/zcdp/accountant.js";
+export { zcdpDelta, zcdpEpsilon } from "./accounting/zcdp/conversion.js";
 export { integerNormSquared, LARGEST_INTEGER_NORM } from "./encoding/integerNorm.js";
 export { packedBytes, packSigned, unpackSigned } from "./encoding/packing.js";
 export {
@@ -20,12 +22,35 @@ export {
 } from "./encoding/quantisation.js";
 export { PRIVACY_ERROR_CODES, PrivacyError, type PrivacyErrorCode } from "./errors.js";
 export {
+  type AdaptiveClipping,
+  clippingReport,
+  clippingReportEvent,
+  nextClipNorm,
+  noisedUnclippedFraction,
+  updateNoiseMultiplier,
+} from "./mechanisms/adaptiveClipping.js";
+export {
   addCentralNoise,
   type CentralGaussian,
   type CentralGaussianParameters,
   centralGaussian,
 } from "./mechanisms/central.js";
 export { type Clipping, clipL2, normL2 } from "./mechanisms/clipping.js";
+export { CorrelatedNoise, type CorrelatedNoiseState } from "./mechanisms/matrix/correlatedNoise.js";
+export {
+  type MatrixMechanism,
+  type MatrixMechanismParameters,
+  matrixMechanism,
+} from "./mechanisms/matrix/mechanism.js";
+export { type Participation, toeplitzSensitivity, treeSensitivitySquared } from "./mechanisms/matrix/sensitivity.js";
+export {
+  type BandedStrategy,
+  type BltStrategy,
+  bandedSquareRoot,
+  bltCoefficients,
+  type MatrixStrategy,
+  strategyCoefficients,
+} from "./mechanisms/matrix/strategy.js";
 export { sampleDiscreteGaussian } from "./random/discreteGaussian.js";
 export { sampleDiscreteLaplace } from "./random/discreteLaplace.js";
 export { DiscreteGaussianSampler, fillDiscreteGaussian, SAMPLE_DISTANCE_BOUND } from "./random/gaussianSampler.js";

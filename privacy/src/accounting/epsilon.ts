@@ -1,9 +1,9 @@
-import { PrivacyError } from "../errors.js";
 import type { Accountant } from "./accountant.js";
 import type { DpEvent } from "./events.js";
 import { pldAccountant } from "./pld/accountant.js";
 import { rdpAccountant } from "./rdp/accountant.js";
 import { defaultRelation, type NeighbouringRelation } from "./relation.js";
+import { zcdpAccountant } from "./zcdp/accountant.js";
 
 /** The accountants that can be asked by name. */
 export type AccountantName = "rdp" | "pld" | "zcdp";
@@ -29,8 +29,8 @@ export function accountantNamed(name: AccountantName, relation: NeighbouringRela
       return rdpAccountant({ relation });
     case "pld":
       return pldAccountant({ relation });
-    default:
-      throw new PrivacyError("INVALID_PARAMETER", `The accountant must be rdp, pld or zcdp, not ${name}.`);
+    case "zcdp":
+      return zcdpAccountant({ relation });
   }
 }
 

@@ -1,4 +1,5 @@
 import t from "tap";
+import { randomizedResponseRdp } from "../../src/accounting/rdp/mechanisms.js";
 import { sampledGaussianRdp } from "../../src/accounting/rdp/sampledGaussian.js";
 import {
   accountantNamed,
@@ -113,6 +114,56 @@ t.test("the curve of the sampled Gaussian at integer and fractional orders", asy
   ];
   for (const [order, value] of expected) {
     t.ok(Math.abs((50 * sampledGaussianRdp(0.01, 2.5, order)) / value - 1) < 1e-6, `${order}`);
+  }
+});
+
+t.test("the curve of randomized response, between answers and against a blank", async (t) => {
+  // google/differential-privacy, rdp_privacy_accountant_test.py, test_compute_rdp_randomized_response_*
+  const orders = [1.5, 2.5, 5, 50, 100];
+  for (const [relation, expected] of [
+    [
+      "replace-special",
+      [1.5030552584146897, 1.7801182478869704, 1.9091969256833639, 1.9814516798923105, 1.9846954517418232],
+    ],
+    ["replace-one", [2.6946320226546314, 2.983865364028855, 3.11316970070507, 3.1854244842182466, 3.1886682560677593]],
+  ] as const) {
+    orders.forEach((order, i) => {
+      const value = randomizedResponseRdp(0.3, 10, order, relation);
+      t.ok(Math.abs(value / (expected[i] ?? 0) - 1) < 1e-9, `${relation} ${order}: ${value}`);
+    });
+  }
+});
+
+t.test("sampling without replacement, and trees", async (t) => {
+  const withoutReplacement = (
+    sourceSize: number,
+    sampleSize: number,
+    noiseMultiplier: number,
+    count: number,
+  ): DpEvent => ({
+    type: "SelfComposed",
+    count,
+    event: { type: "SampledWithoutReplacement", sourceSize, sampleSize, event: { type: "Gaussian", noiseMultiplier } },
+  });
+  // dp_accounting 0.6.0: Wang, Balle, Kasiviswanathan (2019), Theorem 27; trees with the same records in each restart
+  for (const [event, delta, expected] of [
+    [withoutReplacement(1000, 10, 1, 100), 1e-5, 1.482525669114427],
+    [withoutReplacement(60_000, 150, 1.3, 6000), 1e-5, 1.4792624695267178],
+    [withoutReplacement(10_000, 100, 2, 1000), 1e-6, 1.629192245961691],
+    [withoutReplacement(1000, 100, 1, 1000), 1e-5, 63.06592483164796],
+    [
+      {
+        type: "SelfComposed",
+        count: 4,
+        event: { type: "SingleEpochTreeAggregation", noiseMultiplier: 8.83, stepCounts: [400] },
+      },
+      1e-6,
+      3.3894249011172937,
+    ],
+    [{ type: "SingleEpochTreeAggregation", noiseMultiplier: 5, stepCounts: [64, 32] }, 1e-5, 2.306311399595119],
+  ] as const satisfies readonly (readonly [DpEvent, number, number])[]) {
+    const { epsilon } = epsilonOf(event, delta, "rdp");
+    t.ok(Math.abs(epsilon / expected - 1) < 1e-6, `${epsilon} for ${expected}`);
   }
 });
 

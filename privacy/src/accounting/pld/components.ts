@@ -93,9 +93,6 @@ export function addEvent(event: DpEvent, count: number, relation: NeighbouringRe
     case "SelfComposed":
       addEvent(event.event, count * event.count, relation, into);
       return;
-    case "Gaussian":
-      into.gaussianRho += count / (2 * event.noiseMultiplier * event.noiseMultiplier);
-      return;
     case "PoissonSampled":
       if (event.samplingProbability === 0) {
         return;
@@ -106,6 +103,11 @@ export function addEvent(event: DpEvent, count: number, relation: NeighbouringRe
       }
       break;
     default:
+  }
+  const gaussian = gaussianEquivalent(event);
+  if (gaussian?.shape === "gaussian") {
+    into.gaussianRho += count * gaussian.rho;
+    return;
   }
   const key = JSON.stringify(event);
   const known = into.components.get(key);

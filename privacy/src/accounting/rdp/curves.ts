@@ -3,7 +3,7 @@ import type { DpEvent, PoissonSampledEvent } from "../events.js";
 import { type GaussianEquivalent, gaussianEquivalent } from "../gaussianEquivalent.js";
 import { type NeighbouringRelation, requireRelation } from "../relation.js";
 import { fixedSizeSampleRdp } from "./fixedSizeSample.js";
-import { exponentialRdp, laplaceRdp, pureRdp, randomizedResponseRdp, singleEpochTreeRdp } from "./mechanisms.js";
+import { exponentialRdp, laplaceRdp, pureRdp, randomizedResponseRdp } from "./mechanisms.js";
 import { type FractionalOrders, sampledGaussianRdp, sampledRdp } from "./sampledGaussian.js";
 
 /** What a curve is computed for. */
@@ -111,9 +111,6 @@ function addCurve(event: DpEvent, count: number, settings: RdpSettings, total: M
     }
     case "RandomizedResponse":
       add((order) => randomizedResponseRdp(event.noiseParameter, event.buckets, order, settings.relation));
-      return;
-    case "SingleEpochTreeAggregation":
-      add((order) => singleEpochTreeRdp(event.noiseMultiplier, event.stepCounts, order));
       return;
     default: {
       const gaussian = gaussianEquivalent(event);

@@ -75,16 +75,3 @@ export function randomizedResponseRdp(
   };
   return Math.max(0, direction(order), direction(1 - order)) / (order - 1);
 }
-
-/**
- * Tree aggregation with restarts, no record in two trees: a record enters one node a level.
- * Source: Kairouz et al., "Practical and Private (Deep) Learning without Sampling or Shuffling" (2021), appendix D.
- */
-export function singleEpochTreeRdp(noiseMultiplier: number, stepCounts: readonly number[], order: number): number {
-  const largest = stepCounts.reduce((most, steps) => Math.max(most, steps), 0);
-  let levels = 0;
-  while (2 ** levels < largest + 1) {
-    levels += 1;
-  }
-  return levels === 0 ? 0 : (order * levels) / (2 * noiseMultiplier * noiseMultiplier);
-}
