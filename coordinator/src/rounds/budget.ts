@@ -52,7 +52,7 @@ export class PopulationBudget {
    * @throws CoordinatorError BUDGET_EXCEEDED; nothing is then reserved
    */
   reserve(event: DpEvent): number {
-    const after = spentEpsilon([...this.#spent, event], this.cap.delta);
+    const after = this.#after(event);
     if (roundUpEpsilon(after) > this.cap.epsilon) {
       throw new CoordinatorError(
         "BUDGET_EXCEEDED",
@@ -62,6 +62,11 @@ export class PopulationBudget {
     }
     this.#reserved = event;
     return after;
+  }
+
+  /** Whether a round of this cost could be reserved. */
+  allows(event: DpEvent): boolean {
+    return roundUpEpsilon(this.#after(event)) <= this.cap.epsilon;
   }
 
   release(): void {
@@ -74,6 +79,10 @@ export class PopulationBudget {
     this.#spent.push(this.#reserved);
     this.#reserved = undefined;
     return this.spent;
+  }
+
+  #after(event: DpEvent): number {
+    return spentEpsilon([...this.#spent, event], this.cap.delta);
   }
 }
 

@@ -106,7 +106,7 @@ export class Population {
         this.#finish("rounds-done");
         break;
       }
-      if (found === undefined) await this.#enough(spec, signal);
+      if (found === undefined) await this.#enough(spec, state, signal);
       if (signal.aborted) break;
       const notice = await this.#drive(spec, state, found, signal);
       found = undefined;
@@ -230,9 +230,10 @@ export class Population {
 
   /**
    * Waits until a round is worth planning: as many participants are eligible as it aims for, or at least its minimum
-   * and no more have come for the time of a selection.
+   * and no more have come for the time of a selection. A round that the budget will refuse needs nobody.
    */
-  async #enough(spec: RoundSpec, signal: AbortSignal): Promise<void> {
+  async #enough(spec: RoundSpec, state: PopulationState, signal: AbortSignal): Promise<void> {
+    if (!state.budget.allows(spec.event)) return;
     const { target, minimum } = spec.cohort;
     let last = -1;
     while (!signal.aborted) {

@@ -1,7 +1,10 @@
 import type { Decision, ParticipationEvent } from "@fedloop/client-runtime";
+import { formatEpsilon, roundUpEpsilon } from "@fedloop/consent";
+import { type DpEvent, epsilonOf } from "@fedloop/privacy";
 import t from "tap";
 import { Federation } from "../server/federation.js";
 import { ConstantTrainer, TERMS } from "../server/people.js";
+import { centralNoise } from "../server/plans.js";
 
 function accepted(events: readonly ParticipationEvent[]): number[] {
   return events.flatMap((event) => (event.type === "accepted" ? [event.round] : []));
@@ -60,6 +63,37 @@ t.test("who refused or withdrew is never in a cohort, and is told nothing of the
   t.same(await federation.cohorts(), new Map([[1, people.map(({ subject }) => subject).sort()]]));
   t.same([refusing.trained, withdrawn.trained], [0, 0]);
   t.same((await federation.audit()).findings, []);
+});
+
+t.test("the round that would overrun the budget is refused before anyone trains", async (t) => {
+  const noiseMultiplier = 2;
+  const gaussian: DpEvent = { type: "Gaussian", noiseMultiplier };
+  const after = (rounds: number): number =>
+    epsilonOf({ type: "SelfComposed", count: rounds, event: gaussian }, 1e-5, "rdp").epsilon;
+  // Room for three rounds and a half.
+  const cap = (after(3) + after(4)) / 2;
+  const federation = await Federation.open(t, { plan: { rounds: 10, ...centralNoise(noiseMultiplier, cap) } });
+  const trainers = [1, 2, 3].map((value) => new ConstantTrainer(value));
+  const people = await Promise.all(trainers.map((trainer) => federation.join({ trainer })));
+  const parts = people.map((person) => federation.takePart(person));
+  await federation.run();
+  t.equal(federation.population.finished, "budget");
+  t.match(federation.notices.at(-1), { round: 4, state: "abandoned", reason: "BUDGET_EXCEEDED" });
+  t.same(
+    trainers.map(({ trained }) => trained),
+    [3, 3, 3],
+  );
+  t.equal((await federation.entries("round.plan")).length, 3, "a plan that cannot run is not logged");
+  const debits = await federation.entries("budget.debit");
+  t.same(
+    debits.map(({ body }) => body.epsilon),
+    [1, 2, 3].map((rounds) => formatEpsilon(roundUpEpsilon(after(rounds)))),
+  );
+  const report = await federation.audit();
+  t.same(report.findings, []);
+  t.ok((report.populations[0]?.epsilon ?? Infinity) <= cap);
+  await federation.close();
+  await Promise.all(parts);
 });
 
 t.test("a participant's own limit of rounds ends its part, and the others go on", async (t) => {
