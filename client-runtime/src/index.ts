@@ -8,7 +8,7 @@ export {
 export type { BudgetReport, Charge } from "./guard/budget.js";
 export { defaultFloors, defaultLimits, type PrivacyFloors, type TransferLimits } from "./guard/floors.js";
 export { type GuardContext, type Verdict, type VerifiedPlan, verifyOffer } from "./guard/offer.js";
-export type { ForkEvidence, PinnedLog, SeenCheckpoint } from "./guard/receipt.js";
+export type { ForkClaim, PinnedLog, SeenCheckpoint } from "./guard/receipt.js";
 export { portableSha256, type RunningSha256, type Sha256 } from "./hashing/sha256.js";
 export type { DeviceState, KnownPolicy, OwnConsent, OwnReceipt } from "./identity/device-state.js";
 export { type Model, readModel, type TensorShape } from "./models/safetensors.js";

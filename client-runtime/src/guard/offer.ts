@@ -17,8 +17,8 @@ import { isPrivate, spentEpsilon } from "./budget.js";
 import type { PrivacyFloors, TransferLimits } from "./floors.js";
 import { checkPrivacy } from "./privacy.js";
 import {
+  type ForkClaim,
   ForkError,
-  type ForkEvidence,
   type LoggedEntry,
   openReceipt,
   requireExtension,
@@ -56,7 +56,7 @@ export type Verdict =
       readonly code: GuardCode;
       readonly message: string;
       /** With GUARD_FORK. */
-      readonly evidence: ForkEvidence | null;
+      readonly fork: ForkClaim | null;
       /** The log's newer checkpoint, where that itself was sound. */
       readonly checkpoint: SeenCheckpoint | null;
     };
@@ -201,7 +201,7 @@ export async function verifyOffer(offer: Offer, context: GuardContext): Promise<
       ok: false,
       code: isGuardCode(error.code) ? error.code : "GUARD_BAD_PLAN",
       message: error.message,
-      evidence: error instanceof ForkError ? error.evidence : null,
+      fork: error instanceof ForkError ? error.claim : null,
       checkpoint: sound,
     };
   }

@@ -89,24 +89,25 @@ export async function openReceipt(
   return { entry, index, leafHash: entryLeafHash(entry), checkpoint };
 }
 
-/** What shows that a log forked: two signed checkpoints of which none extends the other. */
-export interface ForkEvidence {
-  readonly seen: string;
-  readonly came: string;
-  /** The proof that was to join them, base64url. */
-  readonly path: readonly string[];
+/** Two signed checkpoints of which none extends the other. */
+export interface ForkClaim {
+  /** The one of the smaller tree, or of the two of one size the one seen first. */
+  readonly older: SeenCheckpoint;
+  readonly newer: SeenCheckpoint;
+  /** The proof that was to join them. */
+  readonly path: readonly Uint8Array[];
 }
 
-/** The error GUARD_FORK, with what proves it. */
+/** The error GUARD_FORK, with what shows it. */
 export class ForkError extends ClientError {
-  readonly evidence: ForkEvidence;
+  readonly claim: ForkClaim;
 
-  constructor(evidence: ForkEvidence) {
+  constructor(claim: ForkClaim) {
     super(
       "GUARD_FORK",
       "expected a log that extends what this device has seen, came another; report the evidence kept in the store",
     );
-    this.evidence = evidence;
+    this.claim = claim;
   }
 }
 
@@ -134,5 +135,7 @@ export function requireExtension(
       newRoot: decodeBase64Url(came.root),
       path,
     });
-  if (!extended) throw new ForkError({ seen: seen.note, came: came.note, path: path.map(encodeBase64Url) });
+  if (extended) return;
+  const [older, newer] = seen.size <= came.size ? [seen, came] : [came, seen];
+  throw new ForkError({ older, newer, path });
 }

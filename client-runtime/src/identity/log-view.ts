@@ -1,9 +1,9 @@
-import type { SignatureVerifier } from "@fedloop/consent";
+import { formatForkEvidence, type SignatureVerifier } from "@fedloop/consent";
 import { Transparency } from "@fedloop/proto";
 import { ClientError } from "../errors.js";
 import {
+  type ForkClaim,
   ForkError,
-  type ForkEvidence,
   openSeenCheckpoint,
   requireExtension,
   type SeenCheckpoint,
@@ -70,17 +70,20 @@ export class LogView {
     try {
       requireExtension(older, newer, { path });
     } catch (cause) {
-      if (cause instanceof ForkError) await this.keepEvidence(cause.evidence);
+      if (cause instanceof ForkError) await this.keepEvidence(cause.claim);
       throw cause;
     }
   }
 
-  async keepEvidence(evidence: ForkEvidence): Promise<void> {
-    const key = evidenceKey(this.#keeper.current.population);
-    await this.#store.put(key, new TextEncoder().encode(JSON.stringify(evidence)));
+  /** Keeps a fork as a file that `fedloop-audit` and everyone else can check. The first one found stays. */
+  async keepEvidence({ older, newer, path }: ForkClaim): Promise<void> {
+    if ((await this.evidence()) !== undefined) return;
+    const { population, log } = this.#keeper.current;
+    const evidence = formatForkEvidence(log.verifierKey, older.note, newer.note, path);
+    await this.#store.put(evidenceKey(population), new TextEncoder().encode(evidence));
   }
 
-  /** The evidence of a fork, if there ever was one: JSON of `ForkEvidence`. */
+  /** The evidence of a fork, if there ever was one, as `formatForkEvidence` of @fedloop/consent writes it. */
   async evidence(): Promise<string | undefined> {
     const bytes = await this.#store.get(evidenceKey(this.#keeper.current.population));
     return bytes === undefined ? undefined : new TextDecoder().decode(bytes);

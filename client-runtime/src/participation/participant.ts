@@ -257,7 +257,7 @@ export class Participant {
     return parseEpsilon(this.#keeper.current.policy?.limits.epsilon ?? "0");
   }
 
-  /** The evidence of a forked log, if this device ever saw one: JSON of `ForkEvidence`. */
+  /** The evidence of a forked log, if this device ever saw one: `verifyForkEvidence` of @fedloop/consent checks it. */
   forkEvidence(): Promise<string | undefined> {
     return this.#log.evidence();
   }

@@ -126,7 +126,7 @@ export class ParticipationTasks {
       if (keeper.current.checkpoint !== known) return { type: "failed", task, failure: stale };
       await keeper.change({ checkpoint: verdict.checkpoint });
     }
-    if (!verdict.ok && verdict.evidence !== null) await log.keepEvidence(verdict.evidence);
+    if (!verdict.ok && verdict.fork !== null) await log.keepEvidence(verdict.fork);
     if (!verdict.ok && verdict.code === "GUARD_BUDGET" && keeper.current.charges.some(({ settled }) => !settled)) {
       // Perhaps a round was counted that the log says was abandoned.
       await settleCharges({ client, keeper, log }, Number(offer.round), signal);

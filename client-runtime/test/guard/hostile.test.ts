@@ -1,7 +1,7 @@
 // A coordinator that lies, in every way a device can notice: each lie is refused under its own code, before anything
 // is sent.
-import type { RoundPlan } from "@fedloop/consent";
-import { generateNodeSigner } from "@fedloop/consent/node";
+import { type RoundPlan, verifyForkEvidence } from "@fedloop/consent";
+import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import t, { type Test } from "tap";
 import type { GuardCode, JoinOptions, PrivacyFloors } from "../../src/index.js";
 import { type Started, start, TERMS, take } from "../coordinator/participants.js";
@@ -380,20 +380,20 @@ t.test("a purpose whose consent was withdrawn is refused, also after a restart",
   t.same(coordinator.consents(), ["consent.given", "consent.given", "consent.withdrawn"]);
 });
 
-t.test("the evidence of a fork is kept: two signed checkpoints of which none extends the other", async (t) => {
-  const { coordinator, join } = await start(t, { rounds: [{}] });
-  coordinator.lies.offer = async (offer) => {
+t.test("the evidence of a fork is kept, and convinces whoever knows the log's key", async (t) => {
+  const { coordinator, join } = await start(t, { rounds: [{}], purposes: [PURPOSE, "research"] });
+  coordinator.lies.offer = async (offer, known) => {
     const fork = coordinator.log.twin();
     await fork.publish("heartbeat", {});
     for (const entry of coordinator.log.entries.slice(1)) fork.append(entry);
-    return { ...offer, plan: await fork.receipt(Number(offer.plan.index)) };
+    const plan = await fork.receipt(Number(offer.plan.index));
+    return { ...offer, plan, consistency: fork.consistency(known, fork.tree.size) };
   };
-  const participant = await join();
+  const participant = await join({ consent: { ...TERMS, purposes: [PURPOSE, "research"] } });
   t.equal(await participant.forkEvidence(), undefined);
   await take(participant.run(), ({ type }) => type === "refused");
-  const evidence = JSON.parse((await participant.forkEvidence()) ?? "{}");
-  t.match(evidence.seen, new RegExp(`^${coordinator.log.origin}\n2\n`));
-  t.match(evidence.came, new RegExp(`^${coordinator.log.origin}\n3\n`));
+  const proven = await verifyForkEvidence((await participant.forkEvidence()) ?? "", nodeVerifier());
+  t.same(proven, { origin: coordinator.log.origin, oldSize: 3, newSize: 4 });
 });
 
 t.test("a coordinator whose log fell behind what the device has seen ends the run with GUARD_FORK", async (t) => {
