@@ -32,7 +32,7 @@ export class PopulationState {
   completed: number;
   /** Training rounds among them. */
   trained: number;
-  /** The highest round number used so far. */
+  /** The highest round number in the log. One that was refused before its plan entered the log is used again. */
   lastRound: number;
   metrics: Readonly<Record<string, number>> | null;
   /** Leaf hash of the newest budget.debit. */
@@ -54,7 +54,7 @@ export class PopulationState {
     this.strategyState = trained.at(-1)?.strategyState ?? null;
     this.completed = closed.length;
     this.trained = trained.length;
-    this.lastRound = rounds.at(-1)?.round ?? 0;
+    this.lastRound = rounds.findLast(({ planIndex }) => planIndex !== null)?.round ?? 0;
     const metrics = rounds.findLast((round) => round.metrics !== null)?.metrics;
     this.metrics = metrics === null || metrics === undefined ? null : JSON.parse(metrics);
   }

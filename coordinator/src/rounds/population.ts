@@ -252,7 +252,6 @@ export class Population {
     signal: AbortSignal,
   ): Promise<RoundNotice | undefined> {
     const round = found?.round ?? state.lastRound + 1;
-    state.lastRound = round;
     const resumed = found === undefined ? undefined : await this.#resumed(found);
     const work = new PopulationRoundWork(
       { ...this.#deps, schedule: this.schedule, state, eligible: () => this.#select(spec) },

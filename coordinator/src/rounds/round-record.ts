@@ -65,19 +65,21 @@ export class RoundRecord {
     this.round = round;
   }
 
+  /** A round that was refused before its plan entered the log gives its number to this one: plans are numbered without gaps. */
   async planned(kind: RoundKind, event: DpEvent, modelIn: Uint8Array): Promise<void> {
+    const row = {
+      kind,
+      state: "planned" as const,
+      state_since_ms: this.#clock.now(),
+      reason: null,
+      event: JSON.stringify(event),
+      model_in: modelIn,
+    };
     await this.#ledger.commit(async (tx) => {
       await tx.db
         .insertInto("rounds")
-        .values({
-          population: this.population,
-          round: this.round,
-          kind,
-          state: "planned",
-          state_since_ms: this.#clock.now(),
-          event: JSON.stringify(event),
-          model_in: modelIn,
-        })
+        .values({ population: this.population, round: this.round, ...row })
+        .onConflict((conflict) => conflict.columns(["population", "round"]).doUpdateSet(row))
         .execute();
     });
   }

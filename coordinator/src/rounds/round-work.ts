@@ -93,6 +93,7 @@ export class PopulationRoundWork implements RoundWork {
       epsilonAfter: claimedEpsilon(epsilonAfter),
     });
     this.#plan = await this.#record.reserved(body);
+    state.lastRound = this.#record.round;
   }
 
   configure(members: readonly Member[]): Promise<void> {

@@ -1,10 +1,12 @@
-import type { Decision, ParticipationEvent } from "@fedloop/client-runtime";
+import { type Decision, memoryStore, type ParticipationEvent } from "@fedloop/client-runtime";
 import { formatEpsilon, roundUpEpsilon } from "@fedloop/consent";
+import { generateNodeSigner } from "@fedloop/consent/node";
 import { type DpEvent, epsilonOf } from "@fedloop/privacy";
 import t from "tap";
 import { Federation } from "../server/federation.js";
 import { ConstantTrainer, TERMS } from "../server/people.js";
-import { centralNoise } from "../server/plans.js";
+import { centralNoise, type PlanChanges } from "../server/plans.js";
+import { temporaryFolder } from "../temporary-folder.js";
 
 function accepted(events: readonly ParticipationEvent[]): number[] {
   return events.flatMap((event) => (event.type === "accepted" ? [event.round] : []));
@@ -132,4 +134,29 @@ t.test("a limit that the plan sets for every participant holds across rounds", a
     "each of them once",
   );
   t.same((await federation.audit()).findings, []);
+});
+
+t.test("a budget that was used up refuses again after a restart, and a raised one goes on without a gap", async (t) => {
+  const folder = temporaryFolder(t);
+  const plan = (epsilon: number): PlanChanges => ({
+    rounds: 2,
+    cohort: { target: 1, minimum: 1, overSelection: 1 },
+    ...centralNoise(2, epsilon),
+  });
+  const one = epsilonOf({ type: "Gaussian", noiseMultiplier: 2 }, 1e-5, "rdp").epsilon;
+  const person = { store: memoryStore(), signer: generateNodeSigner() };
+  const run = async (epsilon: number): Promise<Federation> => {
+    const federation = await Federation.open(t, { dataDir: folder, plan: plan(epsilon) });
+    const part = federation.takePart(await federation.join(person));
+    await federation.run();
+    await federation.close();
+    await part;
+    return federation;
+  };
+  t.equal((await run(one + 0.01)).population.finished, "budget");
+  t.equal((await run(one + 0.01)).population.finished, "budget");
+  const raised = await run(one + 5);
+  t.equal(raised.population.finished, "rounds-done");
+  t.match(raised.notices.at(-1), { round: 2, state: "closed" });
+  t.same((await raised.audit()).findings, []);
 });
