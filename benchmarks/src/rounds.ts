@@ -54,10 +54,10 @@ export async function roundsBenchmark(options: RoundsOptions): Promise<RoundsRes
     const { address } = await server.first("listening");
     const client = new URL("./rounds-client.js", import.meta.url);
     for (let i = 0; i < options.clients; i++) children.push(fork(client, [address, POPULATION], { silent: false }));
+    await Promise.all(children.map((child) => (child.exitCode === null ? once(child, "exit") : undefined)));
     await server.first("finished");
     server.stop();
     const { peakServerMb } = await server.first("stopped");
-    await Promise.all(children.map((child) => (child.exitCode === null ? once(child, "exit") : undefined)));
     const bytes = options.bits === undefined ? 4 : options.bits / 8;
     const secondsPerRound = median(seconds);
     const baselineSumSeconds = sumSeconds(options);

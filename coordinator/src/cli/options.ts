@@ -16,3 +16,18 @@ export interface DemoOptions {
   readonly json: boolean;
   readonly signal: AbortSignal;
 }
+
+/** `fedloop simulate`: a plan of one's own with simulated participants. */
+export interface SimulateOptions {
+  /** Path of the plan. */
+  readonly plan: string;
+  /** Path of the ratings, CSV. */
+  readonly data: string;
+  /** Names of its columns. */
+  readonly columns: { readonly participant: string; readonly item: string; readonly rating: string };
+  readonly participants?: number | undefined;
+  readonly seed?: number | undefined;
+  readonly out?: string | undefined;
+  readonly json: boolean;
+  readonly signal: AbortSignal;
+}

@@ -43,6 +43,36 @@ function addStatus(program: Command, { environment }: Surroundings): void {
     });
 }
 
+interface SimulateFlags extends Json {
+  readonly data: string;
+  readonly participantColumn: string;
+  readonly itemColumn: string;
+  readonly ratingColumn: string;
+  readonly participants?: number;
+  readonly seed?: number;
+  readonly out?: string;
+}
+
+function addSimulate(program: Command, { signal }: Surroundings): void {
+  program
+    .command("simulate")
+    .description("run a plan with simulated participants on your own ratings, on this machine")
+    .argument("<plan>", "plan file")
+    .requiredOption("--data <file>", "ratings as CSV, may be gzipped", someText)
+    .option("--participant-column <name>", "column that names the participant", someText, "participant")
+    .option("--item-column <name>", "column that names what is rated", someText, "item")
+    .option("--rating-column <name>", "column with the rating", someText, "rating")
+    .option("--participants <n>", "how many take part at most", wholeNumber(1))
+    .option("--seed <n>", "chooses who refuses", wholeNumber(0))
+    .option("--out <dir>", "folder for model, bundle and database", someText)
+    .addOption(jsonOption("print one JSON object as the last line"))
+    .action(async (plan: string, flags: SimulateFlags) => {
+      const { participantColumn: participant, itemColumn: item, ratingColumn: rating, ...rest } = flags;
+      const { runSimulate } = await import("../simulation/simulate.js");
+      await runSimulate({ plan, columns: { participant, item, rating }, ...rest, signal });
+    });
+}
+
 interface DemoFlags extends Json {
   readonly rounds?: number;
   readonly epsilon?: number;
@@ -122,6 +152,7 @@ export function fedloopProgram(surroundings: Surroundings, fail: (exitCode: Exit
     .addHelpText("after", exitCodesText());
   addServe(program, surroundings);
   addStatus(program, surroundings);
+  addSimulate(program, surroundings);
   addDemo(program, surroundings);
   addPlan(program, surroundings, fail);
   addAuditBundle(program, surroundings);

@@ -1,5 +1,5 @@
 import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { VerificationReport } from "@fedloop/consent";
 import { stringify } from "yaml";
 import { loadPlan } from "../plan/load.js";
@@ -17,7 +17,6 @@ const ORIGIN = "fedloop.local/simulation";
 /** What a simulation leaves in its output folder; a former one's are removed first. */
 export const OUTPUT = {
   plan: "plan.yaml",
-  notice: "notice.md",
   config: "fedloop.yaml",
   data: "coordinator",
   model: "model.safetensors",
@@ -25,7 +24,7 @@ export const OUTPUT = {
 } as const;
 
 export interface FederationOptions {
-  /** The plan file's text; its notice must be named `OUTPUT.notice`. */
+  /** The plan file's text; it names its notice as `notice` is called. */
   readonly plan: string;
   /** Path of the notice. */
   readonly notice: string;
@@ -114,7 +113,7 @@ export async function runFederation(options: FederationOptions): Promise<Federat
 async function prepare({ out, plan, notice }: FederationOptions): Promise<string> {
   await mkdir(out, { recursive: true });
   await Promise.all(Object.values(OUTPUT).map((name) => rm(join(out, name), { recursive: true, force: true })));
-  await copyFile(notice, join(out, OUTPUT.notice));
+  await copyFile(notice, join(out, basename(notice)));
   await writeFile(join(out, OUTPUT.plan), plan);
   const config = join(out, OUTPUT.config);
   const settings = {

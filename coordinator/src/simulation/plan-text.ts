@@ -6,6 +6,8 @@ export interface PlanChanges {
   readonly epsilon?: number | undefined;
   /** The cohort's target; its minimum becomes nine tenths of it. */
   readonly cohort?: number | undefined;
+  /** What the notice's file is called where the changed plan will lie. */
+  readonly noticeFile?: string | undefined;
   /** Number of items, where the data has another than the plan. */
   readonly items?: number | undefined;
   /** Why there is to be no differential privacy. */
@@ -23,6 +25,7 @@ export function changePlan(text: string, changes: PlanChanges): string {
     document.setIn(["cohort", "target"], changes.cohort);
     document.setIn(["cohort", "minimum"], Math.max(1, Math.floor(changes.cohort * 0.9)));
   }
+  if (changes.noticeFile !== undefined) document.setIn(["notice", "file"], changes.noticeFile);
   if (changes.items !== undefined) document.setIn(["model", "tensors", "lecturer.effect"], [changes.items]);
   if (changes.epsilon !== undefined) document.setIn(["privacy", "epsilon"], changes.epsilon);
   if (changes.noPrivacyReason !== undefined) {

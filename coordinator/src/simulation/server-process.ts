@@ -22,7 +22,7 @@ export class ServerProcess {
     const main = fileURLToPath(new URL("../cli/main.js", import.meta.url));
     const child = spawn(
       process.execPath,
-      [main, "serve", "--config", options.config, "--json", "--exit-when-finished"],
+      [main, "serve", "--config", options.config, "--json"],
       // Ctrl-C is for the simulation, which then ends its server in order.
       { stdio: ["ignore", "pipe", "pipe"], detached: true },
     );
