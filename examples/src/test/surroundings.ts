@@ -1,0 +1,90 @@
+/** What the tests of the examples run in: folders of their own, commands on the path, a coordinator on a free port. */
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import type { Test } from "tap";
+
+/** The top of the repository, seen from the compiled file. */
+export const repository: string = fileURLToPath(new URL("../../../../", import.meta.url));
+
+/** The folder with the operator's files. */
+export const small: string = join(repository, "examples", "small");
+
+/** A folder that is gone when the test is over. */
+export function temporaryFolder(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), "fedloop-examples-"));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** The environment of a terminal that has `fedloop` and `fedloop-audit`, and of a coordinator that disturbs no other. */
+export function environment(folder: string): NodeJS.ProcessEnv {
+  const commands = {
+    fedloop: "coordinator/dist/src/cli/main.js",
+    "fedloop-audit": "consent/dist/src/cli/main.node.js",
+  };
+  for (const [name, script] of Object.entries(commands)) {
+    const path = join(folder, name);
+    writeFileSync(path, `#!/bin/sh\nexec "${process.execPath}" "${join(repository, script)}" "$@"\n`);
+    chmodSync(path, 0o755);
+  }
+  return {
+    ...process.env,
+    PATH: `${folder}:${process.env.PATH ?? ""}`,
+    FEDLOOP_LISTEN: "127.0.0.1:0",
+    FEDLOOP_DATA_DIR: join(folder, "fedloop-data"),
+  };
+}
+
+export interface Ended {
+  readonly code: number | null;
+  readonly output: string;
+  readonly errors: string;
+}
+
+/** A command under way. */
+export interface Running {
+  /** Where the coordinator that it starts listens, as its log says. */
+  readonly address: Promise<string>;
+  readonly ended: Promise<Ended>;
+  stop(): void;
+}
+
+/** Runs a command to its end, with `input` typed into it. */
+export function run(command: string, args: readonly string[], options: RunOptions): Running {
+  const child: ChildProcessByStdio<Writable, Readable, Readable> = spawn(command, args, {
+    cwd: options.cwd,
+    env: options.env,
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  child.stdin.end(options.input ?? "");
+  let output = "";
+  const errors: string[] = [];
+  child.stdout.on("data", (bytes: Buffer) => {
+    output += bytes.toString();
+  });
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => resolve({ code, output, errors: errors.join("\n") }));
+  });
+  const address = new Promise<string>((resolve, reject) => {
+    createInterface({ input: child.stderr }).on("line", (line) => {
+      errors.push(line);
+      const [, found] = /"address":"([^"]+)".*"msg":"listening"/.exec(line) ?? [];
+      if (found !== undefined) resolve(found);
+    });
+    ended.then(({ errors: text }) => reject(new Error(`the coordinator did not come to listen:\n${text}`)), reject);
+  });
+  address.catch(() => undefined);
+  return { address, ended, stop: () => child.kill("SIGTERM") };
+}
+
+export interface RunOptions {
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly input?: string;
+}
