@@ -6,8 +6,8 @@
  * Files named *.slow.test.js run with --slow only, and then alone; a PATTERN keeps the files whose path contains it. In CI (CI=true) a
  * skipped test counts as failed: there everything that tests need must be installed.
  */
-import { spawn } from "node:child_process";
-import { createWriteStream, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { createWriteStream, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -65,6 +65,17 @@ function readLine(line: string, tally: Tally, context: { failing: boolean }): vo
   if (context.failing && !line.trimStart().startsWith("# Subtest")) console.log(line);
 }
 
+const TAP = join(root, "node_modules", "tap", "dist", "esm", "run.mjs");
+
+/** tap has to be told once, after each install, which plugins the project goes without. */
+function configureTap(): void {
+  const installed = join(root, "node_modules", ".package-lock.json");
+  const marker = join(root, "node_modules", ".tap-configured");
+  if (existsSync(marker) && existsSync(installed) && statSync(marker).mtimeMs >= statSync(installed).mtimeMs) return;
+  const { status } = spawnSync(process.execPath, [TAP, "build"], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
+  if (status === 0) writeFileSync(marker, "");
+}
+
 async function main(): Promise<number> {
   const slow = process.argv.includes("--slow");
   const patterns = process.argv.slice(2).filter((argument) => argument !== "--slow");
@@ -76,18 +87,12 @@ async function main(): Promise<number> {
     console.error("no compiled test matches; run npm run build first");
     return 1;
   }
+  configureTap();
   mkdirSync(join(root, ".tap"), { recursive: true });
   const report = createWriteStream(join(root, ".tap", "report.tap"));
   const tap = spawn(
     process.execPath,
-    [
-      join(root, "node_modules", "tap", "dist", "esm", "run.mjs"),
-      "--disable-coverage",
-      "--reporter=tap",
-      "--jobs=2",
-      `--timeout=${slow ? 900 : 120}`,
-      ...files,
-    ],
+    [TAP, "--disable-coverage", "--reporter=tap", "--jobs=2", `--timeout=${slow ? 900 : 120}`, ...files],
     { cwd: root, stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, NODE_NO_WARNINGS: "1" } },
   );
   const tally: Tally = { passed: 0, failed: 0, skipped: [] };
