@@ -51,17 +51,24 @@ export interface Running {
   /** Where the coordinator that it starts listens, as its log says. */
   readonly address: Promise<string>;
   readonly ended: Promise<Ended>;
+  /** Types the last line of its input. */
+  type(text: string): void;
   stop(): void;
 }
 
-/** Runs a command to its end, with `input` typed into it. */
+/** Starts a command. */
 export function run(command: string, args: readonly string[], options: RunOptions): Running {
   const child: ChildProcessByStdio<Writable, Readable, Readable> = spawn(command, args, {
     cwd: options.cwd,
     env: options.env,
     stdio: ["pipe", "pipe", "pipe"],
+    // A group of its own, so that a shell ends together with what it started.
+    detached: true,
   });
-  child.stdin.end(options.input ?? "");
+  const type = (text: string): void => {
+    child.stdin.end(text);
+  };
+  if (options.input !== undefined) type(options.input);
   let output = "";
   const errors: string[] = [];
   child.stdout.on("data", (bytes: Buffer) => {
@@ -80,11 +87,15 @@ export function run(command: string, args: readonly string[], options: RunOption
     ended.then(({ errors: text }) => reject(new Error(`the coordinator did not come to listen:\n${text}`)), reject);
   });
   address.catch(() => undefined);
-  return { address, ended, stop: () => child.kill("SIGTERM") };
+  const stop = (): void => {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGTERM");
+  };
+  return { address, ended, type, stop };
 }
 
 export interface RunOptions {
   readonly cwd: string;
   readonly env: NodeJS.ProcessEnv;
+  /** All that is typed into it; without it `type` does so later. */
   readonly input?: string;
 }

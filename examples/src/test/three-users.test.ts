@@ -14,6 +14,7 @@ t.test("an operator runs a plan, twelve people take part, and an auditor checks 
   const operator = run("sh", ["operator.sh", bundle], { cwd: small, env });
   t.teardown(() => operator.stop());
   const costs = await crowd(await operator.address, folder, 12);
+  operator.type("\n");
   const { code, output, errors } = await operator.ended;
 
   t.equal(code, 0, `the operator's commands end well: ${errors}`);
