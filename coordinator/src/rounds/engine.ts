@@ -98,6 +98,7 @@ export class RoundEngine {
   /** Begins the round, or goes on with one found in the store. */
   start(restarted: boolean): void {
     const { state } = this.#progress;
+    if (!restarted) this.#options.onNotice?.(this.notice);
     if (restarted) this.#send({ type: "restarted", nowMs: this.#options.clock.now() });
     if (hasEnded(this.#progress.state) || this.#progress.state !== state) return;
     if (waitsForDevices(state)) {

@@ -32,6 +32,10 @@ t.test("rounds train and evaluate, the model is the exact average, and the bundl
       [4, "evaluate"],
     ],
   );
+  t.same(
+    federation.notices.filter(({ round }) => round === 1).map(({ state }) => state),
+    ["planned", "reserved", "selecting", "configured", "masked", "aggregated", "debited", "released", "closed"],
+  );
   t.same(await federation.model(), [1, 1, 1], "two rounds of (0.5 + 1.25 - 0.25) / 3");
   t.same(federation.population.state?.metrics, { mean: 1, examples: 2 });
   t.same(
