@@ -155,7 +155,6 @@ export class Population {
       throw new CoordinatorError("STALE_OFFER", "expected a join of the round on offer; check in for the present one");
     }
     if (current.engine.cohort.get(device.id) !== undefined) return { type: "joined", notice: current.engine.notice };
-    const consentIndex = this.#relied(current, device);
     const message = joinMessage({
       log: this.#deps.origin,
       plan: Buffer.from(plan.hash).toString("base64url"),
@@ -169,6 +168,8 @@ export class Population {
     if (current.engine.progress.state !== "selecting") {
       return { type: "idle", idle: { ...this.idle(), reason: "full" } };
     }
+    // After the last pause: a withdrawal that came meanwhile counts.
+    const consentIndex = this.#relied(current, device);
     current.engine.join({
       device,
       consentIndex,
@@ -333,14 +334,16 @@ export class Population {
   }
 
   /**
-   * The consent entry that a device's part in the round rests on: valid in the plan's tree, and valid now.
+   * The consent entry that a device's part in the round rests on: valid in the plan's tree, valid now, and given under
+   * the key that signs for the device, which is the one that an auditor verifies its join by.
    *
    * @throws CoordinatorError NO_CONSENT
    */
   #relied(current: Current, device: Device): number {
     const relied = current.eligible?.members.get(device.subject);
     const now = this.#deps.ledger.view.status(device.subject, this.schedule.purpose, this.#deps.clock.now());
-    if (relied === undefined || now.state !== "given" || now.index !== relied) {
+    const isOwn = now.record?.key === Buffer.from(device.publicKey).toString("base64url");
+    if (relied === undefined || now.state !== "given" || now.index !== relied || !isOwn) {
       throw new CoordinatorError(
         "NO_CONSENT",
         `expected a consent in force for "${this.schedule.purpose}" when the round was planned, and budget left; there is none`,
