@@ -48,7 +48,9 @@ export function consentService(deps: ConsentDependencies): ServiceHandlers<typeo
     },
     async recordConsent(request, { device }) {
       const entry = await checkedEntry(deps, device, request.entry, policyOf(device.population));
-      if (entry.type === "consent.withdrawn") await populations.of(device).beforeWithdrawal(device);
+      // Who refuses after having given withdraws too.
+      const isNo = entry.type === "consent.withdrawn" || entry.type === "consent.refused";
+      if (isNo) await populations.of(device).beforeWithdrawal(device);
       const { result } = await ledger.commit((tx) => tx.appendSigned(request.entry));
       populations.of(device).consentChanged();
       return { receipt: (await receiptOf(ledger, result.index)).message };

@@ -2,7 +2,8 @@ import { generateNodeSigner } from "@fedloop/consent/node";
 import t from "tap";
 import { RawDevice } from "../rpc/raw-device.js";
 import { Federation } from "../server/federation.js";
-import { ConstantTrainer, HeldTrainer } from "../server/people.js";
+import { ConstantTrainer, HeldTrainer, TERMS } from "../server/people.js";
+import { PURPOSE } from "../server/plans.js";
 
 /** Two of three are enough, and a selection waits no longer than a moment for the third. */
 const TWO_OF_THREE = {
@@ -110,4 +111,25 @@ t.test("a device whose key is not the one that its consent names takes no part",
   t.match(federation.population.checkIn(device), { type: "offer" });
   await federation.close();
   await running;
+});
+
+t.test("a refusal after a consent counts like a withdrawal", async (t) => {
+  const federation = await Federation.open(t, { plan: TWO_OF_THREE });
+  const held = new HeldTrainer(4);
+  let answer = true;
+  const leaver = await federation.join({ consent: { ...TERMS, decide: () => answer } });
+  const people = await Promise.all([held, new ConstantTrainer(2)].map((trainer) => federation.join({ trainer })));
+  const parts = people.map((person) => federation.takePart(person));
+  const running = federation.run();
+  for await (const event of leaver.run({ signal: federation.signal })) {
+    if (event.type === "accepted") break;
+  }
+  answer = false;
+  await leaver.ask(PURPOSE);
+  t.match(await federation.notice(({ state }) => state === "abandoned"), { round: 1, reason: "CONSENT_WITHDRAWN" });
+  held.letGo();
+  await running;
+  await Promise.all(parts);
+  t.same(await federation.cohorts(), new Map([[2, people.map(({ subject }) => subject).sort()]]));
+  t.same((await federation.audit()).findings, []);
 });
