@@ -54,5 +54,6 @@ export {
 export { sampleDiscreteGaussian } from "./random/discreteGaussian.js";
 export { sampleDiscreteLaplace } from "./random/discreteLaplace.js";
 export { DiscreteGaussianSampler, fillDiscreteGaussian, SAMPLE_DISTANCE_BOUND } from "./random/gaussianSampler.js";
+export { fillPoisson, fillSkellam, PoissonSampler, SkellamSampler } from "./random/poissonSampler.js";
 export { type Rational, rationalFromNumber } from "./random/rational.js";
 export { type RandomSource, type RandomValues, systemRandom } from "./random/source.js";

@@ -29,7 +29,7 @@ t.test("every public name is in the README, and the other way round", async (t) 
     .flatMap((match) => (match[1] ?? "").split(","))
     .map((name) => name.replace("type ", "").trim())
     .filter((name) => name !== "");
-  const section = readme.slice(readme.indexOf("## Public names"), readme.indexOf("## The batched"));
+  const section = readme.slice(readme.indexOf("## Public names"), readme.indexOf("## The batched samplers"));
   const documented = [...section.matchAll(/`(\w+)`/g)].map((match) => match[1]);
   for (const name of names) {
     t.ok(documented.includes(name), `${name} is documented`);

@@ -8,7 +8,7 @@ import {
   sampleDiscreteLaplace,
 } from "../../src/index.js";
 import { EXP_NEGATIVE_ERROR, expNegative, expNegativeInterval } from "../../src/numerics/expNegative.js";
-import { liesBelow } from "../../src/random/gaussianSampler.js";
+import { liesBelow } from "../../src/random/staircase.js";
 import { UniformWords } from "../../src/random/words.js";
 import { chiSquare, discreteGaussianProbability } from "./distribution.js";
 import { scriptedRandom, seededRandom } from "./seeded.js";
@@ -160,9 +160,9 @@ t.test("the interval of an exponential contains it and narrows with the bits ask
 
 t.test("undecided comparisons are settled by integers, on the right side of a nearby number", async (t) => {
   // The ratio exp(−1/2)/1 to 160 bits; prefixes just below and just above it must fall to the two sides.
-  const sigma = { numerator: 1n, denominator: 1n };
-  const ratio = { value: 1n, sigma, density: 1n, weight: 1n };
-  const { low, bits } = expNegativeInterval({ numerator: 1n, denominator: 2n }, 200);
+  const half = { numerator: 1n, denominator: 2n };
+  const ratio = { density: 1n, weight: 1n, ratio: (bits: number) => expNegativeInterval(half, bits) };
+  const { low, bits } = expNegativeInterval(half, 200);
   const exact160 = low >> BigInt(bits - 160);
   const words = (word: number): UniformWords => new UniformWords(scriptedRandom([word]), 4);
   t.equal(liesBelow({ prefix: exact160 - 1n, prefixBits: 160 }, ratio, words(0)), true);
