@@ -13,7 +13,7 @@ import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import { POPULATION, PURPOSE } from "./plans.js";
 
 /** The longest that a test's participant waits for anything, in milliseconds. */
-const LONGEST_WAIT_MS = 10;
+const LONGEST_WAIT_MS = 25;
 
 /** The platform's time; but who is told to come back in a while comes back at once. */
 export const briskClock: Clock = {
