@@ -7,7 +7,7 @@ import type { SignatureVerifier } from "../crypto/ed25519.js";
 export class SignatureQueue {
   readonly #verifier: SignatureVerifier;
   readonly #window: number;
-  #pending: Promise<void>[] = [];
+  readonly #pending = new Set<Promise<void>>();
   #checked = 0;
 
   constructor(verifier: SignatureVerifier, window = 4_096) {
@@ -24,26 +24,30 @@ export class SignatureQueue {
   check(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array, invalid: () => void): void {
     this.#checked++;
     const answer = this.#verifier.verify(publicKey, message, signature);
-    if (typeof answer !== "boolean") {
-      this.#pending.push(
-        answer.then((valid) => {
-          if (!valid) invalid();
-        }),
-      );
-    } else if (!answer) {
-      invalid();
+    if (typeof answer === "boolean") {
+      if (!answer) invalid();
+      return;
     }
+    const settled = answer.then((valid) => {
+      this.#pending.delete(settled);
+      if (!valid) invalid();
+    });
+    // A failure is met when the queue is waited for; until then it must not count as unhandled.
+    settled.catch(() => undefined);
+    this.#pending.add(settled);
   }
 
-  /** Waits where too many answers are outstanding. */
+  /** Waits while too many answers are outstanding, until half of them have come. */
   async pace(): Promise<void> {
-    if (this.#pending.length >= this.#window) await this.drain();
+    if (this.#pending.size < this.#window) return;
+    while (this.#pending.size > this.#window / 2) {
+      const [oldest] = this.#pending;
+      await oldest;
+    }
   }
 
   /** Waits for every answer. */
   async drain(): Promise<void> {
-    const pending = this.#pending;
-    this.#pending = [];
-    await Promise.all(pending);
+    await Promise.all(this.#pending);
   }
 }

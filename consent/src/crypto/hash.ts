@@ -1,15 +1,13 @@
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
+import { sha256 } from "#sha256";
 import { encodeBase64Url } from "./encoding.js";
 
-/** SHA-256 (FIPS 180-4): 32 bytes, synchronous, the same in browsers and Node. */
-export function sha256(bytes: Uint8Array): Uint8Array {
-  return nobleSha256(bytes);
-}
+export { sha256 };
 
 /** SHA-256 as base64url, the form in which entries name notices, models, blobs and each other. */
 export function sha256Text(bytes: Uint8Array): string {
-  return encodeBase64Url(nobleSha256(bytes));
+  return encodeBase64Url(sha256(bytes));
 }
 
 /** HMAC-SHA-256 (RFC 2104): 32 bytes. */

@@ -1,9 +1,10 @@
 // An entry of the log: what it may hold, how its bytes are made and read, and what its signature covers.
 import * as z from "zod/mini";
+import { concatBytes } from "../crypto/bytes.js";
 import type { SignatureVerifier, Signer } from "../crypto/ed25519.js";
 import { encodeBase64Url, encodeUtf8 } from "../crypto/encoding.js";
 import { LedgerError } from "../errors.js";
-import { canonicalText, parseCanonicalText, textWithin } from "../json/canonical.js";
+import { canonicalBytes, parseCanonical } from "../json/canonical.js";
 import { leafHash } from "../log/hashing.js";
 import { maxEntryBytes } from "../log/tiles.js";
 import { type ConsentRecord, consentRecord } from "../records/record.js";
@@ -85,7 +86,7 @@ export type ConsentEntry = Extract<Entry, { readonly body: ConsentBody }>;
 /** Author of the operator's entries. */
 export const coordinatorActor = "coordinator";
 
-const signaturePrefix = "fedloop-ledger/v1\n";
+const signaturePrefix = encodeUtf8("fedloop-ledger/v1\n");
 const entryDepth = 24;
 
 const encryptedPayload: z.ZodMiniType<EncryptedPayload> = z.strictObject({
@@ -159,20 +160,23 @@ export function isConsentEntry(entry: Entry): entry is ConsentEntry {
 /** What was read or written to get an entry, so that hashing and verifying need not write it again. */
 interface Origin {
   readonly bytes: Uint8Array;
-  readonly text: string;
   leafHash?: Uint8Array;
   leafHashText?: string;
 }
 
-const origins = new WeakMap<Entry, Origin>();
+// Kept on the entry itself, unseen by copies and by JSON: a WeakMap of as many entries as a log has would slow every
+// garbage collection.
+const originSymbol = Symbol("origin");
+
+function keepOrigin(entry: Entry, origin: Origin): Origin {
+  Object.defineProperty(entry, originSymbol, { value: origin });
+  return origin;
+}
 
 function originOf(entry: Entry): Origin {
-  const known = origins.get(entry);
+  const known: Origin | undefined = Reflect.get(entry, originSymbol);
   if (known !== undefined) return known;
-  const text = canonicalText(entry, entryDepth);
-  const origin: Origin = { bytes: encodeUtf8(text), text };
-  origins.set(entry, origin);
-  return origin;
+  return keepOrigin(entry, { bytes: canonicalBytes(entry, entryDepth) });
 }
 
 /** The canonical bytes of an entry: what the log holds. */
@@ -207,19 +211,19 @@ function checked(value: unknown): Entry {
  * @throws LedgerError TOO_LARGE, TOO_DEEP, NOT_CANONICAL, BAD_ENCODING, BAD_ENTRY
  */
 export function parseEntry(bytes: Uint8Array): Entry {
-  const text = textWithin(bytes, maxEntryBytes);
-  const entry = checked(parseCanonicalText(text, entryDepth));
-  origins.set(entry, { bytes, text });
+  const entry = checked(parseCanonical(bytes, { maxBytes: maxEntryBytes, maxDepth: entryDepth }));
+  keepOrigin(entry, { bytes });
   return entry;
 }
 
 /** The bytes that an entry's signature covers. */
 export function entryMessage(entry: Entry): Uint8Array {
-  const { text } = originOf(entry);
-  // Members are sorted, so the signature stands just before ts, type and v, whose lengths are known.
+  const { bytes } = originOf(entry);
+  // Members are sorted, so the signature stands just before ts, type and v; all from there on is ASCII.
   const rest = `"ts":${entry.ts},"type":"${entry.type}","v":1}`;
-  const head = text.slice(0, text.length - rest.length - `"sig":"${entry.sig}",`.length);
-  return encodeUtf8(signaturePrefix + head + rest);
+  const signature = `"sig":"${entry.sig}",`;
+  const head = bytes.subarray(0, bytes.length - rest.length - signature.length);
+  return concatBytes(signaturePrefix, head, encodeUtf8(rest));
 }
 
 /** Whether the entry is signed by the key (32 bytes). */
@@ -237,10 +241,9 @@ export async function verifyEntrySignature(
  */
 export async function buildEntry(draft: EntryDraft, signer: Signer): Promise<Uint8Array> {
   const unsigned = { v: 1, ...draft };
-  const message = encodeUtf8(signaturePrefix + canonicalText(unsigned, entryDepth));
+  const message = concatBytes(signaturePrefix, canonicalBytes(unsigned, entryDepth));
   const sig = encodeBase64Url(await signer.sign(message));
-  const text = canonicalText(checked({ ...unsigned, sig }), entryDepth);
-  const bytes = encodeUtf8(text);
+  const bytes = canonicalBytes(checked({ ...unsigned, sig }), entryDepth);
   if (bytes.length > maxEntryBytes)
     throw new LedgerError("TOO_LARGE", `An entry has at most ${maxEntryBytes} bytes, not ${bytes.length}.`);
   return bytes;

@@ -3,6 +3,7 @@
 // formatting to agree on; reals travel as decimal strings (decimal.ts).
 import { decodeUtf8, encodeUtf8, isWellFormed } from "../crypto/encoding.js";
 import { LedgerError } from "../errors.js";
+import { checkCanonicalText } from "./scanner.js";
 
 /** What the restricted profile can say. */
 export type JsonValue =
@@ -78,8 +79,8 @@ export function canonicalBytes(value: unknown, maxDepth: number = defaultMaxDept
 }
 
 /**
- * The value of a canonical text: it is parsed, written again and must come out unchanged, so duplicate members, spaces,
- * another order, escapes that need not be, fractions and exponents are all refused.
+ * The value of a text that is canonical already: duplicate members, spaces, another order, escapes that need not be,
+ * fractions and exponents are all refused, so that writing the value again gives the same bytes.
  * @throws LedgerError TOO_LARGE, TOO_DEEP, NOT_CANONICAL, BAD_ENCODING (ill-formed UTF-8).
  */
 export function parseCanonical(bytes: Uint8Array, limits: JsonLimits): JsonValue {
@@ -95,16 +96,6 @@ export function textWithin(bytes: Uint8Array, maxBytes: number): string {
 
 /** {@link parseCanonical} for bytes that are already decoded. */
 export function parseCanonicalText(text: string, maxDepth: number): JsonValue {
-  let value: JsonValue;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new LedgerError("NOT_CANONICAL", "The document is not JSON.", { cause });
-  }
-  if (serialise(value, maxDepth) !== text)
-    throw new LedgerError(
-      "NOT_CANONICAL",
-      "The document is not in canonical form: members sorted and unique, no spaces, no fractions, no needless escapes.",
-    );
-  return value;
+  checkCanonicalText(text, maxDepth);
+  return JSON.parse(text);
 }

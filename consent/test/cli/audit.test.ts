@@ -6,8 +6,8 @@ import { epsilonOf, parseDpEvent } from "@fedloop/privacy";
 import t from "tap";
 import { encodeBase64Url, findingMeanings, verifyForkEvidence } from "../../src/index.js";
 import { nodeVerifier } from "../../src/index.node.js";
-import { operator, population } from "../author.js";
-import { bundleOf, completeLog, shortLog } from "../complete-log.js";
+import { operator, population, testDevice } from "../author.js";
+import { bundleOf, completeLog, shortLog, startedLog } from "../complete-log.js";
 
 const main = fileURLToPath(new URL("../../src/cli/main.node.js", import.meta.url));
 
@@ -25,6 +25,7 @@ function audit(...args: readonly string[]): Promise<Outcome> {
   });
 }
 
+t.setTimeout(120_000);
 const folder = t.testdir();
 const good = join(folder, "good.fedloop");
 const bad = join(folder, "bad.fedloop");
@@ -137,6 +138,17 @@ t.test("report writes a page, for a bundle in order and for a changed one", asyn
   t.match(readFileSync(page, "utf8"), /things? do(es)? not hold/);
   t.equal((await audit("report", good)).code, 2);
   t.equal((await audit("report", good, "--out", join(folder, "absent/report.html"))).code, 2);
+});
+
+t.test("a large bundle is verified on worker threads with the same outcome", async (t) => {
+  const rounds = await startedLog(Array.from({ length: 4_000 }, (_, at) => testDevice(at + 1)));
+  const large = join(folder, "large.fedloop");
+  writeFileSync(large, await bundleOf(rounds.author));
+  t.match(await audit("verify", large), { code: 0, out: /4001 entries/ });
+  const bytes = readFileSync(large);
+  bytes[4_000_000] = (bytes[4_000_000] ?? 0) ^ 1;
+  writeFileSync(large, bytes);
+  t.equal((await audit("verify", large)).code, 1);
 });
 
 t.test("explain says what a code means, or all of them", async (t) => {

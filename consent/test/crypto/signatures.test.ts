@@ -9,7 +9,7 @@ import {
   webCryptoSignerFromSeed,
   webCryptoVerifier,
 } from "../../src/index.js";
-import { generateNodeSigner, nodeSigner, nodeVerifier } from "../../src/index.node.js";
+import { generateNodeSigner, nodeSigner, nodeVerifier, verifierPool } from "../../src/index.node.js";
 import { hex } from "../hex.js";
 import { refuses, rejects } from "../refusals.js";
 
@@ -59,8 +59,12 @@ interface Implementation {
   readonly generate: () => Promise<Signer> | Signer;
 }
 
+const pool = verifierPool({ threads: 2 });
+t.teardown(() => pool.close());
+
 const implementations: readonly Implementation[] = [
   { name: "node:crypto", verifier: nodeVerifier(), fromSeed: nodeSigner, generate: generateNodeSigner },
+  { name: "worker threads", verifier: pool, fromSeed: nodeSigner, generate: generateNodeSigner },
   {
     name: "WebCrypto",
     verifier: webCryptoVerifier(),
@@ -154,4 +158,29 @@ t.test("every encoding of the eight torsion points is unsound, ordinary keys are
   }
   t.equal(isSoundSignature(hex("00".repeat(32) + Buffer.from(littleEndian(order, 32)).toString("hex"))), false);
   t.equal(isSoundSignature(hex("00".repeat(32) + Buffer.from(littleEndian(order - 1n, 32)).toString("hex"))), true);
+});
+
+t.test("worker threads answer each of many signatures for itself", async (t) => {
+  const signers = Array.from({ length: 20 }, generateNodeSigner);
+  const checks = Array.from({ length: 1_000 }, (_, at) => {
+    const signer = signers[at % signers.length] ?? generateNodeSigner();
+    const message = encodeUtf8(`message ${at}`);
+    const signature = signer.sign(message);
+    if (at % 7 === 0) signature[5] = (signature[5] ?? 0) ^ 1;
+    return pool.verify(signer.publicKey, message, signature);
+  });
+  const answers = await Promise.all(checks);
+  t.strictSame(
+    answers.flatMap((valid, at) => (valid ? [] : [at])),
+    Array.from({ length: 143 }, (_, at) => 7 * at),
+  );
+});
+
+t.test("a pool that is closed fails what it has not answered", async (t) => {
+  const closing = verifierPool({ threads: 1 });
+  const signer = generateNodeSigner();
+  const answer = closing.verify(signer.publicKey, encodeUtf8("x"), signer.sign(encodeUtf8("x")));
+  await new Promise((resolve) => setImmediate(resolve));
+  await closing.close();
+  await t.rejects(answer, /ended before/);
 });

@@ -10,6 +10,7 @@ import {
   type JsonLimits,
   parseCanonical,
 } from "../../src/index.js";
+import { checkCanonicalText } from "../../src/json/scanner.js";
 import { refuses } from "../refusals.js";
 import { vectors } from "../vectors.js";
 
@@ -110,6 +111,83 @@ t.test("a text in any other than canonical form is refused", async (t) => {
   ])
     refuses(t, "NOT_CANONICAL", JSON.stringify(text), () => parse(text));
   t.equal(Object.hasOwn(Object.prototype, "b"), false);
+});
+
+t.test("a text is accepted exactly when writing its value again gives the same text", async (t) => {
+  const pieces = fc.constantFrom(
+    '"a":1',
+    '"b":[1,2]',
+    '"a"',
+    '{"a":1}',
+    '{"a":1,"b":2}',
+    "{}",
+    "[]",
+    "[1]",
+    "1",
+    "-1",
+    "-0",
+    "0",
+    "10",
+    "01",
+    "1.5",
+    "1e3",
+    "true",
+    "false",
+    "null",
+    '""',
+    '"\\n"',
+    '"\\u000a"',
+    '"\\u001f"',
+    '"\\u001F"',
+    '"\\u0007"',
+    '"\\/"',
+    '"\\\\"',
+    '"\\""',
+    '"é😀"',
+    '"\ud83d"',
+    '"\ude00\ud83d"',
+    '"\u007f"',
+    '"\u2028"',
+    '"\\ud83d\\ude00"',
+    '{"é":1,"z":2}',
+    '{"z":2,"é":1}',
+    '{"\\n":1,"a":2}',
+    '{"a":2,"\\n":1}',
+    '{"__proto__":1}',
+    ",",
+    ":",
+    "{",
+    "}",
+    "[",
+    "]",
+    " ",
+    '"',
+    "9007199254740991",
+    "9007199254740992",
+    '{"a":1,"a":1}',
+  );
+  let accepted = 0;
+  fc.assert(
+    fc.property(fc.array(pieces, { minLength: 1, maxLength: 5 }), fc.boolean(), (parts, listed) => {
+      const text = listed ? `[${parts.join(",")}]` : parts.join("");
+      let expected = false;
+      try {
+        expected = canonicalText(JSON.parse(text)) === text;
+      } catch {
+        expected = false;
+      }
+      let actual = true;
+      try {
+        checkCanonicalText(text, 32);
+      } catch {
+        actual = false;
+      }
+      if (actual) accepted++;
+      return actual === expected;
+    }),
+    { seed: 8, numRuns: 20_000 },
+  );
+  t.ok(accepted > 1_000, `${accepted} accepted`);
 });
 
 t.test("integers at the limits pass", async (t) => {
