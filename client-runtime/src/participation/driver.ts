@@ -18,13 +18,15 @@ const ENDED = "ended";
 export class Driver {
   readonly #dependencies: ParticipationDependencies;
   readonly #tasks: ParticipationTasks;
+  /** Ends the stream of round events. */
   readonly #run = new AbortController();
   readonly #mailbox: ParticipationMessage[] = [];
   readonly #events: ParticipationEvent[] = [];
   /** Purposes withdrawn in this run, from the moment of the participant's word on. */
   readonly #withdrawn = new Set<string>();
   #participation: Participation = newParticipation;
-  #task = new AbortController();
+  /** Ends the task under way; undefined when none is. */
+  #task: AbortController | undefined;
   #isWatching = false;
   #isOver = false;
   #wake: (() => void) | undefined;
@@ -44,7 +46,7 @@ export class Driver {
   async *events(signal: AbortSignal | undefined): AsyncGenerator<ParticipationEvent> {
     const stop = (): void => {
       this.#isOver = true;
-      this.#run.abort(signal?.reason);
+      this.#stop();
       this.#wake?.();
     };
     if (signal?.aborted === true) return;
@@ -71,7 +73,7 @@ export class Driver {
   withdraw(purposes: readonly string[]): void {
     for (const purpose of purposes) this.#withdrawn.add(purpose);
     const { phase } = this.#participation;
-    if ("plan" in phase && this.#withdrawn.has(phase.plan.body.purpose)) this.#task.abort(ENDED);
+    if ("plan" in phase && this.#withdrawn.has(phase.plan.body.purpose)) this.#task?.abort(ENDED);
     const { consents } = this.#dependencies.keeper.current;
     const remaining = Object.keys(consents).filter((purpose) => this.#isConsented(purpose)).length;
     this.#post({ type: "withdrawn", purposes, remaining });
@@ -116,7 +118,7 @@ export class Driver {
         this.#start(effect.task, (signal) => this.#tasks.answerTo(effect, signal));
         break;
       case "stop":
-        this.#task.abort(ENDED);
+        this.#task?.abort(ENDED);
         break;
       case "watch":
         this.#watch();
@@ -142,19 +144,27 @@ export class Driver {
 
   /** Starts a task in the place of the one before; its answer, or why there is none, comes as a message. */
   #start(task: number, work: (signal: AbortSignal) => Promise<ParticipationMessage>): void {
-    this.#task.abort(ENDED);
+    this.#task?.abort(ENDED);
     const controller = new AbortController();
     this.#task = controller;
-    const follow = (): void => controller.abort(this.#run.signal.reason);
-    this.#run.signal.addEventListener("abort", follow, { once: true });
-    work(controller.signal)
-      .then(
-        (message) => this.#post(message),
-        (cause) => {
-          if (!controller.signal.aborted) this.#post({ type: "failed", task, failure: failureOf(cause) });
-        },
-      )
-      .finally(() => this.#run.signal.removeEventListener("abort", follow));
+    const end = (): void => {
+      if (this.#task === controller) this.#task = undefined;
+    };
+    work(controller.signal).then(
+      (message) => {
+        end();
+        this.#post(message);
+      },
+      (cause) => {
+        end();
+        if (!controller.signal.aborted) this.#post({ type: "failed", task, failure: failureOf(cause) });
+      },
+    );
+  }
+
+  #stop(): void {
+    this.#run.abort(ENDED);
+    this.#task?.abort(ENDED);
   }
 
   #watch(): void {
@@ -187,7 +197,7 @@ export class Driver {
     if (phase.type === "joining" || phase.type === "joined" || phase.type === "working") {
       this.#leave(phase.plan.round, "ABORTED");
     }
-    this.#run.abort(ENDED);
+    this.#stop();
     this.#mailbox.length = 0;
   }
 }

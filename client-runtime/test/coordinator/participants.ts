@@ -4,7 +4,8 @@ import { type JoinOptions, memoryStore, Participant, type ParticipationEvent, ty
 import { nodeSha256 } from "../../src/index.node.js";
 import { grpcTransport } from "../../src/transport/grpc.node.js";
 import { EagerClock } from "./clock.js";
-import { POPULATION, PURPOSE, TestCoordinator, type TestCoordinatorOptions } from "./test-coordinator.js";
+import { POPULATION, PURPOSE } from "./plans.js";
+import { TestCoordinator, type TestCoordinatorOptions } from "./test-coordinator.js";
 
 /** Adds one to every parameter; evaluates to ones. */
 export function testTrainer(overrides: Partial<Trainer> = {}): Trainer {

@@ -1,31 +1,37 @@
 // A coordinator in this process, over real gRPC: honest unless a test makes it lie.
 import { createHash, randomBytes } from "node:crypto";
-import { create, type DescMethod, type Message, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  type DescMethodUnary,
+  fromBinary,
+  type Message,
+  type MessageInitShape,
+  type MessageShape,
+} from "@bufbuild/protobuf";
 import {
   admitEntry,
   ConsentView,
   decodeBase64Url,
   encodeBase64Url,
-  encodeEvent,
   entryLeafHash,
   expectedKey,
-  formatDecimal,
   isConsentEntry,
   joinMessage,
-  LedgerError,
   parseEntry,
   type RoundPlan,
   sha256Text,
   verifyEntrySignature,
 } from "@fedloop/consent";
 import { type NodeSigner, nodeVerifier } from "@fedloop/consent/node";
-import { centralGaussian, type DpEvent } from "@fedloop/privacy";
 import {
   Artifacts,
   CHUNK_BYTES,
+  type CheckInRequest,
   Consent,
   Enrollment,
-  ErrorDetailSchema,
+  GetArtifactRequestSchema,
   METADATA,
   methodPath,
   RoundState,
@@ -35,41 +41,19 @@ import {
   WaitReason,
 } from "@fedloop/proto";
 import { receivedBytes, serviceDefinition } from "@fedloop/proto/grpc";
-import { Metadata, Server, ServerCredentials, type ServerWritableStream, status } from "@grpc/grpc-js";
+import {
+  type handleUnaryCall,
+  type Metadata,
+  Server,
+  ServerCredentials,
+  type ServerWritableStream,
+} from "@grpc/grpc-js";
 import { modelFile } from "./models.js";
+import { POPULATION, PURPOSE, planOf, type TestRound } from "./plans.js";
 import { TestLog } from "./test-log.js";
+import { failureOf, Told } from "./told.js";
 
-export const POPULATION = "lecturers";
-export const PURPOSE = "rating-model";
 export const NOTICE: Uint8Array = new TextEncoder().encode("We train a model on your ratings. They stay with you.");
-
-/** What a device is told. */
-export class Told extends Error {
-  readonly code: string;
-  readonly retryAfterMs: number;
-  readonly breaksConnection: boolean;
-
-  constructor(code: string, options: { retryAfterMs?: number; breaksConnection?: boolean } = {}) {
-    super(code);
-    this.code = code;
-    this.retryAfterMs = options.retryAfterMs ?? 0;
-    this.breaksConnection = options.breaksConnection ?? false;
-  }
-}
-
-export interface TestRound {
-  readonly kind?: "train" | "evaluate";
-  readonly purpose?: string;
-  readonly length?: number;
-  readonly mechanism?: "central-discrete-gaussian" | "none";
-  readonly encoding?: "quantised" | "float32";
-  readonly noiseMultiplier?: number;
-  readonly clipNorm?: number;
-  readonly settings?: Record<string, string | number | boolean>;
-  readonly trainer?: string;
-  /** Last word on the plan. */
-  readonly edit?: (plan: RoundPlan) => RoundPlan;
-}
 
 interface Device {
   readonly id: string;
@@ -143,6 +127,7 @@ export class TestCoordinator {
   #rounds: TestRound[];
   #number = 0;
   #current: Current | undefined;
+  #opening: Promise<boolean> | undefined;
   #server: Server;
   #offsetMs = 0;
 
@@ -247,36 +232,27 @@ export class TestCoordinator {
     return device;
   }
 
-  #fail(cause: unknown): { code: status; details: string; metadata?: Metadata } {
-    if (cause instanceof Told && cause.breaksConnection) return { code: status.UNAVAILABLE, details: "cut" };
-    const told = cause instanceof Told || cause instanceof LedgerError ? cause : new Told(`INTERNAL ${String(cause)}`);
-    const detail = create(ErrorDetailSchema, {
-      code: told.code,
-      message: told.message,
-      retryAfterMs: told instanceof Told ? told.retryAfterMs : 0,
-      serverTimeMs: BigInt(this.#now()),
-    });
-    const metadata = new Metadata();
-    metadata.set(METADATA.error, Buffer.from(toBinary(ErrorDetailSchema, detail)));
-    return { code: status.FAILED_PRECONDITION, details: told.code, metadata };
+  #unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    handler: (request: MessageShape<I>, device: Device) => Promise<MessageInitShape<O>> | MessageInitShape<O>,
+  ): handleUnaryCall<MessageShape<I>, MessageShape<O>> {
+    return this.#answer(method, (request, metadata) => handler(request, this.#authenticate(method, request, metadata)));
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: a test double answers every method through one door
-  #unary<M extends DescMethod>(method: M, handler: (request: any, device: Device) => unknown, isOpen = false) {
-    // biome-ignore lint/suspicious/noExplicitAny: as above
-    return (call: any, callback: any): void => {
-      const answer = async (): Promise<Message> => {
+  /** A call that needs no session, or checks its caller by itself. */
+  #answer<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    handler: (request: MessageShape<I>, metadata: Metadata) => Promise<MessageInitShape<O>> | MessageInitShape<O>,
+  ): handleUnaryCall<MessageShape<I>, MessageShape<O>> {
+    return (call, callback) => {
+      const answer = async (): Promise<MessageShape<O>> => {
         this.#note(method.name);
         this.lies.beforeCall?.(methodPath(method), call.request);
-        const device = isOpen ? undefined : this.#authenticate(method, call.request, call.metadata);
-        return create(
-          method.output,
-          (await handler(call.request, device as Device)) as Record<string, unknown>,
-        ) as Message;
+        return create(method.output, await handler(call.request, call.metadata));
       };
       answer().then(
         (message) => callback(null, message),
-        (cause) => callback(this.#fail(cause)),
+        (cause) => callback(failureOf(cause, this.#now())),
       );
     };
   }
@@ -285,7 +261,7 @@ export class TestCoordinator {
     const server = new Server({ "grpc.max_receive_message_length": 2 << 20 });
     const { enroll, leave: leavePopulation, rotateKey } = Enrollment.method;
     server.addService(serviceDefinition(Enrollment), {
-      enroll: this.#unary(enroll, (request) => this.#enroll(request), true),
+      enroll: this.#answer(enroll, (request) => this.#enroll(request)),
       leave: this.#unary(leavePopulation, (_request, device) => {
         this.#devices.delete(device.id);
         return {};
@@ -294,7 +270,7 @@ export class TestCoordinator {
     });
     const { getNotice, recordConsent, getConsent } = Consent.method;
     server.addService(serviceDefinition(Consent), {
-      getNotice: this.#unary(getNotice, () => this.#notice(), true),
+      getNotice: this.#answer(getNotice, () => this.#notice()),
       recordConsent: this.#unary(recordConsent, ({ entry }) => this.#record(entry)),
       getConsent: this.#unary(getConsent, ({ purpose }, device) => this.#consent(device, purpose)),
     });
@@ -311,23 +287,17 @@ export class TestCoordinator {
     });
     const { getCheckpoint, getInclusionProof, getConsistencyProof } = Transparency.method;
     server.addService(serviceDefinition(Transparency), {
-      getCheckpoint: this.#unary(getCheckpoint, async () => ({ checkpoint: await this.log.checkpoint() }), true),
-      getInclusionProof: this.#unary(
-        getInclusionProof,
-        async ({ index }) => ({ receipt: await this.log.receipt(Number(index)) }),
-        true,
-      ),
-      getConsistencyProof: this.#unary(
-        getConsistencyProof,
-        async ({ oldSize, newSize }) => {
-          if (newSize > BigInt(this.log.tree.size)) throw new Told("OUT_OF_RANGE");
-          return {
-            proof: this.log.consistency(Number(oldSize), Number(newSize)),
-            checkpoint: await this.log.checkpoint(Number(newSize)),
-          };
-        },
-        true,
-      ),
+      getCheckpoint: this.#answer(getCheckpoint, async () => ({ checkpoint: await this.log.checkpoint() })),
+      getInclusionProof: this.#answer(getInclusionProof, async ({ index }) => ({
+        receipt: await this.log.receipt(Number(index)),
+      })),
+      getConsistencyProof: this.#answer(getConsistencyProof, async ({ oldSize, newSize }) => {
+        if (newSize > BigInt(this.log.tree.size)) throw new Told("OUT_OF_RANGE");
+        return {
+          proof: this.log.consistency(Number(oldSize), Number(newSize)),
+          checkpoint: await this.log.checkpoint(Number(newSize)),
+        };
+      }),
     });
     return server;
   }
@@ -340,7 +310,7 @@ export class TestCoordinator {
         this.#authenticate(method, call.request, call.metadata);
         serve(call);
       } catch (cause) {
-        call.emit("error", this.#fail(cause));
+        call.emit("error", failureOf(cause, this.#now()));
       }
     };
   }
@@ -408,20 +378,18 @@ export class TestCoordinator {
     return { returnAfterMs: 10, returnBeforeMs: 20, reason };
   }
 
-  async #checkIn(
-    request: { knownTreeSize: bigint; join?: { round: bigint; plan: Uint8Array; signature: Uint8Array } },
-    device: Device,
-  ) {
-    const wait = (reason: WaitReason) => ({ outcome: { case: "wait", value: this.#wait(reason) } });
+  async #checkIn(request: CheckInRequest, device: Device) {
+    const wait = (reason: WaitReason) => ({ outcome: { case: "wait" as const, value: this.#wait(reason) } });
     if (this.#current === undefined) {
-      const next = this.#rounds.shift();
-      if (next === undefined) return wait(WaitReason.FINISHED);
-      await this.#open(next);
+      this.#opening ??= this.#openNext().finally(() => {
+        this.#opening = undefined;
+      });
+      if (!(await this.#opening)) return wait(WaitReason.FINISHED);
     }
     const current = this.#current;
     if (current === undefined) throw new Told("RETRY");
     const joined = () => ({
-      outcome: { case: "joined", value: { round: BigInt(current.number), state: current.state } },
+      outcome: { case: "joined" as const, value: { round: BigInt(current.number), state: current.state } },
     });
     if (current.joined.has(device.subject)) return joined();
     if (current.state !== RoundState.SELECTING) return wait(WaitReason.FULL);
@@ -435,7 +403,7 @@ export class TestCoordinator {
         consistency: this.log.consistency(known, this.log.tree.size),
         consentIndex: BigInt(Math.max(index, 0)),
       };
-      return { outcome: { case: "offer", value: (await this.lies.offer?.(offer, known)) ?? offer } };
+      return { outcome: { case: "offer" as const, value: (await this.lies.offer?.(offer, known)) ?? offer } };
     }
     const { round, plan, signature } = request.join;
     const { number, planLeafHash } = current;
@@ -453,15 +421,26 @@ export class TestCoordinator {
     return joined();
   }
 
+  async #openNext(): Promise<boolean> {
+    const next = this.#rounds.shift();
+    if (next !== undefined) await this.#open(next);
+    return next !== undefined;
+  }
+
   async #open(round: TestRound): Promise<void> {
     this.#number += 1;
-    const plan = this.#planBody(round);
-    const edited = round.edit?.(plan) ?? plan;
-    const { index, entry } = await this.log.publish("round.plan", edited, this.lies.planSigner);
+    const plan = planOf(round, {
+      number: this.#number,
+      policy: this.policy,
+      consentTreeSize: this.log.tree.size,
+      model: this.model,
+      cap: this.#options.limits?.epsilon ?? "8",
+    });
+    const { index, entry } = await this.log.publish("round.plan", plan, this.lies.planSigner);
     this.view.apply(index, entry);
     this.#current = {
       number: this.#number,
-      plan: edited,
+      plan,
       planIndex: index,
       planLeafHash: entryLeafHash(entry),
       joined: new Map(),
@@ -470,58 +449,6 @@ export class TestCoordinator {
     };
     this.updates.set(this.#number, this.#current.submitted);
     this.#enter(RoundState.SELECTING);
-  }
-
-  #planBody(round: TestRound): RoundPlan {
-    const {
-      kind = "train",
-      length = 4,
-      mechanism = "central-discrete-gaussian",
-      clipNorm = 2,
-      noiseMultiplier = 4,
-    } = round;
-    const { encoding = "quantised" } = round;
-    const isPrivate = mechanism !== "none";
-    const central = centralGaussian({ clipNorm, noiseMultiplier, bits: 18, dimension: length });
-    const event: DpEvent = isPrivate ? central.event : { type: "NonPrivate" };
-    return {
-      population: POPULATION,
-      round: this.#number,
-      kind,
-      purpose: round.purpose ?? PURPOSE,
-      policy: this.policy,
-      consentTreeSize: this.log.tree.size,
-      eligible: { count: 1, root: sha256Text(new Uint8Array(0)) },
-      sampler: { type: "available" },
-      cohort: { target: 20, minimum: 10, overSelection: "1" },
-      deadlines: { selectionMs: 60_000, reportMs: 60_000 },
-      trainer: { id: round.trainer ?? "test", settings: round.settings ?? {} },
-      model: { sha256: sha256Text(this.model), parameters: modelParameters(this.model), bytes: this.model.length },
-      update: {
-        length,
-        encoding,
-        bits: central.quantisation.bits,
-        granularity: formatDecimal(central.quantisation.granularity),
-        integerNormBound: central.quantisation.integerNormBound,
-      },
-      privacy: {
-        unit: "participant",
-        adjacency: "add-or-remove-one",
-        mechanism,
-        noiseAt: isPrivate ? "coordinator" : "none",
-        reason: isPrivate ? null : "a test",
-        clipNorm: formatDecimal(clipNorm),
-        noiseMultiplier: isPrivate ? formatDecimal(noiseMultiplier) : "0",
-        divisor: 20,
-        event: encodeEvent(event),
-      },
-      secureAggregation: { enabled: false, reason: "a test" },
-      reservation: {
-        epsilon: isPrivate ? "1" : "unbounded",
-        delta: "0.00001",
-        cap: this.#options.limits?.epsilon ?? "8",
-      },
-    };
   }
 
   #enter(state: RoundState): void {
@@ -610,10 +537,10 @@ export class TestCoordinator {
   }
 
   #artifact(call: ServerWritableStream<Message, Message>): void {
-    const request = call.request as Message & { offset: bigint; sha256: Uint8Array };
+    const { offset: from } = fromBinary(GetArtifactRequestSchema, receivedBytes(call.request));
     const bytes = this.lies.artifact?.(this.model) ?? this.model;
     try {
-      for (let offset = Number(request.offset); offset < bytes.length; offset += CHUNK_BYTES) {
+      for (let offset = Number(from); offset < bytes.length; offset += CHUNK_BYTES) {
         this.lies.beforeChunk?.(offset);
         const data = bytes.subarray(offset, offset + CHUNK_BYTES);
         const chunk = { offset: BigInt(offset), data, totalBytes: BigInt(bytes.length) };
@@ -621,7 +548,7 @@ export class TestCoordinator {
       }
       call.end();
     } catch (cause) {
-      call.emit("error", this.#fail(cause));
+      call.emit("error", failureOf(cause, this.#now()));
     }
   }
 
@@ -657,9 +584,4 @@ function nextOffset({ chunks, totalBytes }: Upload): number {
   let offset = 0;
   while (chunks.has(offset)) offset += CHUNK_BYTES;
   return Math.min(offset, totalBytes);
-}
-
-function modelParameters(file: Uint8Array): number {
-  const headerBytes = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
-  return (file.length - 8 - headerBytes) / 4;
 }

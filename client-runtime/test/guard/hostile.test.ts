@@ -5,7 +5,8 @@ import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import t, { type Test } from "tap";
 import type { GuardCode, JoinOptions, PrivacyFloors } from "../../src/index.js";
 import { type Started, start, TERMS, take } from "../coordinator/participants.js";
-import { PURPOSE, type TestCoordinatorOptions, type TestRound } from "../coordinator/test-coordinator.js";
+import { PURPOSE, type TestRound } from "../coordinator/plans.js";
+import type { TestCoordinatorOptions } from "../coordinator/test-coordinator.js";
 import { TestLog } from "../coordinator/test-log.js";
 
 interface Hostile {

@@ -2,7 +2,8 @@ import { generateNodeSigner } from "@fedloop/consent/node";
 import t from "tap";
 import { memoryStore, type ParticipationEvent } from "../../src/index.js";
 import { start, TERMS, take, testTrainer } from "../coordinator/participants.js";
-import { PURPOSE, Told } from "../coordinator/test-coordinator.js";
+import { PURPOSE } from "../coordinator/plans.js";
+import { Told } from "../coordinator/told.js";
 
 const isEnd = ({ type }: ParticipationEvent): boolean => type === "released" || type === "abandoned";
 

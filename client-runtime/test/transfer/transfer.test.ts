@@ -1,7 +1,7 @@
 import { CHUNK_BYTES } from "@fedloop/proto";
 import t from "tap";
 import { start, take, testTrainer } from "../coordinator/participants.js";
-import { Told } from "../coordinator/test-coordinator.js";
+import { Told } from "../coordinator/told.js";
 
 const MODEL_FLOATS = 1_500_000;
 const UPDATE_FLOATS = 1_100_000;
