@@ -20,6 +20,7 @@ export {
   quantise,
   roundedNormBound,
 } from "./encoding/quantisation.js";
+export { paddedDimension, rotate, rotationSigns, unrotate } from "./encoding/rotation.js";
 export { PRIVACY_ERROR_CODES, PrivacyError, type PrivacyErrorCode } from "./errors.js";
 export {
   type AdaptiveClipping,
@@ -36,6 +37,14 @@ export {
   centralGaussian,
 } from "./mechanisms/central.js";
 export { type Clipping, clipL2, normL2 } from "./mechanisms/clipping.js";
+export {
+  type DistributedMechanism,
+  type DistributedNoise,
+  type DistributedParameters,
+  decodeDistributed,
+  distributedMechanism,
+  encodeDistributed,
+} from "./mechanisms/distributed.js";
 export { CorrelatedNoise, type CorrelatedNoiseState } from "./mechanisms/matrix/correlatedNoise.js";
 export {
   type MatrixMechanism,

@@ -94,7 +94,7 @@ export function quantisationFor(
  * @returns integers, as many as values, with L2 norm at most `q.integerNormBound`
  * @throws PrivacyError NON_FINITE; NORM_EXCEEDED when the update is too long for the bound: clip it first
  */
-export function quantise(values: Float32Array, q: Quantisation, random: RandomSource): Int32Array {
+export function quantise(values: Float32Array | Float64Array, q: Quantisation, random: RandomSource): Int32Array {
   requirePositive("granularity", q.granularity);
   requirePositive("integerNormBound", q.integerNormBound);
   if (q.integerNormBound > LARGEST_INTEGER_NORM) {
@@ -129,7 +129,12 @@ export function quantise(values: Float32Array, q: Quantisation, random: RandomSo
 }
 
 /** Rounds into `out` and returns the squared norm. */
-function roundAtRandom(values: Float32Array, granularity: number, words: UniformWords, out: Int32Array): number {
+function roundAtRandom(
+  values: Float32Array | Float64Array,
+  granularity: number,
+  words: UniformWords,
+  out: Int32Array,
+): number {
   let sum = 0;
   for (let i = 0; i < values.length; i++) {
     const scaled = (values[i] ?? 0) / granularity;

@@ -3,7 +3,14 @@ import type { DpEvent, PoissonSampledEvent } from "../events.js";
 import { type GaussianEquivalent, gaussianEquivalent } from "../gaussianEquivalent.js";
 import { type NeighbouringRelation, requireRelation } from "../relation.js";
 import { fixedSizeSampleRdp } from "./fixedSizeSample.js";
-import { exponentialRdp, laplaceRdp, pureRdp, randomizedResponseRdp } from "./mechanisms.js";
+import {
+  distributedDiscreteGaussianRdp,
+  exponentialRdp,
+  laplaceRdp,
+  pureRdp,
+  randomizedResponseRdp,
+  skellamRdp,
+} from "./mechanisms.js";
 import { type FractionalOrders, sampledGaussianRdp, sampledRdp } from "./sampledGaussian.js";
 
 /** What a curve is computed for. */
@@ -78,6 +85,15 @@ function addCurve(event: DpEvent, count: number, settings: RdpSettings, total: M
       return;
     case "DiscreteLaplace":
       add((order) => pureRdp(event.noiseParameter * event.sensitivity, order));
+      return;
+    case "Skellam":
+      add(interpolated((order) => skellamRdp(event, order)));
+      return;
+    case "DistributedDiscreteGaussian":
+      if (event.noiseStdDev < 0.5) {
+        throw unsupported(event, "for a noise of each device of at least half an integer step");
+      }
+      add(distributedDiscreteGaussianRdp(event));
       return;
     case "MixtureOfGaussians": {
       // A mixture is no farther from the Gaussian than its farthest part: Rényi divergence is quasi-convex.

@@ -1,3 +1,4 @@
+import type { DistributedDiscreteGaussianEvent, SkellamEvent } from "../events.js";
 import { LogSum, log1pExp } from "../logSum.js";
 import type { NeighbouringRelation } from "../relation.js";
 
@@ -75,3 +76,44 @@ export function randomizedResponseRdp(
   };
   return Math.max(0, direction(order), direction(1 - order)) / (order - 1);
 }
+
+/**
+ * Skellam noise of variance μ, at an integer order: αΔ₂²/2μ + min{((2α − 1)Δ₂² + 6Δ₁)/4μ², 3Δ₁/2μ}.
+ * Source: Agarwal, Kairouz, Liu, "The Skellam Mechanism for Differentially Private Federated Learning" (2021),
+ * Theorem 3.5, which is for integer sensitivities and integer orders.
+ */
+export function skellamRdp(event: SkellamEvent, order: number): number {
+  const variance = event.noiseStdDev * event.noiseStdDev;
+  const l2 = event.l2Sensitivity * event.l2Sensitivity;
+  const l1 = event.l1Sensitivity;
+  const excess = Math.min(((2 * order - 1) * l2 + 6 * l1) / (4 * variance * variance), (3 * l1) / (2 * variance));
+  return (order * l2) / (2 * variance) + excess;
+}
+
+/**
+ * The sum of n discrete Gaussians of parameter σ: it is within a factor e^±τ of a discrete Gaussian of parameter σ√n in each
+ * coordinate, with τ = 10·Σ_(k<n) exp(−2π²σ²·k/(k + 1)).
+ * Source: Kairouz, Liu, Steinke (2021), Theorem 5 (τ) and Proposition 14 (the three bounds, all linear in the order).
+ */
+export function distributedDiscreteGaussianRdp(event: DistributedDiscreteGaussianEvent): (order: number) => number {
+  const { noiseStdDev, devices, l1Sensitivity, l2Sensitivity, dimension } = event;
+  const exponent = 2 * Math.PI * Math.PI * noiseStdDev * noiseStdDev;
+  let tau = 0;
+  for (let k = 1; k < devices; k++) {
+    const term = Math.exp((-exponent * k) / (k + 1));
+    // The terms fall towards e^−exponent: from here on the first bounds all that are left.
+    if (k === MOST_TERMS) {
+      tau += (devices - k) * term;
+      break;
+    }
+    tau += term;
+  }
+  tau *= 10;
+  const total = noiseStdDev * Math.sqrt(devices);
+  const l2 = l2Sensitivity / total;
+  const l1 = l1Sensitivity / total;
+  const slope = Math.min(l2 * l2 + 2 * l1 * tau + tau * tau * dimension, (l2 + Math.sqrt(dimension) * tau) ** 2) / 2;
+  return (order) => Math.min((order * l2 * l2) / 2 + tau * dimension, order * slope);
+}
+
+const MOST_TERMS = 100_000;
