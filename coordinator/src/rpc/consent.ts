@@ -48,9 +48,7 @@ export function consentService(deps: ConsentDependencies): ServiceHandlers<typeo
     },
     async recordConsent(request, { device }) {
       const entry = await checkedEntry(deps, device, request.entry, policyOf(device.population));
-      // Who refuses after having given withdraws too.
-      const isNo = entry.type === "consent.withdrawn" || entry.type === "consent.refused";
-      if (isNo) await populations.of(device).beforeWithdrawal(device);
+      if (isNo(entry)) await populations.of(device).beforeWithdrawal(device);
       const { result } = await ledger.commit((tx) => tx.appendSigned(request.entry));
       populations.of(device).consentChanged();
       return { receipt: (await receiptOf(ledger, result.index)).message };
@@ -82,10 +80,12 @@ async function checkedEntry(
   if (entry.log !== origin) {
     throw new CoordinatorError("BAD_ENTRY", `expected an entry for the log "${origin}", came one for another log`);
   }
-  if (Math.abs(entry.ts - clock.now()) > CLOCK_SKEW_MS) {
+  // A decision that was made offline comes late, and a repeated one too. One from the future comes of a wrong clock,
+  // which is no reason to turn a "no" away.
+  if (!isNo(entry) && entry.ts - clock.now() > CLOCK_SKEW_MS) {
     throw new CoordinatorError(
       "CLOCK_SKEW",
-      "expected an entry of the last 5 minutes; build it again by the server's time",
+      "expected an entry of the past, came one more than 5 minutes ahead; build it again by the server's time",
     );
   }
   checkRecord(entry.body.record, device, policy, entry.type !== "consent.withdrawn");
@@ -109,6 +109,11 @@ function checkRecord(record: ConsentRecord, device: Device, policy: Policy, pres
       `expected a decision about policy ${policy.version}, came one about ${record.policy}; show the present notice and ask again`,
     );
   }
+}
+
+/** Who refuses after having given withdraws too. */
+function isNo({ type }: ConsentEntry): boolean {
+  return type === "consent.withdrawn" || type === "consent.refused";
 }
 
 function parsed(bytes: Uint8Array): ConsentEntry {
