@@ -85,6 +85,6 @@ export function planOf(round: TestRound, facts: PlanFacts): RoundPlan {
 }
 
 function modelParameters(file: Uint8Array): number {
-  const headerBytes = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0));
+  const headerBytes = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
   return (file.length - 8 - headerBytes) / 4;
 }
