@@ -142,6 +142,7 @@ export {
   type ActorState,
   type ConsentStatus,
   type ConsentStatusState,
+  type ConsentTerms,
   ConsentView,
   type PublishedPolicy,
 } from "./records/view.js";

@@ -5,8 +5,7 @@ import type { PolicyPublish } from "../entries/policy-publish.js";
 import type { BudgetDebit } from "../entries/release.js";
 import { parseEpsilon } from "../entries/scalars.js";
 import { canonicalText } from "../json/canonical.js";
-import type { ConsentRecord } from "../records/record.js";
-import type { ConsentView } from "../records/view.js";
+import type { ConsentTerms, ConsentView } from "../records/view.js";
 import type { FindingSink } from "./finding.js";
 import {
   claimSlack,
@@ -153,7 +152,7 @@ export class BudgetAudit {
   }
 
   /** Counts a participant's part in a debited round. */
-  participate(round: AuditedRound, subject: string, record: ConsentRecord, closeIndex: number): void {
+  participate(round: AuditedRound, subject: string, record: ConsentTerms, closeIndex: number): void {
     this.#accounts.get(round.plan.population)?.participants.add(round, subject, record.limits, closeIndex);
   }
 

@@ -7,6 +7,12 @@ import type { ConsentRecord } from "./record.js";
 /** What a participant's latest decision amounts to. Only "given" permits anything. */
 export type ConsentStatusState = "given" | "refused" | "withdrawn" | "expired" | "none";
 
+/** The parts of a record that decide about later use; the whole record is in the log. */
+export type ConsentTerms = Pick<
+  ConsentRecord,
+  "id" | "key" | "population" | "purpose" | "policy" | "event" | "limits" | "ageBand"
+>;
+
 /** A participant's standing for one purpose. */
 export interface ConsentStatus {
   readonly state: ConsentStatusState;
@@ -14,8 +20,8 @@ export interface ConsentStatus {
   readonly index: number;
   /** Leaf hash of that entry, base64url; empty where there is none. */
   readonly leafHash: string;
-  /** The record of that entry. */
-  readonly record: ConsentRecord | null;
+  /** What the record of that entry says; null where there is none. */
+  readonly record: ConsentTerms | null;
 }
 
 /** An actor's place in its own chain. */
@@ -38,7 +44,7 @@ interface Decision {
   readonly index: number;
   readonly leafHash: string;
   readonly state: Exclude<ConsentStatusState, "none">;
-  readonly record: ConsentRecord;
+  readonly record: ConsentTerms;
 }
 
 const none: ConsentStatus = { state: "none", index: -1, leafHash: "", record: null };
@@ -46,6 +52,12 @@ const none: ConsentStatus = { state: "none", index: -1, leafHash: "", record: nu
 function stateOf(entry: ConsentEntry): Decision["state"] {
   const { state } = entry.body.record.event;
   return state === "reaffirmed" ? "given" : state;
+}
+
+/** A view of a large log keeps one of these for every decision: little of a record, and nothing that holds the rest. */
+function termsOf(entry: ConsentEntry): ConsentTerms {
+  const { id, key, population, purpose, policy, event, limits, ageBand } = entry.body.record;
+  return { id, key, population, purpose, policy, event, limits, ...(ageBand === undefined ? {} : { ageBand }) };
 }
 
 /** The last element whose index lies before the tree size. */
@@ -92,7 +104,8 @@ export class ConsentView {
       published.push({ index, leafHash, policy: entry.body });
       this.#policies.set(entry.body.population, published);
     }
-    if (isConsentEntry(entry)) this.#decide({ index, leafHash, state: stateOf(entry), record: entry.body.record });
+    if (isConsentEntry(entry))
+      this.#decide(entry.body.record.subject, { index, leafHash, state: stateOf(entry), record: termsOf(entry) });
     if (entry.type === "erasure") this.#erasures.set(entry.body.subject, index);
   }
 
@@ -143,8 +156,8 @@ export class ConsentView {
     return this.#actors.get(name);
   }
 
-  #decide(decision: Decision): void {
-    const { subject, purpose } = decision.record;
+  #decide(subject: string, decision: Decision): void {
+    const { purpose } = decision.record;
     const purposes = this.#decisions.get(subject) ?? new Map<string, Decision[]>();
     const decisions = purposes.get(purpose) ?? [];
     decisions.push(decision);
