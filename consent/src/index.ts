@@ -63,8 +63,9 @@ export type { Erasure, Heartbeat, KeyRotate } from "./entries/operations.js";
 export type { PolicyPublish } from "./entries/policy-publish.js";
 export type { AnalyticsRelease, BudgetDebit, ModelRelease } from "./entries/release.js";
 export { type CohortMember, cohortBlob, parseCohort, type RoundClose } from "./entries/round-close.js";
-export type { RoundMechanism, RoundPlan } from "./entries/round-plan.js";
+export type { RoundMechanism, RoundPlan, SecureAggregationPlan } from "./entries/round-plan.js";
 export { formatEpsilon, parseEpsilon, roundUpEpsilon, unbounded } from "./entries/scalars.js";
+export { secureParametersOf } from "./entries/secure-parameters.js";
 export { LedgerError, type LedgerErrorCode, ledgerErrors } from "./errors.js";
 export {
   canonicalBytes,

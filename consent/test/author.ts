@@ -22,6 +22,7 @@ import {
   type PolicyPublish,
   parseEntry,
   type RoundPlan,
+  type SecureAggregationPlan,
   type Signer,
   sha256Text,
   signCheckpoint,
@@ -142,6 +143,24 @@ export function planBody(round: number, consentTreeSize: number, eligible: reado
     secureAggregation: { enabled: false, reason: "a test of the ledger" },
     reservation: { epsilon: "1", delta: "0.00001", cap: "4" },
   };
+}
+
+/** The section of a plan with secure aggregation. */
+export function securePlan(bits: number, changes: Partial<SecureAggregationPlan> = {}): RoundPlan["secureAggregation"] {
+  const parameters: SecureAggregationPlan = {
+    graph: "complete",
+    corruptFraction: "0.1",
+    dropoutFraction: "0.1",
+    adversary: "semi-malicious",
+    groupTarget: 20,
+    minimumMembers: 10,
+    maximumMembers: 30,
+    minimumSurvivors: 8,
+    bits,
+    valueBound: 1_100,
+    ...changes,
+  };
+  return { enabled: true, reason: null, parameters };
 }
 
 /** What a test may forge about an entry. */

@@ -12,12 +12,37 @@ import {
   positive,
 } from "./scalars.js";
 
+/** A part of a cohort, from 0 to below 1. */
+const fraction: z.ZodMiniType<string> = decimalFrom0.check(
+  z.refine((text) => Number(text) < 1, "must be a part: below 1"),
+);
+
 /** Which noise protects the sum. "none" demands a reason. */
 export type RoundMechanism =
   | "central-discrete-gaussian"
   | "distributed-discrete-gaussian"
   | "distributed-skellam"
   | "none";
+
+/** What the devices of a securely aggregated round have to agree on. Fractions are decimal strings, counts are devices. */
+export interface SecureAggregationPlan {
+  /** Who masks with whom; degree and threshold follow from it and from the number of members that come. */
+  readonly graph: "complete" | "harary";
+  /** Part of a group that may collude with the coordinator, and part that may drop out. */
+  readonly corruptFraction: string;
+  readonly dropoutFraction: string;
+  readonly adversary: "none" | "semi-honest" | "semi-malicious";
+  /** Members that the coordinator aims for when it splits the cohort into groups. */
+  readonly groupTarget: number;
+  /** Of each group. */
+  readonly minimumMembers: number;
+  readonly maximumMembers: number;
+  readonly minimumSurvivors: number;
+  /** The sum is taken modulo 2^bits: the width of a coordinate on the wire. */
+  readonly bits: number;
+  /** Largest absolute value of one coordinate of one device. */
+  readonly valueBound: number;
+}
 
 /**
  * Everything a round is going to do, in the log before anyone is selected. A device reads every parameter of the round
@@ -66,13 +91,7 @@ export interface RoundPlan {
   readonly secureAggregation: {
     readonly enabled: boolean;
     readonly reason: string | null;
-    readonly parameters?: {
-      readonly degree: number;
-      readonly threshold: number;
-      readonly groupSize: number;
-      readonly minimumSurvivors: number;
-      readonly bits: number;
-    };
+    readonly parameters?: SecureAggregationPlan;
   };
   /** The population's ε at δ once this round is debited, and the cap. */
   readonly reservation: { readonly epsilon: string; readonly delta: string; readonly cap: string };
@@ -144,13 +163,26 @@ export const roundPlan: z.ZodMiniType<RoundPlan> = z
         enabled: z.boolean(),
         reason: z.nullable(line),
         parameters: z.exactOptional(
-          z.strictObject({
-            degree: positive,
-            threshold: positive,
-            groupSize: positive,
-            minimumSurvivors: positive,
-            bits: z.int().check(z.gte(2), z.lte(32)),
-          }),
+          z
+            .strictObject({
+              graph: z.enum(["complete", "harary"]),
+              corruptFraction: fraction,
+              dropoutFraction: fraction,
+              adversary: z.enum(["none", "semi-honest", "semi-malicious"]),
+              groupTarget: positive,
+              minimumMembers: positive,
+              maximumMembers: positive,
+              minimumSurvivors: positive,
+              bits: z.int().check(z.gte(2), z.lte(32)),
+              valueBound: positive,
+            })
+            .check(
+              z.refine(
+                ({ minimumSurvivors, minimumMembers, groupTarget, maximumMembers }) =>
+                  minimumSurvivors <= minimumMembers && minimumMembers <= groupTarget && groupTarget <= maximumMembers,
+                "minimumSurvivors, minimumMembers, groupTarget and maximumMembers must ascend",
+              ),
+            ),
         ),
       })
       .check(
@@ -169,5 +201,10 @@ export const roundPlan: z.ZodMiniType<RoundPlan> = z
     z.refine(
       ({ privacy, update }) => privacy.mechanism === "none" || update.encoding === "quantised",
       "noise is added to integers: the update must be quantised",
+    ),
+    z.refine(
+      ({ secureAggregation: { parameters }, update }) =>
+        parameters === undefined || (update.encoding === "quantised" && update.bits === parameters.bits),
+      "masks are added to integers: the update must be quantised, with the bits of the secure aggregation",
     ),
   );

@@ -17,7 +17,7 @@ import {
   verifyBundle,
 } from "../../src/index.js";
 import { generateNodeSigner, nodeVerifier } from "../../src/index.node.js";
-import { LogAuthor, logName, policyBody, population, testDevice } from "../author.js";
+import { LogAuthor, logName, policyBody, population, securePlan, testDevice } from "../author.js";
 import { bundleOf, epsilonAfter, RoundAuthor, type RoundChanges, shortLog, startedLog } from "../complete-log.js";
 
 t.setTimeout(120_000);
@@ -254,11 +254,7 @@ const faults: { readonly [Code in FindingCode]: Planting } = {
   MASK_KEY_REUSED: round({
     plan: (plan) => ({
       ...plan,
-      secureAggregation: {
-        enabled: true,
-        reason: null,
-        parameters: { degree: 1, threshold: 1, groupSize: 2, minimumSurvivors: 1, bits: 20 },
-      },
+      secureAggregation: securePlan(plan.update.bits),
     }),
     member: (member) => ({ ...member, maskKey: otherHash }),
   }),

@@ -17,7 +17,17 @@ import {
   verifyEntrySignature,
 } from "../../src/index.js";
 import { generateNodeSigner, nodeVerifier } from "../../src/index.node.js";
-import { LogAuthor, logName, operator, planBody, policyBody, population, recordOf, testDevice } from "../author.js";
+import {
+  LogAuthor,
+  logName,
+  operator,
+  planBody,
+  policyBody,
+  population,
+  recordOf,
+  securePlan,
+  testDevice,
+} from "../author.js";
 import { refuses, rejects } from "../refusals.js";
 
 const verifier = nodeVerifier();
@@ -39,6 +49,11 @@ const drafts: readonly EntryDraft[] = [
     }),
   ),
   { ...envelope, type: "round.plan", body: planBody(1, 4, [device.subject]) },
+  {
+    ...envelope,
+    type: "round.plan",
+    body: { ...planBody(1, 4, [device.subject]), secureAggregation: securePlan(20) },
+  },
   {
     ...envelope,
     type: "round.close",
@@ -153,6 +168,17 @@ t.test("entries outside their type's closed form are refused", async (t) => {
     [
       "enabled secure aggregation without parameters",
       (e) => (e.body.secureAggregation = { enabled: true, reason: null }),
+    ],
+    ["secure aggregation of other bits than the update's", (e) => (e.body.secureAggregation = securePlan(21))],
+    ["more survivors than members", (e) => (e.body.secureAggregation = securePlan(20, { minimumSurvivors: 11 }))],
+    ["a group of more than its maximum", (e) => (e.body.secureAggregation = securePlan(20, { groupTarget: 31 }))],
+    ["a corrupt fraction of 1", (e) => (e.body.secureAggregation = securePlan(20, { corruptFraction: "1" }))],
+    [
+      "masks on floats",
+      (e) => {
+        e.body.secureAggregation = securePlan(20);
+        e.body.update.encoding = "float32";
+      },
     ],
     ["a cohort minimum above its target", (e) => (e.body.cohort.minimum = 4)],
     ["noise on floats", (e) => (e.body.update.encoding = "float32")],
