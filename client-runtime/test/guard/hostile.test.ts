@@ -251,17 +251,6 @@ const table: readonly Hostile[] = [
     floors: { requireSecureAggregation: true },
   },
   {
-    name: "a round with secure aggregation, which this runtime cannot do",
-    code: "GUARD_UNSUPPORTED",
-    round: edit(() => ({
-      secureAggregation: {
-        enabled: true,
-        reason: null,
-        parameters: { degree: 10, threshold: 6, groupSize: 20, minimumSurvivors: 10, bits: 20 },
-      },
-    })),
-  },
-  {
     name: "noise on devices, which this runtime does not make",
     code: "GUARD_UNSUPPORTED",
     round: editPrivacy({
