@@ -80,9 +80,10 @@ for (const accountant of ["rdp", "pld"] as const satisfies readonly AccountantNa
   t.test(`${accountant}: hostile events are answered, rightly, within two seconds`, async (t) => {
     for (const [what, json, least, most] of EXTREME) {
       const event: DpEvent = parseDpEvent(json);
-      const start = performance.now();
+      // Processor time: what else the machine does is not the accountant's fault.
+      const start = process.cpuUsage();
       const { epsilon } = epsilonOf(event, 1e-5, accountant);
-      const took = performance.now() - start;
+      const took = process.cpuUsage(start).user / 1_000;
       t.ok(epsilon >= least && epsilon <= most, `${what}: ${epsilon}`);
       t.ok(took < LIMIT_MS, `${what}: ${took.toFixed(0)} ms`);
     }
