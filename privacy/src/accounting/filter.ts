@@ -17,45 +17,30 @@ export interface PrivacyBudget {
  * Measures what has been spent, without a limit. A restarted process composes the recorded events again.
  */
 export class BudgetOdometer {
-  readonly #name: AccountantName;
-  readonly #delta: number;
+  readonly #settings: Omit<PrivacyBudget, "epsilon">;
   #accountant: Accountant;
 
   /** @throws PrivacyError DELTA_TOO_SMALL, INVALID_PARAMETER */
   constructor(settings: Omit<PrivacyBudget, "epsilon">) {
-    this.#delta = requireDelta(settings.delta);
-    this.#name = settings.accountant;
+    requireDelta(settings.delta);
+    this.#settings = settings;
     this.#accountant = accountantNamed(settings.accountant, settings.relation ?? "add-or-remove-one");
   }
 
   /** Counts an event that happened. @throws PrivacyError UNSUPPORTED_EVENT, and then nothing is counted */
   spend(event: DpEvent, count: number = 1): EpsilonReport {
-    const after = this.#accountant.fork();
-    after.compose(event, count);
-    const report = this.#report(after);
-    this.#accountant = after;
-    return report;
+    this.#accountant = after(this.#accountant, event, count);
+    return this.spent();
   }
 
   /** What would be spent after this event; nothing is counted. @throws PrivacyError UNSUPPORTED_EVENT */
   preview(event: DpEvent, count: number = 1): EpsilonReport {
-    const after = this.#accountant.fork();
-    after.compose(event, count);
-    return this.#report(after);
+    return reportOf(after(this.#accountant, event, count), this.#settings);
   }
 
   /** What is spent so far. */
   spent(): EpsilonReport {
-    return this.#report(this.#accountant);
-  }
-
-  #report(accountant: Accountant): EpsilonReport {
-    return {
-      ...accountant.epsilon(this.#delta),
-      delta: this.#delta,
-      accountant: this.#name,
-      relation: accountant.relation,
-    };
+    return reportOf(this.#accountant, this.#settings);
   }
 }
 
@@ -66,28 +51,29 @@ export class BudgetOdometer {
  */
 export class PrivacyFilter {
   readonly budget: PrivacyBudget;
-  readonly #odometer: BudgetOdometer;
+  #accountant: Accountant;
 
   /** @throws PrivacyError INVALID_PARAMETER, DELTA_TOO_SMALL */
   constructor(budget: PrivacyBudget) {
     requirePositive("epsilon", budget.epsilon);
+    requireDelta(budget.delta);
     this.budget = budget;
-    this.#odometer = new BudgetOdometer(budget);
+    this.#accountant = accountantNamed(budget.accountant, budget.relation ?? "add-or-remove-one");
   }
 
   /** What is spent so far. */
   spent(): EpsilonReport {
-    return this.#odometer.spent();
+    return reportOf(this.#accountant, this.budget);
   }
 
   /** What would be spent after this event; nothing is counted. @throws PrivacyError UNSUPPORTED_EVENT */
   preview(event: DpEvent, count: number = 1): EpsilonReport {
-    return this.#odometer.preview(event, count);
+    return reportOf(after(this.#accountant, event, count), this.budget);
   }
 
   /** Whether `spend` would refuse. @throws PrivacyError UNSUPPORTED_EVENT */
   wouldExceed(event: DpEvent, count: number = 1): boolean {
-    return !(this.#odometer.preview(event, count).epsilon <= this.budget.epsilon);
+    return !(this.preview(event, count).epsilon <= this.budget.epsilon);
   }
 
   /**
@@ -97,14 +83,31 @@ export class PrivacyFilter {
    * @throws PrivacyError BUDGET_EXCEEDED, and then nothing is counted; UNSUPPORTED_EVENT, likewise
    */
   spend(event: DpEvent, count: number = 1): EpsilonReport {
-    const after = this.#odometer.preview(event, count);
-    if (!(after.epsilon <= this.budget.epsilon)) {
+    const accountant = after(this.#accountant, event, count);
+    const report = reportOf(accountant, this.budget);
+    if (!(report.epsilon <= this.budget.epsilon)) {
       throw new PrivacyError(
         "BUDGET_EXCEEDED",
-        `This ${event.type} would bring ε to ${after.epsilon} at δ ${after.delta}, above the budget of ` +
+        `This ${event.type} would bring ε to ${report.epsilon} at δ ${report.delta}, above the budget of ` +
           `${this.budget.epsilon}. It was not counted: do not run it, or add noise until it fits.`,
       );
     }
-    return this.#odometer.spend(event, count);
+    this.#accountant = accountant;
+    return report;
   }
+}
+
+function after(accountant: Accountant, event: DpEvent, count: number): Accountant {
+  const fork = accountant.fork();
+  fork.compose(event, count);
+  return fork;
+}
+
+function reportOf(accountant: Accountant, settings: Omit<PrivacyBudget, "epsilon">): EpsilonReport {
+  return {
+    ...accountant.epsilon(settings.delta),
+    delta: settings.delta,
+    accountant: settings.accountant,
+    relation: accountant.relation,
+  };
 }

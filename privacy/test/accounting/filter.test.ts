@@ -24,6 +24,37 @@ t.test("a filter stops exactly at the cap: the refused event is not counted", as
   t.throws(() => filter.spend({ type: "NonPrivate" }), { code: "BUDGET_EXCEEDED" });
 });
 
+t.test("a simulated year of daily rounds stops exactly at the cap, by each accountant", async (t) => {
+  const daily: DpEvent = { type: "Gaussian", noiseMultiplier: 12 };
+  const weekly: DpEvent = {
+    type: "PoissonSampled",
+    samplingProbability: 0.1,
+    event: { type: "Gaussian", noiseMultiplier: 2 },
+  };
+  for (const accountant of ["rdp", "pld"] as const) {
+    const filter = new PrivacyFilter({ epsilon: 3, delta: 1e-6, accountant });
+    const run: DpEvent[] = [];
+    for (let day = 0; day < 365; day++) {
+      const event = day % 7 === 0 ? weekly : daily;
+      try {
+        filter.spend(event);
+        run.push(event);
+      } catch (error) {
+        t.match(error, { code: "BUDGET_EXCEEDED" });
+      }
+    }
+    const total = epsilonOf({ type: "Composed", events: run }, 1e-6, accountant).epsilon;
+    t.ok(Math.abs(filter.spent().epsilon / total - 1) < 1e-9, `${total} spent in ${run.length} rounds`);
+    t.ok(total <= 3 && run.length < 365);
+    for (const event of [daily, weekly]) {
+      t.ok(
+        epsilonOf({ type: "Composed", events: [...run, event] }, 1e-6, accountant).epsilon > 3,
+        "no further round fits",
+      );
+    }
+  }
+});
+
 t.test("an event the accountant does not know is refused and not counted", async (t) => {
   const filter = new PrivacyFilter({ epsilon: 2, delta: 1e-5, accountant: "rdp" });
   const unknown: DpEvent = { type: "RandomizedResponse", noiseParameter: 0.5, buckets: 2 };

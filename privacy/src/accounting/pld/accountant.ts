@@ -21,7 +21,7 @@ export interface PldOptions {
  * curve is known take part through the δ(ε) that the curve implies.
  */
 export function pldAccountant(options: PldOptions = {}): Accountant {
-  return new PldAccountant(options.relation ?? "add-or-remove-one", emptyBreakdown(), []);
+  return new PldAccountant(options.relation ?? "add-or-remove-one", emptyBreakdown(), undefined);
 }
 
 /** Where the grid may account for more than this part of ε, the Rényi accountant is asked too. */
@@ -32,13 +32,13 @@ const ORDERS: Float64Array = Float64Array.from(RDP_ORDERS);
 class PldAccountant implements Accountant {
   readonly relation: NeighbouringRelation;
   #breakdown: Breakdown;
-  #events: readonly (readonly [DpEvent, number])[];
+  #history: History | undefined;
   #answers: Answers | undefined;
 
-  constructor(relation: NeighbouringRelation, breakdown: Breakdown, events: readonly (readonly [DpEvent, number])[]) {
+  constructor(relation: NeighbouringRelation, breakdown: Breakdown, history: History | undefined) {
     this.relation = relation;
     this.#breakdown = breakdown;
-    this.#events = events;
+    this.#history = history;
   }
 
   compose(event: DpEvent, count: number = 1): void {
@@ -47,7 +47,7 @@ class PldAccountant implements Accountant {
     const after = copyBreakdown(this.#breakdown);
     addEvent(event, count, this.relation, after);
     this.#breakdown = after;
-    this.#events = [...this.#events, [event, count]];
+    this.#history = { event, count, before: this.#history };
     this.#answers = undefined;
   }
 
@@ -62,7 +62,7 @@ class PldAccountant implements Accountant {
   }
 
   fork(): Accountant {
-    return new PldAccountant(this.relation, this.#breakdown, this.#events);
+    return new PldAccountant(this.relation, this.#breakdown, this.#history);
   }
 
   #answer(): Answers {
@@ -107,14 +107,21 @@ class PldAccountant implements Accountant {
   /** The Rényi accountant's answers: also for losses beyond any grid. */
   #fromRenyi(): Answers {
     const accountant = rdpAccountant({ relation: this.relation });
-    for (const [event, count] of this.#events) {
-      accountant.compose(event, count);
+    for (let item = this.#history; item !== undefined; item = item.before) {
+      accountant.compose(item.event, item.count);
     }
     return {
       epsilon: (delta) => accountant.epsilon(delta).epsilon,
       delta: (epsilon) => accountant.delta(epsilon),
     };
   }
+}
+
+/** What was composed, latest first. */
+interface History {
+  readonly event: DpEvent;
+  readonly count: number;
+  readonly before: History | undefined;
 }
 
 interface Answers {
