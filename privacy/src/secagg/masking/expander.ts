@@ -9,8 +9,10 @@ export interface MaskExpander {
 
 /** The keystream of one key, taken piece by piece. */
 export interface MaskStream {
-  /** The next bytes; all pieces but the last are multiples of 16. The next call may overwrite them. */
+  /** The next bytes; all pieces but the last are multiples of 16. */
   next(byteLength: number): Uint8Array | Promise<Uint8Array>;
+  /** Takes a piece back that was used; its bytes are gone. */
+  release?(piece: Uint8Array): void;
 }
 
 /** One mask to add or subtract. */
@@ -59,8 +61,10 @@ async function addOpenMasks(
     for (const { stream, sign } of open) {
       const piece = stream.next(bytes);
       // Platforms that answer later (WebCrypto) work on all pieces at once; others see one piece at a time.
-      if (piece instanceof Uint8Array) sum.addStream(first, piece, sign);
-      else pending.push({ piece, sign });
+      if (piece instanceof Uint8Array) {
+        sum.addStream(first, piece, sign);
+        stream.release?.(piece);
+      } else pending.push({ piece, sign });
     }
     if (pending.length === 0) continue;
     const pieces = await Promise.all(pending.map(({ piece }) => piece));

@@ -28,6 +28,7 @@ interface Job {
 
 interface Thread {
   worker: Worker;
+  ready: boolean;
   /** The job whose batch it is working on. */
   job: number | undefined;
 }
@@ -40,12 +41,22 @@ export class MaskPool implements UnmaskEngine, AsyncDisposable {
   readonly #script: URL;
   readonly #threads: Thread[];
   readonly #jobs = new Map<number, Job>();
+  readonly #waiting: (() => void)[] = [];
   #nextJob = 0;
   #closed = false;
 
   constructor(options: MaskPoolOptions = {}) {
     this.#script = options.script ?? new URL("./mask-worker.node.js", import.meta.url);
     this.#threads = Array.from({ length: options.workers ?? availableParallelism() }, () => this.#start());
+  }
+
+  /** Resolves when every thread has loaded its code; work can be handed in before. */
+  async ready(): Promise<void> {
+    while (!this.#closed && this.#threads.some((thread) => !thread.ready)) {
+      for (const { worker } of this.#threads) worker.ref();
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    this.#updateReferences();
   }
 
   run(work: UnmaskWork, signal?: AbortSignal): Promise<UnmaskOutcome> {
@@ -78,6 +89,7 @@ export class MaskPool implements UnmaskEngine, AsyncDisposable {
   /** Ends the threads. Sums under way are refused with CANCELLED. */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const resolve of this.#waiting.splice(0)) resolve();
     for (const id of [...this.#jobs.keys()]) this.#fail(id, new SecAggError("CANCELLED", "The pool was closed."));
     await Promise.all(this.#threads.map((thread) => thread.worker.terminate()));
   }
@@ -87,7 +99,7 @@ export class MaskPool implements UnmaskEngine, AsyncDisposable {
   }
 
   #start(): Thread {
-    const thread: Thread = { worker: new Worker(this.#script), job: undefined };
+    const thread: Thread = { worker: new Worker(this.#script), ready: false, job: undefined };
     this.#listen(thread);
     thread.worker.unref();
     return thread;
@@ -104,6 +116,7 @@ export class MaskPool implements UnmaskEngine, AsyncDisposable {
   #restart(thread: Thread, died: Worker, cause: unknown): void {
     if (this.#closed || thread.worker !== died) return;
     thread.worker = new Worker(this.#script);
+    thread.ready = false;
     thread.job = undefined;
     this.#listen(thread);
     this.#updateReferences();
@@ -132,6 +145,11 @@ export class MaskPool implements UnmaskEngine, AsyncDisposable {
   }
 
   #receive(thread: Thread, reply: WorkerReply): void {
+    if (reply.type === "ready") {
+      thread.ready = true;
+      for (const resolve of this.#waiting.splice(0)) resolve();
+      return;
+    }
     const job = this.#jobs.get(reply.job);
     if (reply.type !== "collected") {
       thread.job = undefined;

@@ -10,8 +10,9 @@ export type WorkerRequest =
   | { readonly type: "collect"; readonly job: number }
   | { readonly type: "drop"; readonly job: number };
 
-/** What a worker answers, in the order of the requests. */
+/** What a worker answers, in the order of the requests; "ready" comes first, unasked. */
 export type WorkerReply =
+  | { readonly type: "ready" }
   | { readonly type: "removed"; readonly job: number; readonly inconsistent: readonly number[] }
   | { readonly type: "collected"; readonly job: number; readonly correction: Uint32Array<ArrayBuffer> }
   | { readonly type: "failed"; readonly job: number; readonly message: string };
@@ -50,3 +51,4 @@ function reply(message: WorkerReply, transfer: ArrayBuffer[] = []): void {
 parentPort?.on("message", (request: WorkerRequest) => {
   last = last.then(() => answer(request));
 });
+reply({ type: "ready" });

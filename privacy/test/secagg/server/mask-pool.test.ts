@@ -117,6 +117,17 @@ t.test("a thread that dies fails its sum, and is replaced", async (t) => {
   await dying.close();
 });
 
+t.test("a pool tells when its threads are ready", async (t) => {
+  const pool = new MaskPool({ workers: 2 });
+  await pool.ready();
+  await pool.ready();
+  const other = new MaskPool({ workers: 1 });
+  const ready = other.ready();
+  await Promise.all([pool.close(), other.close()]);
+  await ready;
+  t.pass("closing ends the wait");
+});
+
 t.test("a closed pool refuses work, and what was under way", async (t) => {
   const pool = new MaskPool({ workers: 1 });
   const work = await workOf(9);
