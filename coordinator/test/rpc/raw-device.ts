@@ -57,6 +57,11 @@ function base64url(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("base64url");
 }
 
+/** What a call that the coordinator refuses is rejected with. */
+export function refusal(remoteCode: string): { readonly code: string; readonly remoteCode: string } {
+  return { code: "REMOTE", remoteCode };
+}
+
 /** What an enrolment says, honest unless changed. */
 export function enrolment(
   signer: NodeSigner,
@@ -136,17 +141,26 @@ export class RawDevice {
     return this.transport.unary(method, request, { metadata: this.metadata(method, body, tampering), body });
   }
 
+  /** A stream, read message by message. */
+  open<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    init: MessageInitShape<I>,
+    tampering: Tampering = {},
+  ): AsyncIterator<MessageShape<O>, undefined> {
+    const request = create(method.input, init);
+    const body = toBinary(method.input, request);
+    const metadata = this.metadata(method, body, tampering);
+    return this.transport.serverStream(method, request, { metadata, body })[Symbol.asyncIterator]();
+  }
+
   /** All messages of a stream. */
   async stream<I extends DescMessage, O extends DescMessage>(
     method: DescMethodServerStreaming<I, O>,
     init: MessageInitShape<I>,
   ): Promise<MessageShape<O>[]> {
-    const request = create(method.input, init);
-    const body = toBinary(method.input, request);
-    const metadata = this.metadata(method, body);
+    const open = this.open(method, init);
     const messages: MessageShape<O>[] = [];
-    for await (const message of this.transport.serverStream(method, request, { metadata, body }))
-      messages.push(message);
+    for (let next = await open.next(); next.done !== true; next = await open.next()) messages.push(next.value);
     return messages;
   }
 

@@ -1,19 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { grpcTransport } from "@fedloop/client-runtime/grpc";
 import { generateNodeSigner } from "@fedloop/consent/node";
-import { Consent, Enrollment, MAX_MESSAGE_BYTES, METADATA, Rounds, WatchRequestSchema } from "@fedloop/proto";
+import { Consent, Enrollment, MAX_MESSAGE_BYTES, METADATA, Rounds } from "@fedloop/proto";
 import t from "tap";
 import { SESSION_MS } from "../../src/registry/registry.js";
 import { Federation } from "../server/federation.js";
 import { POPULATION } from "../server/plans.js";
-import { callOpen, enrolment, RawDevice, type Tampering } from "./raw-device.js";
+import { callOpen, enrolment, RawDevice, refusal, type Tampering } from "./raw-device.js";
 
 const MINUTE_MS = 60_000;
-
-function refusal(remoteCode: string): { readonly code: string; readonly remoteCode: string } {
-  return { code: "REMOTE", remoteCode };
-}
 
 /** A clock that a test moves, at the platform's time to begin with. */
 function movedClock(): { offsetMs: number; now(): number } {
@@ -78,11 +74,8 @@ t.test("a refusal for the clock's sake tells the server's time", async (t) => {
 t.test("a stream is signed like any call, and its error has the same detail", async (t) => {
   const federation = await Federation.open(t);
   const device = await RawDevice.enter(federation.transport);
-  const message = create(WatchRequestSchema, { population: POPULATION });
-  const body = toBinary(WatchRequestSchema, message);
-  const metadata = device.metadata(Rounds.method.watch, body, { signer: generateNodeSigner() });
-  const stream = federation.transport.serverStream(Rounds.method.watch, message, { metadata, body });
-  await t.rejects(stream[Symbol.asyncIterator]().next(), refusal("BAD_SIGNATURE"));
+  const forged = device.open(Rounds.method.watch, { population: POPULATION }, { signer: generateNodeSigner() });
+  await t.rejects(forged.next(), refusal("BAD_SIGNATURE"));
   await t.rejects(device.stream(Rounds.method.watch, { population: "strangers" }), refusal("UNKNOWN_POPULATION"));
 });
 
