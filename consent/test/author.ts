@@ -8,6 +8,7 @@ import {
   ConsentView,
   cohortBlob,
   coordinatorActor,
+  type EncryptedPayload,
   type EntryBody,
   eligibleRoot,
   encodeBase64Url,
@@ -175,6 +176,7 @@ export interface Forgery {
     readonly aprev?: string | null;
   };
   readonly signer?: Signer;
+  readonly enc?: EncryptedPayload;
 }
 
 /** A log under construction. Its clock moves a second with every entry. */
@@ -242,6 +244,7 @@ export class LogAuthor {
         aseq: device.sequence,
         aprev: device.previous,
         ...forgery.envelope,
+        ...(forgery.enc === undefined ? {} : { enc: forgery.enc }),
         type: `consent.${state}`,
         body: { record },
       },

@@ -57,7 +57,7 @@ export class CohortAudit {
   }
 
   #member(number: number, member: CohortMember, round: AuditedRound): void {
-    const { plan, hash, time, debit, close } = round;
+    const { plan, time, debit, close } = round;
     const { subject } = member;
     const what = `${subject} in round ${plan.round} of ${plan.population}`;
     const consent = this.#view.status(subject, plan.purpose, time, plan.consentTreeSize);
@@ -87,15 +87,31 @@ export class CohortAudit {
       );
     }
 
-    const key = this.#view.actor(subject)?.key;
-    const join = { log: this.#log, plan: hash, population: plan.population, round: plan.round, subject };
-    const invalid = (): void => this.#sink.blob("COHORT_JOIN", number, `${what}: the signature does not verify.`);
-    if (key === undefined) invalid();
-    else this.#signatures.check(bytesOf(key, 32), joinMessage(join), bytesOf(member.join, 64), invalid);
-
+    this.#checkJoin(number, member, round, what);
     this.#maskKey(number, member, round, what);
     if (debit !== undefined && consent.record !== null && close !== undefined)
       this.#budget.participate(round, subject, consent.record, close.index);
+  }
+
+  /** A device that changes its key in the midst of a round may have joined under either. */
+  #checkJoin(
+    number: number,
+    { subject, join }: CohortMember,
+    { plan, hash, index, close }: AuditedRound,
+    what: string,
+  ): void {
+    const invalid = (): void => this.#sink.blob("COHORT_JOIN", number, `${what}: the signature does not verify.`);
+    const claim = { log: this.#log, plan: hash, population: plan.population, round: plan.round, subject };
+    const message = joinMessage(claim);
+    const signature = bytesOf(join, 64);
+    const before = this.#view.keyOf(subject, index);
+    const after = this.#view.keyOf(subject, close?.index);
+    if (before === undefined || after === undefined) invalid();
+    else
+      this.#signatures.check(bytesOf(before, 32), message, signature, () => {
+        if (after === before) invalid();
+        else this.#signatures.check(bytesOf(after, 32), message, signature, invalid);
+      });
   }
 
   #maskKey(number: number, { maskKey }: CohortMember, { plan }: AuditedRound, what: string): void {

@@ -28,6 +28,7 @@ export class EntryAudit {
   readonly #sink: FindingSink;
   readonly #trust: Trust;
   readonly #ids = new Set<string>();
+  readonly #nonces = new Set<string>();
   #coordinatorTime: number | undefined;
 
   constructor(log: string, view: ConsentView, signatures: SignatureQueue, sink: FindingSink, trust: Trust) {
@@ -52,6 +53,7 @@ export class EntryAudit {
     if (this.#ids.has(entry.id)) this.#sink.entry("ENTRY_ID_REPEATED", index, `The id ${entry.id} was used before.`);
     this.#ids.add(entry.id);
     if (index === 0) this.#checkStart(entry);
+    this.#checkPayload(index, entry);
     this.#checkClock(index, entry);
     this.#checkSignature(index, entry);
     this.#checkAdmission(index, entry);
@@ -66,6 +68,17 @@ export class EntryAudit {
     const { operatorKey } = this.#trust;
     if (operatorKey !== undefined && operatorKey !== entry.body.operatorKey)
       this.#sink.entry("TRUST_MISMATCH", 0, "The log's operator key is not the trusted one.");
+  }
+
+  /** Every sealed text begins with its nonce: 12 bytes, 16 characters. */
+  #checkPayload(index: number, { enc }: Entry): void {
+    if (enc === undefined) return;
+    for (const sealed of [enc.key, enc.ciphertext]) {
+      const nonce = sealed.slice(0, 16);
+      if (this.#nonces.has(nonce))
+        this.#sink.entry("CIPHERTEXT_REUSED", index, "The payload, or its nonce, stands in an earlier entry too.");
+      this.#nonces.add(nonce);
+    }
   }
 
   #checkClock(index: number, entry: Entry): void {

@@ -12,6 +12,7 @@ export type FindingCode =
   | "CHECKPOINT_INVALID"
   | "CHECKPOINT_STRANGER"
   | "CHECKPOINT_WITNESSES"
+  | "CIPHERTEXT_REUSED"
   | "CLOCK_BACKWARDS"
   | "CLOSE_COHORT"
   | "CLOSE_MODEL"
@@ -39,6 +40,7 @@ export type FindingCode =
   | "EPSILON_OVER_CAP"
   | "EPSILON_UNDERSTATED"
   | "ERASED_SUBJECT"
+  | "ERASURE_INCOMPLETE"
   | "HEARTBEAT_GAP"
   | "LOG_START"
   | "MASK_KEY_REUSED"
@@ -84,6 +86,8 @@ export const findingMeanings: { readonly [Code in FindingCode]: string } = {
   CHECKPOINT_STRANGER:
     "The checkpoint carries a signature whose key the header does not name, so it cannot be checked.",
   CHECKPOINT_WITNESSES: "Fewer witnesses than the auditor demands have cosigned the checkpoint.",
+  CIPHERTEXT_REUSED:
+    "An encrypted payload, or the nonce it was encrypted under, occurs twice. It was copied from another entry, or its confidentiality is lost.",
   CLOCK_BACKWARDS:
     "The coordinator's time stamp lies before that of its previous entry. Order is decided by index, but expiry of consents is read from these times.",
   CLOSE_COHORT: "A completed round has fewer participants than its plan demands, or no list of them.",
@@ -114,6 +118,7 @@ export const findingMeanings: { readonly [Code in FindingCode]: string } = {
   EPSILON_OVER_CAP: "Recomputed ε exceeds the cap that the policy promises.",
   EPSILON_UNDERSTATED: "An entry claims a smaller ε than its own mechanism events give.",
   ERASED_SUBJECT: "An entry speaks of a subject after its erasure.",
+  ERASURE_INCOMPLETE: "The vault still holds a key of a subject that the log says was erased.",
   HEARTBEAT_GAP: "The coordinator was silent for longer than the auditor allows; entries may have been suppressed.",
   LOG_START: "The log does not begin with a policy, which carries the operator's key.",
   MASK_KEY_REUSED: "A mask key served twice. Masks of two rounds could be subtracted from each other.",

@@ -46,8 +46,8 @@ export class SignatureQueue {
     }
   }
 
-  /** Waits for every answer. */
+  /** Waits for every answer, and for those that answers ask for. */
   async drain(): Promise<void> {
-    await Promise.all(this.#pending);
+    while (this.#pending.size > 0) await Promise.all(this.#pending);
   }
 }

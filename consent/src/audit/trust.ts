@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { bytes32, logName, natural } from "../entries/scalars.js";
+import { bytes16, bytes32, logName, natural } from "../entries/scalars.js";
 import { LedgerError } from "../errors.js";
 
 /**
@@ -20,6 +20,8 @@ export interface Trust {
   readonly checkpoint?: string;
   /** The longest silence of the coordinator that is accepted, in milliseconds. */
   readonly maximumSilenceMs?: number;
+  /** Pseudonyms of the subjects whose keys the vault still holds (`SubjectVault.pseudonyms`). */
+  readonly subjectsWithKeys?: readonly string[];
 }
 
 const trustSchema: z.ZodMiniType<Trust> = z
@@ -31,6 +33,7 @@ const trustSchema: z.ZodMiniType<Trust> = z
     quorum: z.exactOptional(natural),
     checkpoint: z.exactOptional(z.string()),
     maximumSilenceMs: z.exactOptional(natural),
+    subjectsWithKeys: z.exactOptional(z.array(bytes16)),
   })
   .check(
     z.refine(

@@ -270,6 +270,9 @@ class BundleAudit {
       if (named > header.blobs)
         this.#sink.add("BLOB_UNEXPECTED", "header", null, "A blob that an entry names is missing.");
     }
+    for (const subject of this.#options.trust?.subjectsWithKeys ?? [])
+      if (this.#view.isErased(subject))
+        this.#sink.add("ERASURE_INCOMPLETE", "trust", null, `${subject} was erased; the vault still has its key.`);
     if (!this.#checkpointSeen) this.#sink.add("CHECKPOINT_INVALID", "checkpoint", null, "There is no checkpoint.");
   }
 

@@ -23,7 +23,7 @@ Usage:
 
 Options:
   --trust FILE   JSON with what you know from elsewhere: log, vkey, operatorKey, witnesses, quorum, checkpoint,
-                 maximumSilenceMs. Without it a bundle is checked against itself only.
+                 maximumSilenceMs, subjectsWithKeys. Without it a bundle is checked against itself only.
   --json         Print one line of JSON.
   --help         Print this.
 

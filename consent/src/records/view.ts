@@ -79,6 +79,8 @@ function lastBefore<T extends { readonly index: number }>(
 export class ConsentView {
   readonly #decisions = new Map<string, Map<string, Decision[]>>();
   readonly #actors = new Map<string, ActorState>();
+  /** Keys that were replaced, with the index of the entry that replaced them. */
+  readonly #formerKeys = new Map<string, { readonly index: number; readonly key: string }[]>();
   readonly #policies = new Map<string, PublishedPolicy[]>();
   readonly #erasures = new Map<string, number>();
   #size = 0;
@@ -98,6 +100,7 @@ export class ConsentView {
     this.#size++;
     const leafHash = entryLeafHash(entry);
     const key = this.#nextKey(entry);
+    if (entry.type === "key.rotate") this.#retireKey(index, entry.actor);
     if (key !== undefined) this.#actors.set(entry.actor, { key, nextSequence: entry.aseq + 1, leafHash });
     if (entry.type === "policy.publish") {
       const published = this.#policies.get(entry.body.population) ?? [];
@@ -154,6 +157,22 @@ export class ConsentView {
   /** An actor's key and place in its chain; undefined before its first entry. */
   actor(name: string): ActorState | undefined {
     return this.#actors.get(name);
+  }
+
+  /**
+   * The key that signs for an actor after the first `treeSize` entries, base64url; undefined before its first entry.
+   */
+  keyOf(name: string, treeSize: number = this.#size): string | undefined {
+    const former = this.#formerKeys.get(name)?.find(({ index }) => index >= treeSize);
+    return former?.key ?? this.#actors.get(name)?.key;
+  }
+
+  #retireKey(index: number, actor: string): void {
+    const key = this.#actors.get(actor)?.key;
+    if (key === undefined) return;
+    const former = this.#formerKeys.get(actor) ?? [];
+    former.push({ index, key });
+    this.#formerKeys.set(actor, former);
   }
 
   #decide(subject: string, decision: Decision): void {

@@ -6,6 +6,7 @@ import {
   encodeBase64Url,
   encodeEvent,
   encodeUtf8,
+  encryptPayload,
   type FindingCode,
   findingMeanings,
   noteSigner,
@@ -128,6 +129,11 @@ const faults: { readonly [Code in FindingCode]: Planting } = {
     const bytes = await bundleOf(author, { checkpoint, witnesses: [present.vkey] });
     return { bytes, trust: { witnesses: [present.vkey, absent.vkey], quorum: 2 } };
   },
+  CIPHERTEXT_REUSED: log(async ({ author }) => {
+    const place = { log: logName, type: "consent.given", id: "AAAAAAAAAAAAAAAAAAAAAA" };
+    const enc = await encryptPayload(place, new Uint8Array(32).fill(5), { name: "Alice" });
+    for (const number of [3, 4]) await author.consent(testDevice(number), "given", {}, { enc });
+  }),
   CLOCK_BACKWARDS: log(({ author }) =>
     author.write({ type: "heartbeat", body: {} }, { envelope: { ts: author.now - 3_600_000 } }),
   ),
@@ -242,6 +248,14 @@ const faults: { readonly [Code in FindingCode]: Planting } = {
     await author.write({ type: "erasure", body: { subject: device.subject, reason: "requested" } });
     await author.consent(device, "given", { supersedes: null }, unadmitted);
   }),
+  ERASURE_INCOMPLETE: log(
+    async ({ author }) => {
+      const device = testDevice(3);
+      await author.consent(device, "refused");
+      await author.write({ type: "erasure", body: { subject: device.subject, reason: "requested" } });
+    },
+    { subjectsWithKeys: [testDevice(1).subject, testDevice(3).subject] },
+  ),
   HEARTBEAT_GAP: log(
     ({ author }) => author.write({ type: "heartbeat", body: {} }, { envelope: { ts: author.now + 7_200_000 } }),
     { maximumSilenceMs: 3_600_000 },
