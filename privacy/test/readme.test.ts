@@ -29,7 +29,7 @@ t.test("every public name is in the README, and the other way round", async (t) 
     .flatMap((match) => (match[1] ?? "").split(","))
     .map((name) => name.replace("type ", "").trim())
     .filter((name) => name !== "");
-  const section = readme.slice(readme.indexOf("## Public names"), readme.indexOf("## The batched samplers"));
+  const section = readme.slice(readme.indexOf("## Public names"), readme.indexOf("## Events"));
   const documented = [...section.matchAll(/`(\w+)`/g)].map((match) => match[1]);
   for (const name of names) {
     t.ok(documented.includes(name), `${name} is documented`);
@@ -37,6 +37,25 @@ t.test("every public name is in the README, and the other way round", async (t) 
   const known = new Set([...names, "DpEvent", "aesCtrRandom"]);
   for (const name of documented) {
     t.ok(name !== undefined && known.has(name), `${name} is exported`);
+  }
+});
+
+t.test("every kind of event is in the README with its fields", async (t) => {
+  const section = readme.slice(readme.indexOf("## Events"), readme.indexOf("## The batched samplers"));
+  const rows = new Map(
+    [...section.matchAll(/^\| ([^|]*)\|([^|]*)\|/gm)].flatMap(([, types = "", fields = ""]) =>
+      [...types.matchAll(/`(\w+)`/g)].map(([, type = ""]) => [type, fields] as const),
+    ),
+  );
+  const source = readFileSync(fileURLToPath(new URL("../../src/accounting/events.ts", import.meta.url)), "utf8");
+  const kinds = [...source.matchAll(/readonly type: "(\w+)";([^}]*)\}/g)];
+  t.ok(kinds.length > 15);
+  for (const [, type = "", body = ""] of kinds) {
+    const documented = rows.get(type);
+    t.ok(documented !== undefined, `${type} is documented`);
+    for (const [, field = ""] of body.matchAll(/readonly (\w+)\??:/g)) {
+      t.ok(documented?.includes(field), `${type}.${field} is documented`);
+    }
   }
 });
 

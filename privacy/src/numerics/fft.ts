@@ -55,21 +55,47 @@ export class FourierTransform {
 function twiddlesOf(size: number, larger: Float64Array | undefined): Float64Array {
   const quarter = size >> 2;
   const twiddles = new Float64Array(6 * quarter);
+  if (larger !== undefined) {
+    for (let j = 0; j < quarter; j++) {
+      for (let part = 0; part < 6; part++) {
+        twiddles[6 * j + part] = larger[24 * j + part] ?? 0;
+      }
+    }
+    return twiddles;
+  }
+  const [cos, sin] = firstQuadrant(size);
   for (let j = 0; j < quarter; j++) {
     for (let power = 1; power <= 3; power++) {
+      // e^(2πik/size) turned back by whole quarters
+      const k = power * j;
+      const turns = Math.floor(k / quarter);
+      const c = cos[k - turns * quarter] ?? 0;
+      const s = sin[k - turns * quarter] ?? 0;
       const at = 6 * j + 2 * (power - 1);
-      if (larger === undefined) {
-        const [cos, sin] = unitRoot(power * j, size);
-        twiddles[at] = cos;
-        twiddles[at + 1] = sin;
-      } else {
-        const from = 24 * j + 2 * (power - 1);
-        twiddles[at] = larger[from] ?? 0;
-        twiddles[at + 1] = larger[from + 1] ?? 0;
-      }
+      twiddles[at] = turns === 0 ? c : turns === 1 ? -s : -c;
+      twiddles[at + 1] = turns === 0 ? s : turns === 1 ? c : -s;
     }
   }
   return twiddles;
+}
+
+/** cos and sin of 2πk/n for 0 ≤ k < n/4; angles are at most π/4, where both are accurate to an ulp. */
+function firstQuadrant(n: number): readonly [cos: Float64Array, sin: Float64Array] {
+  const quarter = n >> 2;
+  const cos = new Float64Array(quarter);
+  const sin = new Float64Array(quarter);
+  for (let k = 0; 2 * k <= quarter; k++) {
+    const angle = (2 * Math.PI * k) / n;
+    const c = Math.cos(angle);
+    const s = Math.sin(angle);
+    cos[k] = c;
+    sin[k] = s;
+    if (k > 0) {
+      cos[quarter - k] = s;
+      sin[quarter - k] = c;
+    }
+  }
+  return [cos, sin];
 }
 
 function forwardBlock(
@@ -187,35 +213,6 @@ function butterflies(re: Float64Array, im: Float64Array): void {
     im[a] = ai + bi;
     re[a + 1] = ar - br;
     im[a + 1] = ai - bi;
-  }
-}
-
-/** [cos, sin] of 2πk/n for 0 ≤ k < n. */
-function unitRoot(k: number, n: number): [number, number] {
-  const eighths = (8 * k) / n;
-  const octant = Math.floor(eighths);
-  const offset = k - (octant * n) / 8;
-  const within = octant % 2 === 0 ? offset : n / 8 - offset;
-  const angle = (2 * Math.PI * within) / n;
-  const c = Math.cos(angle);
-  const s = Math.sin(angle);
-  switch (octant) {
-    case 0:
-      return [c, s];
-    case 1:
-      return [s, c];
-    case 2:
-      return [-s, c];
-    case 3:
-      return [-c, s];
-    case 4:
-      return [-c, -s];
-    case 5:
-      return [-s, -c];
-    case 6:
-      return [s, -c];
-    default:
-      return [c, -s];
   }
 }
 

@@ -166,8 +166,8 @@ function transformOf(length: number): FourierTransform {
   let transform = transforms.get(length);
   if (transform === undefined) {
     transform = new FourierTransform(length);
-    // The tables of the largest lengths are not worth keeping.
-    if (length <= 2 ** 18) {
+    // 2^19 take 25 MB; longer ones are rare and not worth keeping.
+    if (length <= 2 ** 19) {
       transforms.set(length, transform);
     }
   }
