@@ -91,7 +91,8 @@ export class MaskPool implements UnmaskEngine, AsyncDisposable {
     this.#closed = true;
     for (const resolve of this.#waiting.splice(0)) resolve();
     for (const id of [...this.#jobs.keys()]) this.#fail(id, new SecAggError("CANCELLED", "The pool was closed."));
-    await Promise.all(this.#threads.map((thread) => thread.worker.terminate()));
+    this.#updateReferences();
+    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -194,10 +195,10 @@ export class MaskPool implements UnmaskEngine, AsyncDisposable {
     job.reject(error);
   }
 
-  /** Threads keep the process alive only while somebody waits for a sum. */
+  /** Threads keep the process alive only while somebody waits for a sum, or for their end. */
   #updateReferences(): void {
     for (const { worker } of this.#threads) {
-      if (this.#jobs.size > 0) worker.ref();
+      if (this.#jobs.size > 0 || this.#closed) worker.ref();
       else worker.unref();
     }
   }
