@@ -48,7 +48,8 @@ export class Registry {
   }
 
   /**
-   * Registers a key, or opens a new session for one that is registered.
+   * Registers a key, or opens a new session for one that is registered. An invitation admits a key once: it comes back
+   * without one until it leaves.
    *
    * @throws CoordinatorError UNKNOWN_POPULATION, BAD_REQUEST, BAD_SIGNATURE, CLOCK_SKEW, TOKEN_REQUIRED,
    * TOKEN_INVALID, TOKEN_EXPIRED
@@ -57,15 +58,17 @@ export class Registry {
     await this.#check(enrolment);
     const now = this.#options.clock.now();
     const known = await this.#findByKey(enrolment.population, enrolment.publicKey);
+    if (known === undefined || known.hasLeft) this.#checkToken(enrolment.token);
     const session = randomBytes(16);
     const expires = now + SESSION_MS;
     if (known === undefined) {
       const { device, subjectKey } = newDevice(enrolment, session, expires);
-      await this.#insert(device, subjectKey, session, now);
+      // The same key at the same time, from a call that was repeated: the one that came first made the device.
+      if (!(await this.#insert(device, subjectKey, session, now))) return this.enroll(enrolment);
       this.#devices.set(device.id, device);
       return device;
     }
-    const opened: Device = { ...known, session: session.toString("base64url"), sessionExpiresMs: expires };
+    const opened: Device = { ...known.device, session: session.toString("base64url"), sessionExpiresMs: expires };
     await this.#options.store.db
       .updateTable("devices")
       .set({ session, session_expires_ms: expires, left_ms: null })
@@ -94,7 +97,7 @@ export class Registry {
   /**
    * Replaces the device key. The session goes on.
    *
-   * @throws CoordinatorError BAD_SIGNATURE when the new key did not sign the request
+   * @throws CoordinatorError BAD_SIGNATURE when the new key did not sign the request; CONFLICT when another device has it
    */
   async rotateKey(device: Device, newPublicKey: Uint8Array, newKeySignature: Uint8Array): Promise<void> {
     const message = Buffer.from(
@@ -104,6 +107,13 @@ export class Registry {
       throw new CoordinatorError(
         "BAD_SIGNATURE",
         "expected a signature by the new key over the rotation, it does not verify",
+      );
+    }
+    const holder = await this.#findByKey(device.population, newPublicKey);
+    if (holder !== undefined && holder.device.id !== device.id) {
+      throw new CoordinatorError(
+        "CONFLICT",
+        "expected a key of the device's own, came another device's; make a fresh one",
       );
     }
     await this.#options.store.db
@@ -176,7 +186,6 @@ export class Registry {
         `expected a population of this coordinator, came "${population.slice(0, 64)}"`,
       );
     }
-    this.#checkToken(enrolment.token);
   }
 
   #checkToken(token: string): void {
@@ -197,20 +206,24 @@ export class Registry {
     }
   }
 
-  async #findByKey(population: string, publicKey: Uint8Array): Promise<Device | undefined> {
+  async #findByKey(
+    population: string,
+    publicKey: Uint8Array,
+  ): Promise<{ readonly device: Device; readonly hasLeft: boolean } | undefined> {
     const row = await this.#options.store.db
       .selectFrom("devices")
       .selectAll()
       .where("population", "=", population)
       .where("public_key", "=", publicKey)
       .executeTakeFirst();
-    return row === undefined ? undefined : fromRow(row);
+    return row === undefined ? undefined : { device: fromRow(row), hasLeft: row.left_ms !== null };
   }
 
-  async #insert(device: Device, subjectKey: Uint8Array, session: Uint8Array, now: number): Promise<void> {
+  /** @returns false when the key is registered already; nothing is then changed */
+  #insert(device: Device, subjectKey: Uint8Array, session: Uint8Array, now: number): Promise<boolean> {
     const id = Buffer.from(device.id, "base64url");
-    await this.#options.store.db.transaction().execute(async (tx) => {
-      await tx
+    return this.#options.store.db.transaction().execute(async (tx) => {
+      const { numInsertedOrUpdatedRows } = await tx
         .insertInto("devices")
         .values({
           device_id: id,
@@ -222,8 +235,11 @@ export class Registry {
           enrolled_ms: now,
           left_ms: null,
         })
-        .execute();
+        .onConflict((conflict) => conflict.columns(["population", "public_key"]).doNothing())
+        .executeTakeFirst();
+      if (numInsertedOrUpdatedRows === 0n) return false;
       await tx.insertInto("subject_keys").values({ device_id: id, subject_key: subjectKey }).execute();
+      return true;
     });
   }
 }
