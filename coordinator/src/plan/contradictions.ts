@@ -1,6 +1,7 @@
 /** What the keys of a plan say about each other. */
 import { nearest } from "../config/fields.js";
 import type { WrittenPlan } from "./schema.js";
+import { SMALLEST_COHORT } from "./secure-groups.js";
 import {
   isStrategyId,
   RUNNABLE_FAMILIES,
@@ -48,8 +49,8 @@ function* inPrivacy({ privacy, policy }: WrittenPlan): Generator<Contradiction> 
   }
 }
 
-function* inSecureAggregation({ secureAggregation, privacy }: WrittenPlan): Generator<Contradiction> {
-  const { enabled, reason } = secureAggregation;
+function* inSecureAggregation({ secureAggregation, privacy, cohort }: WrittenPlan): Generator<Contradiction> {
+  const { enabled, reason, ...protocol } = secureAggregation;
   if (!enabled && reason === undefined) {
     yield at("secureAggregation.enabled", "a reason beside enabled: false, which the ledger will record; came none");
   }
@@ -60,6 +61,22 @@ function* inSecureAggregation({ secureAggregation, privacy }: WrittenPlan): Gene
     yield at(
       "privacy.mechanism",
       `secure aggregation with ${privacy.mechanism}, whose noise on one device hides nothing alone; came enabled: false`,
+    );
+  }
+  const [named] = Object.entries(protocol).find(([, value]) => value !== undefined) ?? [];
+  if (!enabled && named !== undefined) {
+    yield at(`secureAggregation.${named}`, "it only with enabled: true, came one beside enabled: false; leave it out");
+  }
+  if (enabled && privacy.mechanism === "none" && privacy.clipNorm === undefined) {
+    yield at(
+      "privacy.clipNorm",
+      "a clip norm with secure aggregation, which adds integers of a bounded range, came none",
+    );
+  }
+  if (enabled && (cohort.minimum ?? cohort.target) < SMALLEST_COHORT) {
+    yield at(
+      "cohort.minimum",
+      `at least ${SMALLEST_COHORT} with secure aggregation, since a sum over fewer hides nobody, came ${cohort.minimum ?? cohort.target}`,
     );
   }
   if (enabled && !SECURE_AGGREGATION_RUNS) {

@@ -1,6 +1,9 @@
 /** A population's plan with everything filled in: nothing about it is left to be guessed at run time. */
 import type { TensorShape } from "../models/safetensors.js";
-import type { Mechanism, Settings, WrittenPlan } from "./schema.js";
+import type { ADVERSARIES, Mechanism, Settings, WrittenPlan } from "./schema.js";
+import { DEFAULT_CORRUPT_FRACTION, DEFAULT_DROPOUT_FRACTION, DEFAULT_GROUP_TARGET } from "./secure-groups.js";
+
+type Adversary = (typeof ADVERSARIES)[number];
 
 /** Without a word about privacy in the plan, the whole training stays below this ε … */
 export const DEFAULT_EPSILON = 4;
@@ -40,7 +43,17 @@ export type PlanPrivacy =
       readonly bits: number;
     };
 
-export type PlanSecureAggregation = { readonly enabled: true } | { readonly enabled: false; readonly reason: string };
+export type PlanSecureAggregation =
+  | {
+      readonly enabled: true;
+      /** Null: the complete graph for small groups, a sparse one for large. */
+      readonly graph: "complete" | "harary" | null;
+      readonly groupTarget: number;
+      readonly corruptFraction: number;
+      readonly dropoutFraction: number;
+      readonly adversary: Adversary;
+    }
+  | { readonly enabled: false; readonly reason: string };
 
 export interface PlanEvaluation {
   readonly metric: string;
@@ -121,6 +134,18 @@ function tensorsOf({ model }: WrittenPlan): readonly TensorShape[] {
   return Object.entries(model.tensors).map(([name, shape]) => ({ name, shape }));
 }
 
+function secureAggregationOf({ secureAggregation: written }: WrittenPlan): PlanSecureAggregation {
+  if (!written.enabled) return { enabled: false, reason: written.reason ?? "" };
+  return {
+    enabled: true,
+    graph: written.graph ?? null,
+    groupTarget: written.groupTarget ?? DEFAULT_GROUP_TARGET,
+    corruptFraction: written.corruptFraction ?? DEFAULT_CORRUPT_FRACTION,
+    dropoutFraction: written.dropoutFraction ?? DEFAULT_DROPOUT_FRACTION,
+    adversary: written.adversary ?? "semi-malicious",
+  };
+}
+
 /** Fills in what the file leaves to the defaults. All of them are on the private side. */
 export function completePlan(written: WrittenPlan, notice: NoticeFile): PopulationPlan {
   const { population, controller, purpose, language, dataCategories, rounds, cohort, deadlines, evaluation } = written;
@@ -154,9 +179,7 @@ export function completePlan(written: WrittenPlan, notice: NoticeFile): Populati
     },
     deadlines: { selectionMs: deadlines.selection, reportMs: deadlines.report },
     privacy: privacyOf(written, cap),
-    secureAggregation: written.secureAggregation.enabled
-      ? { enabled: true }
-      : { enabled: false, reason: written.secureAggregation.reason ?? "" },
+    secureAggregation: secureAggregationOf(written),
     strategy: written.strategy,
     evaluation: evaluation === undefined ? null : { ...evaluation, every, count: Math.ceil(rounds / every) },
     participantLimits: {

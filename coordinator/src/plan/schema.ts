@@ -11,6 +11,9 @@ export const MECHANISMS = [
   "none",
 ] as const;
 
+/** What the coordinator may do that secure aggregation withstands: read everything, or also lie about dropouts. */
+export const ADVERSARIES = ["semi-honest", "semi-malicious"] as const;
+
 export type Mechanism = (typeof MECHANISMS)[number];
 
 /** What an evaluation reports, as named numbers made from a released sum. */
@@ -54,7 +57,15 @@ export interface WrittenPlan {
     readonly delta?: number | undefined;
     readonly bits: number;
   };
-  readonly secureAggregation: { readonly enabled: boolean; readonly reason?: string | undefined };
+  readonly secureAggregation: {
+    readonly enabled: boolean;
+    readonly reason?: string | undefined;
+    readonly graph?: "complete" | "harary" | undefined;
+    readonly groupTarget?: number | undefined;
+    readonly corruptFraction?: number | undefined;
+    readonly dropoutFraction?: number | undefined;
+    readonly adversary?: (typeof ADVERSARIES)[number] | undefined;
+  };
   readonly strategy: { readonly id: string; readonly settings: Settings };
   readonly evaluation?:
     | {
@@ -75,6 +86,8 @@ const MAX_TENSORS = 1_000;
 const MAX_ROUNDS = 100_000;
 const MAX_COHORT = 10_000_000;
 const MAX_SETTINGS = 64;
+/** A group is one process's work. */
+const MAX_GROUP = 10_000;
 
 const setting = z.union([z.number(), z.boolean(), text()], { error: "a number, true, false or a line of text" });
 
@@ -121,7 +134,15 @@ const privacy = section({
   bits: integer(8, 32).default(18),
 });
 
-const secureAggregation = section({ enabled: flag(), reason: text(500).optional() });
+const secureAggregation = section({
+  enabled: flag(),
+  reason: text(500).optional(),
+  graph: oneOf(["complete", "harary"]).optional(),
+  groupTarget: integer(3, MAX_GROUP).optional(),
+  corruptFraction: between(0, 0.5).optional(),
+  dropoutFraction: between(0, 0.5).optional(),
+  adversary: oneOf(ADVERSARIES).optional(),
+});
 
 const evaluation = section({
   metric: oneOf(METRICS).default("rmse"),

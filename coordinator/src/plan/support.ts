@@ -23,7 +23,7 @@ export function isStrategyId(id: string): id is StrategyId {
 export const RUNNABLE_MECHANISMS: ReadonlySet<Mechanism> = new Set(["central-discrete-gaussian", "none"]);
 
 /** Whether rounds can run under secure aggregation. */
-export const SECURE_AGGREGATION_RUNS: boolean = false;
+export const SECURE_AGGREGATION_RUNS: boolean = true;
 
 /** Families of strategies that rounds can run. */
 export const RUNNABLE_FAMILIES: ReadonlySet<StrategyFamily> = new Set(["sum"]);

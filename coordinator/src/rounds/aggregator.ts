@@ -10,6 +10,12 @@ export interface UpdateFormat {
   readonly quantisation: Quantisation;
 }
 
+/** What the cohort's updates add up to. */
+export interface CollectedSum {
+  /** Length `format.length`; the array is the sum itself. */
+  readonly values: Float64Array;
+}
+
 /** Bytes of one update on the wire. */
 export function updateBytes(format: UpdateFormat): number {
   return format.encoding === "float32" ? 4 * format.length : Math.ceil((format.length * format.quantisation.bits) / 8);
@@ -19,7 +25,7 @@ export function updateBytes(format: UpdateFormat): number {
  * Adds updates as they arrive and keeps nothing but their sum: memory is O(model), not O(model × cohort). The norm
  * bound is what the noise is calibrated to, so it is checked here, on the exact integers, and not taken on trust.
  */
-export class UpdateSum {
+export class UpdateSum implements CollectedSum {
   readonly #format: UpdateFormat;
   readonly #sum: Float64Array;
   #count = 0;

@@ -1,5 +1,23 @@
-import { type CentralGaussian, centralGaussian, type DpEvent, noiseMultiplierFor } from "@fedloop/privacy";
-import { DEFAULT_DELTA, type PlanEvaluation, type PopulationPlan } from "../plan/population-plan.js";
+import { formatDecimal } from "@fedloop/consent";
+import {
+  type CentralGaussian,
+  centralGaussian,
+  type DpEvent,
+  LARGEST_INTEGER_NORM,
+  noiseMultiplierFor,
+  type Quantisation,
+  quantisationFor,
+  roundedNormBound,
+} from "@fedloop/privacy";
+import { maskGraph, SecAggError } from "@fedloop/privacy/secagg";
+import { CoordinatorError } from "../errors.js";
+import {
+  DEFAULT_DELTA,
+  type PlanEvaluation,
+  type PlanSecureAggregation,
+  type PopulationPlan,
+} from "../plan/population-plan.js";
+import { type GroupSizes, groupSizes } from "../plan/secure-groups.js";
 import type { RoundKind } from "../store/database.js";
 import { strategyFor } from "../strategies/registry.js";
 import type { UpdateFormat } from "./aggregator.js";
@@ -10,6 +28,8 @@ import type { Schedule } from "./schedule.js";
 
 /** Evaluation vectors are short: width costs nothing, so their grain is fine. Bits a coordinate. */
 const EVALUATION_BITS = 24;
+/** As many as there are, where they have to hold a group's sum. */
+const SECURE_EVALUATION_BITS = 32;
 
 /** Without a mechanism and without a clip in the plan, updates are bounded by this: a bound that no sound one meets. */
 const LOOSEST_CLIP_NORM = 1e9;
@@ -19,7 +39,9 @@ const MAX_ABANDONED = 3;
 
 /** Pace steering: devices are asked to come back spread out, so that about so many arrive in a millisecond. */
 const ARRIVALS_A_MS = 5;
-const MAX_WINDOW_MS = 60_000;
+const MAX_ARRIVAL_MS = 60_000;
+/** Devices with nothing to do come back in this window; those that listen hear of a round at once. */
+const RETURN_WINDOW_MS = { after: 10_000, before: 20_000 };
 
 /** Noise multipliers of the two kinds of rounds. */
 interface NoisePlan {
@@ -54,7 +76,8 @@ export function buildSchedule(plan: PopulationPlan, policy: number): Schedule {
     },
     tensors: plan.model.tensors,
     strategy,
-    returnWindowMs: { after: 20, before: 20 + Math.min(Math.ceil(plan.cohort.target / ARRIVALS_A_MS), MAX_WINDOW_MS) },
+    returnWindowMs: RETURN_WINDOW_MS,
+    arrivalMs: Math.min(Math.ceil(plan.cohort.target / ARRIVALS_A_MS), MAX_ARRIVAL_MS),
     metrics: metricReader(plan.evaluation?.metric ?? "none"),
   };
 }
@@ -105,43 +128,139 @@ function gaussian(noiseMultiplier: number): DpEvent {
   return { type: "Gaussian", noiseMultiplier };
 }
 
+/** What both kinds of rounds make of a plan's noise, clip and secure aggregation. */
+interface RoundEncoding {
+  readonly mechanism: CentralGaussian | null;
+  readonly format: UpdateFormat;
+  readonly secureAggregation: RoundSpec["secureAggregation"];
+}
+
+interface EncodingChoice {
+  readonly length: number;
+  readonly clipNorm: number;
+  readonly noiseMultiplier: number;
+  /** Width of a coordinate on the wire. */
+  readonly bits: number;
+}
+
+/**
+ * Without secure aggregation a noised update fills its bits, and one without noise travels as plain floats. With it
+ * the bits have to hold the sum of a whole group: each device's part of the range is its norm bound.
+ *
+ * @throws CoordinatorError BAD_PLAN, PrivacyError when the bits are too few
+ */
+function encodingOf(plan: PopulationPlan, { length, clipNorm, noiseMultiplier, bits }: EncodingChoice): RoundEncoding {
+  const noised = plan.privacy.mechanism !== "none";
+  const { secureAggregation } = plan;
+  if (!secureAggregation.enabled) {
+    const mechanism = noised ? centralGaussian({ clipNorm, noiseMultiplier, bits, dimension: length }) : null;
+    return {
+      mechanism,
+      format: formatOf(mechanism, length),
+      secureAggregation: { enabled: false, reason: secureAggregation.reason },
+    };
+  }
+  const sizes = groupSizes(plan.cohort, secureAggregation);
+  requireGraph(sizes, secureAggregation);
+  const largest = Math.floor((2 ** (bits - 1) - 1) / sizes.maximumMembers);
+  const quantisation = sharedQuantisation({ length, clipNorm, bits, largest, members: sizes.maximumMembers, noised });
+  const noiseStdDev = noiseMultiplier * quantisation.integerNormBound;
+  const sensitivity = quantisation.integerNormBound;
+  return {
+    mechanism: noised
+      ? {
+          quantisation,
+          clipNorm,
+          noiseMultiplier,
+          noiseStdDev,
+          event: { type: "DiscreteGaussian", sigma: noiseStdDev, sensitivity, dimension: length },
+        }
+      : null,
+    format: { length, encoding: "quantised", quantisation },
+    secureAggregation: {
+      enabled: true,
+      parameters: {
+        ...sizes,
+        corruptFraction: formatDecimal(secureAggregation.corruptFraction),
+        dropoutFraction: formatDecimal(secureAggregation.dropoutFraction),
+        adversary: secureAggregation.adversary,
+        bits,
+        valueBound: quantisation.integerNormBound,
+      },
+    },
+  };
+}
+
+/**
+ * Integers of which a whole group's sum fits. Without noise the grain is a power of two: sums are then exact in
+ * floating point, too.
+ */
+function sharedQuantisation(choice: {
+  readonly length: number;
+  readonly clipNorm: number;
+  readonly bits: number;
+  readonly largest: number;
+  readonly members: number;
+  readonly noised: boolean;
+}): Quantisation {
+  const { length, clipNorm, bits, largest, members, noised } = choice;
+  if (roundedNormBound(0, length) >= largest) {
+    throw new CoordinatorError(
+      "BAD_PLAN",
+      `privacy.bits: expected bits that hold the sum of ${members} updates of ${length} coordinates, came ${bits}: ` +
+        `${largest} integer steps are left to each, and rounding alone needs ${Math.ceil(roundedNormBound(0, length))}; ` +
+        "raise privacy.bits, or lower secureAggregation.groupTarget",
+    );
+  }
+  const finest = quantisationFor(clipNorm, Math.min(largest, LARGEST_INTEGER_NORM), length, bits);
+  if (noised) return finest;
+  const granularity = 2 ** Math.ceil(Math.log2(finest.granularity));
+  return { granularity, integerNormBound: Math.ceil(roundedNormBound(clipNorm / granularity, length)), bits };
+}
+
+/** A sparse graph must exist for every group that may come. */
+function requireGraph(
+  { graph, minimumMembers, maximumMembers }: GroupSizes,
+  { corruptFraction, dropoutFraction, adversary }: Extract<PlanSecureAggregation, { readonly enabled: true }>,
+): void {
+  if (graph === "complete") return;
+  try {
+    for (const members of [minimumMembers, maximumMembers]) {
+      maskGraph({ type: "harary", corruptFraction, dropoutFraction, adversary }, members);
+    }
+  } catch (cause) {
+    if (!(cause instanceof SecAggError)) throw cause;
+    throw new CoordinatorError("BAD_PLAN", `secureAggregation: ${cause.message}`, { cause });
+  }
+}
+
 function trainSpec(plan: PopulationPlan, length: number, noiseMultiplier: number): RoundSpec {
   const { privacy, trainer } = plan;
-  const noised = privacy.mechanism !== "none";
-  const mechanism = noised
-    ? centralGaussian({ clipNorm: privacy.clipNorm, noiseMultiplier, bits: privacy.bits, dimension: length })
-    : null;
-  return {
-    kind: "train",
-    ...sharedSpec(plan, mechanism),
-    trainer,
-    format: formatOf(mechanism, length),
-  };
+  const clipNorm = privacy.clipNorm ?? LOOSEST_CLIP_NORM;
+  const encoding = encodingOf(plan, { length, clipNorm, noiseMultiplier, bits: privacy.bits });
+  return { kind: "train", ...sharedSpec(plan, encoding, clipNorm), trainer };
 }
 
 function evaluationSpec(plan: PopulationPlan, evaluation: PlanEvaluation, noiseMultiplier: number): RoundSpec {
   const { length, clipNorm } = evaluation;
-  const noised = plan.privacy.mechanism !== "none";
-  const mechanism = noised
-    ? centralGaussian({ clipNorm, noiseMultiplier, bits: EVALUATION_BITS, dimension: length })
-    : null;
+  const { enabled } = plan.secureAggregation;
+  // Under masks an evaluation is clipped without noise, too.
+  const bound = plan.privacy.mechanism === "none" && !enabled ? (plan.privacy.clipNorm ?? LOOSEST_CLIP_NORM) : clipNorm;
+  const bits = enabled ? SECURE_EVALUATION_BITS : EVALUATION_BITS;
   return {
     kind: "evaluate",
-    ...sharedSpec(plan, mechanism),
+    ...sharedSpec(plan, encodingOf(plan, { length, clipNorm: bound, noiseMultiplier, bits }), bound),
     trainer: { id: plan.trainer.id, settings: { ...plan.trainer.settings, ...evaluation.settings } },
-    format: formatOf(mechanism, length),
   };
 }
 
-function sharedSpec(plan: PopulationPlan, mechanism: CentralGaussian | null) {
-  const { secureAggregation } = plan;
+function sharedSpec(plan: PopulationPlan, encoding: RoundEncoding, clipNorm: number) {
   return {
+    ...encoding,
     purpose: plan.purpose,
-    mechanism,
-    clipNorm: mechanism?.clipNorm ?? plan.privacy.clipNorm ?? LOOSEST_CLIP_NORM,
-    event: mechanism?.event ?? ({ type: "NonPrivate" } satisfies DpEvent),
+    clipNorm,
+    event: encoding.mechanism?.event ?? ({ type: "NonPrivate" } satisfies DpEvent),
     noPrivacyReason: plan.privacy.mechanism === "none" ? plan.privacy.reason : null,
-    secureAggregation: { enabled: false, reason: secureAggregation.enabled ? "" : secureAggregation.reason } as const,
     divisor: plan.cohort.target,
     cohort: plan.cohort,
     deadlines: plan.deadlines,

@@ -11,6 +11,8 @@ export interface Member {
   state: "joined" | "submitted" | "left";
   /** SHA-256 (base64url) of the update that was counted, so that a repeated submission can be told from another. */
   submitted: string | null;
+  /** SHA-256 of the mask key that the device advertised, 32 bytes; null without secure aggregation. */
+  maskKey: Uint8Array | null;
 }
 
 /** Who takes part in one round. */

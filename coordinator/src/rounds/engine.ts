@@ -1,11 +1,14 @@
 import { createHash } from "node:crypto";
+import { type Receipt, SecAggError } from "@fedloop/privacy/secagg";
 import { CoordinatorError } from "../errors.js";
 import type { Device } from "../registry/device.js";
 import type { RoundKind } from "../store/database.js";
-import { type UpdateFormat, UpdateSum, updateBytes } from "./aggregator.js";
+import { type CollectedSum, type UpdateFormat, UpdateSum, updateBytes } from "./aggregator.js";
 import { Cohort, type Member } from "./cohort.js";
 import type { EventHub } from "./event-hub.js";
 import { type RoundEffect, type RoundMessage, type RoundProgress, stepRound, waitsForDevices } from "./machine.js";
+import { SECURE_STEPS, type SecureGroup, type SecureStep } from "./secure-group.js";
+import { asCoordinatorError, type SecureRound, type SecureStanding, takeSecurely } from "./secure-round.js";
 import { type AbandonReason, hasEnded, isSpent, type RoundState } from "./states.js";
 import { type Chunk, Uploads } from "./uploads.js";
 
@@ -25,7 +28,7 @@ export interface RoundWork {
   configure(members: readonly Member[]): Promise<void>;
   /** A transition without work of its own. */
   enter(state: RoundState, deadlineMs: number | null): Promise<void>;
-  aggregate(sum: UpdateSum, submitted: readonly Member[]): Promise<void>;
+  aggregate(sum: CollectedSum, submitted: readonly Member[]): Promise<void>;
   debit(): Promise<void>;
   release(): Promise<void>;
   close(): Promise<void>;
@@ -45,7 +48,27 @@ export interface RoundEngineOptions {
   readonly onNotice?: ((notice: RoundNotice) => void) | undefined;
   /** Uploads of large updates held at a time. */
   readonly concurrentUploads: number;
+  /** Makes the round's secure aggregation, once its plan is in the log; null where the plan does without. */
+  readonly secure: (() => SecureRound) | null;
 }
+
+/** What was missing when a step of secure aggregation ended with too few members. */
+const MISSING: Readonly<Record<SecureStep, AbandonReason>> = {
+  keys: "TOO_FEW_KEYS",
+  shares: "TOO_FEW_SHARES",
+  masked: "TOO_FEW_UPDATES",
+  consistency: "TOO_FEW_SIGNATURES",
+  unmask: "TOO_FEW_UNMASK_ANSWERS",
+};
+
+/** The step whose answers are all in when a state is entered. */
+const ENDED_STEP: Partial<Record<RoundState, SecureStep>> = {
+  shares: "keys",
+  masked: "shares",
+  consistency: "masked",
+  unmask: "consistency",
+  aggregated: "unmask",
+};
 
 /** An update as a device hands it in. */
 export interface Submission {
@@ -67,7 +90,9 @@ export class RoundEngine {
   readonly #uploads: Uploads;
   #settleEnded: { resolve(notice: RoundNotice): void; reject(cause: unknown): void } | undefined;
   #progress: RoundProgress;
-  #sum: UpdateSum | undefined;
+  #collecting: UpdateSum | undefined;
+  #secure: SecureRound | undefined;
+  #sum: CollectedSum | undefined;
   #transitions: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #reason: AbandonReason | null = null;
@@ -120,6 +145,7 @@ export class RoundEngine {
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#transitions.catch(() => undefined);
+    this.#secure?.[Symbol.dispose]();
   }
 
   /**
@@ -139,7 +165,13 @@ export class RoundEngine {
   /** A device gives its place back, or is not to be counted any more. Its update, once in the sum, stays there. */
   leave(device: Device): void {
     const member = this.cohort.get(device.id);
-    if (member === undefined || member.state !== "joined") return;
+    if (member === undefined || member.state === "left") return;
+    const isAwaited = this.#awaits(member);
+    this.#secure?.leave(device);
+    if (member.state === "submitted") {
+      if (isAwaited) this.#send({ type: "left", nowMs: this.#options.clock.now() });
+      return;
+    }
     this.#uploads.drop(device.id);
     if (this.#progress.state === "selecting") {
       this.cohort.remove(device.id);
@@ -147,7 +179,14 @@ export class RoundEngine {
       return;
     }
     member.state = "left";
-    this.#send({ type: "left", nowMs: this.#options.clock.now() });
+    if (isAwaited) this.#send({ type: "left", nowMs: this.#options.clock.now() });
+  }
+
+  /** Whether the present state waits for an answer of this member's. */
+  #awaits({ device, state }: Member): boolean {
+    const step = SECURE_STEPS.find((name) => name === this.#progress.state);
+    if (this.#secure === undefined || step === undefined) return state === "joined";
+    return this.#secure.expects(device, step);
   }
 
   /** Fewer devices can come than the selection goal foresaw: those that are there are enough to go on. */
@@ -163,7 +202,7 @@ export class RoundEngine {
     const member = this.#member(device);
     const expected = updateBytes(this.#options.format);
     if (member.state === "submitted") return expected;
-    this.#collecting();
+    this.#requireCollecting();
     return this.#uploads.place(device.id, expected, chunk);
   }
 
@@ -181,12 +220,53 @@ export class RoundEngine {
       if (member.submitted === name) return;
       throw new CoordinatorError("CONFLICT", "expected one update a round, this device's is in the sum already");
     }
-    const sum = this.#collecting();
-    if (inline.length > 0) sum.add(inline);
-    else this.#uploads.take(device.id, chunksSha256, (bytes) => sum.add(bytes));
+    const add = this.#adder(device);
+    if (inline.length > 0) add(inline);
+    else this.#uploads.take(device.id, chunksSha256, add);
     member.state = "submitted";
     member.submitted = name;
     this.#send({ type: "answered", nowMs: this.#options.clock.now() });
+  }
+
+  /**
+   * Takes a device's message of a step of secure aggregation; safe to repeat, also when the round has gone on.
+   *
+   * @param take gives the message to the device's group
+   * @returns the group, which says what the device is to be told
+   * @throws CoordinatorError NOT_IN_ROUND, WRONG_STATE, RETRY, BAD_SIGNATURE, CONFLICT, WRONG_LENGTH, BAD_REQUEST
+   */
+  async takeStep(
+    device: Device,
+    step: Exclude<SecureStep, "masked">,
+    take: (group: SecureGroup) => Promise<Receipt> | Receipt,
+  ): Promise<SecureGroup> {
+    const group = this.groupOf(device);
+    if (this.#progress.state !== step) {
+      if (this.#secure?.hasAnswered(device, step) === true) return group;
+      throw new CoordinatorError(
+        "WRONG_STATE",
+        `expected an answer to the round's state ${this.#progress.state}, came one to ${step}`,
+      );
+    }
+    const receipt = await takeSecurely(() => take(group));
+    // The step may have ended meanwhile; then the answer was counted with it.
+    if (receipt === "accepted" && this.#progress.state === step) {
+      this.#send({ type: "answered", nowMs: this.#options.clock.now() });
+    }
+    if (step === "unmask" && this.#secure?.isSufficient === true) {
+      this.#send({ type: "sufficient", nowMs: this.#options.clock.now() });
+    }
+    return group;
+  }
+
+  /** @throws CoordinatorError NOT_IN_ROUND, WRONG_STATE without secure aggregation, RETRY before it begins */
+  groupOf(device: Device): SecureGroup {
+    this.#member(device);
+    if (this.#options.secure === null) {
+      throw new CoordinatorError("WRONG_STATE", "expected a round with secure aggregation, this one collects without");
+    }
+    if (this.#secure === undefined) throw tooEarly();
+    return this.#secure.groupOf(device);
   }
 
   #member(device: Device): Member {
@@ -197,14 +277,29 @@ export class RoundEngine {
     return member;
   }
 
-  #collecting(): UpdateSum {
+  /** @throws CoordinatorError WRONG_STATE, RETRY */
+  #requireCollecting(): void {
     const { state } = this.#progress;
-    if (state === "configured")
-      throw new CoordinatorError("RETRY", "the round is about to collect", { retryAfterMs: 20 });
-    if (state !== "masked" || this.#sum === undefined) {
-      throw new CoordinatorError("WRONG_STATE", `round ${this.round} takes no updates any more, it is ${state}`);
+    if (state === "configured" && this.#options.secure === null) throw tooEarly();
+    if (state !== "masked") {
+      throw new CoordinatorError("WRONG_STATE", `round ${this.round} takes no updates now, it is ${state}`);
     }
-    return this.#sum;
+    if (this.#collecting === undefined && this.#secure === undefined) throw tooEarly();
+  }
+
+  /** What adds a device's update, whose bytes are its own only until it returns. */
+  #adder(device: Device): (bytes: Uint8Array) => void {
+    this.#requireCollecting();
+    const sum = this.#collecting;
+    if (sum !== undefined) return (bytes) => sum.add(bytes);
+    const group = this.groupOf(device);
+    return (bytes) => {
+      try {
+        group.add(device, bytes);
+      } catch (cause) {
+        throw asCoordinatorError(cause);
+      }
+    };
   }
 
   /** Feeds the machine; what follows from it is done in order, after all that is under way. */
@@ -238,6 +333,7 @@ export class RoundEngine {
   /** Enters a state durably, then does its work; states that wait for devices only arm their deadline. */
   async #enter(state: RoundState): Promise<void> {
     const { work, hub } = this.#options;
+    if (!(await this.#endStep(state))) return;
     if (state === "reserved") {
       if (!(await this.#reserve())) return;
     } else if (state === "configured") await work.configure([...this.cohort.all()]);
@@ -246,7 +342,10 @@ export class RoundEngine {
     else if (state === "released") await work.release();
     else if (state === "closed") await work.close();
     else {
-      if (state === "masked") this.#sum = new UpdateSum(this.#options.format);
+      if (state === "keys") this.#beginSecurely();
+      else if (state === "masked" && this.#options.secure === null) {
+        this.#collecting = new UpdateSum(this.#options.format);
+      }
       await work.enter(state, this.#progress.deadlineMs);
     }
     this.#options.onNotice?.({ ...this.notice, state });
@@ -272,11 +371,52 @@ export class RoundEngine {
     }
   }
 
+  #beginSecurely(): void {
+    this.#secure = this.#options.secure?.();
+    const members = [...this.cohort.all()].filter(({ state }) => state === "joined");
+    this.#secure?.begin(members);
+  }
+
+  /**
+   * Ends the step of secure aggregation that comes before a state, in all groups; who is in none of them any more has
+   * left the round.
+   *
+   * @returns whether the round goes on
+   */
+  async #endStep(entered: RoundState): Promise<boolean> {
+    const step = ENDED_STEP[entered];
+    const secure = this.#secure;
+    if (secure === undefined || step === undefined) return true;
+    const standing = step === "unmask" ? await this.#unmask(secure) : await secure.close(step);
+    for (const member of this.cohort.all()) {
+      if (!secure.includes(member.device)) member.state = "left";
+    }
+    if (standing.members < this.#progress.rules.minimum) {
+      this.#send({ type: "failed", reason: standing.isBroken ? "UNMASK_FAILED" : MISSING[step] });
+      return false;
+    }
+    this.#send({ type: "expected", expected: standing.expected, nowMs: this.#options.clock.now() });
+    return true;
+  }
+
+  async #unmask(secure: SecureRound): Promise<SecureStanding> {
+    try {
+      const { values, members, isInconsistent } = await secure.finish();
+      this.#sum = { values };
+      for (const member of this.cohort.submitted()) member.maskKey = secure.maskKeyDigest(member.device) ?? null;
+      return { members, expected: 0, isBroken: isInconsistent };
+    } catch (cause) {
+      if (!(cause instanceof SecAggError)) throw cause;
+      return { members: 0, expected: 0, isBroken: true };
+    }
+  }
+
   async #aggregate(): Promise<void> {
     this.#uploads.clear();
+    this.#sum ??= this.#collecting;
     if (this.#sum === undefined) throw new CoordinatorError("INTERNAL", "expected a collected sum before its release");
     await this.#options.work.aggregate(this.#sum, this.cohort.submitted());
-    this.#sum = undefined;
+    this.#forget();
   }
 
   #done(): void {
@@ -286,9 +426,15 @@ export class RoundEngine {
   #end(): void {
     clearTimeout(this.#timer);
     this.#uploads.clear();
-    this.#sum = undefined;
+    this.#forget();
     this.#options.hub.publish(this.notice);
     this.#settleEnded?.resolve(this.notice);
+  }
+
+  #forget(): void {
+    this.#sum = undefined;
+    this.#collecting = undefined;
+    this.#secure?.[Symbol.dispose]();
   }
 
   #arm(): void {
@@ -305,4 +451,8 @@ export class RoundEngine {
   get isSpent(): boolean {
     return isSpent(this.#progress.state);
   }
+}
+
+function tooEarly(): CoordinatorError {
+  return new CoordinatorError("RETRY", "the round is about to collect", { retryAfterMs: 20 });
 }

@@ -30,6 +30,12 @@ export type RoundMessage =
   | { readonly type: "answered"; readonly nowMs: number }
   /** A device that the state waited for has left. */
   | { readonly type: "left"; readonly nowMs: number }
+  /** It is known anew how many devices the state waits for: groups have been formed, or left out. */
+  | { readonly type: "expected"; readonly expected: number; readonly nowMs: number }
+  /** The answers so far suffice to unmask; the rest need not be waited for. */
+  | { readonly type: "sufficient"; readonly nowMs: number }
+  /** What the state before was to yield could not be had. Only while nothing of the present state is durable. */
+  | { readonly type: "failed"; readonly reason: AbandonReason }
   /** Time has passed. */
   | { readonly type: "tick"; readonly nowMs: number }
   /** The process was started again and found the round in the store. */
@@ -80,6 +86,14 @@ export function stepRound(progress: RoundProgress, message: RoundMessage): Round
         : stay(progress);
     case "left":
       return settle({ ...progress, expected: Math.max(progress.expected - 1, 0) }, message.nowMs);
+    case "expected":
+      return waitsForDevices(progress.state)
+        ? settle({ ...progress, expected: message.expected }, message.nowMs)
+        : stay(progress);
+    case "sufficient":
+      return progress.state === "unmask" ? enter(progress, message.nowMs) : stay(progress);
+    case "failed":
+      return giveUp(progress, message.reason);
     case "tick":
       return settle(progress, message.nowMs);
     case "restarted":
@@ -96,12 +110,19 @@ function stay(progress: RoundProgress): RoundStep {
 function settle(progress: RoundProgress, nowMs: number): RoundStep {
   const reason = TOO_FEW[progress.state];
   if (reason === undefined) return stay(progress);
-  if (progress.answered >= progress.expected && progress.answered >= progress.rules.minimum) {
-    return enter(progress, nowMs);
-  }
-  if (progress.state !== "selecting" && progress.expected < progress.rules.minimum) return abandon(progress, reason);
+  const minimum = minimumOf(progress);
+  if (progress.answered >= progress.expected && progress.answered >= minimum) return enter(progress, nowMs);
+  if (progress.state !== "selecting" && progress.expected < minimum) return abandon(progress, reason);
   if (progress.deadlineMs === null || nowMs < progress.deadlineMs) return stay(progress);
-  return progress.answered >= progress.rules.minimum ? enter(progress, nowMs) : abandon(progress, reason);
+  return progress.answered >= minimum ? enter(progress, nowMs) : abandon(progress, reason);
+}
+
+/**
+ * Once the sum is fixed its members are, whoever answers from then on: how many signatures and shares it takes is each
+ * group's threshold, which is known outside.
+ */
+function minimumOf({ state, rules }: RoundProgress): number {
+  return state === "consistency" || state === "unmask" ? 1 : rules.minimum;
 }
 
 function enter(progress: RoundProgress, nowMs: number): RoundStep {
@@ -136,7 +157,10 @@ function restarted(progress: RoundProgress, nowMs: number): RoundStep {
 }
 
 function abandon(progress: RoundProgress, reason: AbandonReason): RoundStep {
-  if (isSpent(progress.state)) return stay(progress);
+  return isSpent(progress.state) ? stay(progress) : giveUp(progress, reason);
+}
+
+function giveUp(progress: RoundProgress, reason: AbandonReason): RoundStep {
   return {
     progress: { ...progress, state: "abandoned", deadlineMs: null },
     effects: [{ type: "abandon", reason }],

@@ -1,6 +1,6 @@
 import { setImmediate as yieldToEventLoop } from "node:timers/promises";
 import { addCentralNoise, type CentralGaussian, dequantise, type RandomSource } from "@fedloop/privacy";
-import type { UpdateFormat, UpdateSum } from "./aggregator.js";
+import type { CollectedSum, UpdateFormat } from "./aggregator.js";
 
 /** Coordinates between two turns of the event loop: a few milliseconds of sampling. */
 const SLICE = 16_384;
@@ -12,7 +12,7 @@ const SLICE = 16_384;
  * @returns Σ with noise, in the model's units; length of the update
  */
 export async function releaseSum(
-  sum: UpdateSum,
+  sum: CollectedSum,
   format: UpdateFormat,
   mechanism: CentralGaussian | null,
   random: RandomSource,

@@ -53,7 +53,9 @@ export function planBody(facts: PlanFacts): EntryBodies["round.plan"] {
       divisor: spec.divisor,
       event: encodeEvent(spec.event),
     },
-    secureAggregation: { enabled: spec.secureAggregation.enabled, reason: spec.secureAggregation.reason },
+    secureAggregation: spec.secureAggregation.enabled
+      ? { enabled: true, reason: null, parameters: spec.secureAggregation.parameters }
+      : { enabled: false, reason: spec.secureAggregation.reason },
     reservation: {
       epsilon: facts.epsilonAfter,
       delta: formatDecimal(schedule.cap.delta),

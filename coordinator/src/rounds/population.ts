@@ -1,5 +1,6 @@
-import { joinMessage, parseEntry, type SignatureVerifier } from "@fedloop/consent";
+import { joinMessage, parseEntry, type SignatureVerifier, secureParametersOf } from "@fedloop/consent";
 import type { RandomSource } from "@fedloop/privacy";
+import type { UnmaskEngine } from "@fedloop/privacy/secagg";
 import { CoordinatorError } from "../errors.js";
 import type { Ledger } from "../ledger/ledger.js";
 import type { ArtifactStore, OpenArtifact } from "../models/artifact-store.js";
@@ -15,6 +16,8 @@ import { PopulationState, type StoredRound } from "./population-state.js";
 import type { RoundSpec } from "./round-spec.js";
 import { PopulationRoundWork, type ResumedRound } from "./round-work.js";
 import type { Schedule } from "./schedule.js";
+import type { SecureGroup } from "./secure-group.js";
+import { SecureRound } from "./secure-round.js";
 import { hasEnded } from "./states.js";
 import type { Chunk } from "./uploads.js";
 
@@ -45,12 +48,16 @@ export interface PopulationDependencies {
   readonly verifier: SignatureVerifier;
   readonly clock: { now(): number };
   readonly random: RandomSource;
+  /** What takes the masks out of sums. */
+  readonly unmaskEngine: () => UnmaskEngine;
   /** The log's name. */
   readonly origin: string;
   /** Uploads of large updates held at a time. */
   readonly concurrentUploads: number;
   readonly onNotice?: (population: string, notice: RoundNotice) => void;
 }
+
+type Tail<List extends readonly unknown[]> = List extends readonly [unknown, ...infer Rest] ? Rest : never;
 
 interface Current {
   readonly engine: RoundEngine;
@@ -124,6 +131,11 @@ export class Population {
     return { reason, afterMs: after, beforeMs: before };
   }
 
+  /** When to come for a round that selects: spread out, so that a cohort does not arrive in one instant. */
+  arrival(): Idle {
+    return { reason: "no-round", afterMs: 0, beforeMs: this.schedule.arrivalMs };
+  }
+
   /** What there is for a device: a round to verify and join, its place in one, or nothing now. */
   checkIn(device: Device): CheckIn {
     const current = this.#current;
@@ -177,6 +189,7 @@ export class Population {
       joinedMs: this.#deps.clock.now(),
       state: "joined",
       submitted: null,
+      maskKey: null,
     });
     return { type: "joined", notice: current.engine.notice };
   }
@@ -187,6 +200,16 @@ export class Population {
 
   submit(device: Device, round: number, submission: Submission): void {
     this.#engine(round).submit(device, submission);
+  }
+
+  /** Takes a device's message of a step of secure aggregation. @throws as `RoundEngine.takeStep` */
+  takeStep(device: Device, round: number, ...message: Tail<Parameters<RoundEngine["takeStep"]>>): Promise<SecureGroup> {
+    return this.#engine(round).takeStep(device, ...message);
+  }
+
+  /** The group that a device is in. @throws as `RoundEngine.groupOf` */
+  groupOf(device: Device, round: number): SecureGroup {
+    return this.#engine(round).groupOf(device);
   }
 
   /** A device gives its place back; one that will not join is no longer waited for. */
@@ -271,6 +294,7 @@ export class Population {
       hub: this.hub,
       onNotice: (notice) => this.#deps.onNotice?.(this.name, notice),
       concurrentUploads: this.#deps.concurrentUploads,
+      secure: spec.secureAggregation.enabled ? () => this.#secureRound(work) : null,
     });
     this.#current = { engine, work, spec, eligible: undefined };
     // The cohort of a round that is planned already comes from the tree that its plan names.
@@ -280,6 +304,17 @@ export class Population {
     const notice = await untilAborted(engine.ended, signal);
     if (notice === undefined) await engine.stop();
     return notice;
+  }
+
+  #secureRound(work: PopulationRoundWork): SecureRound {
+    const { plan } = work;
+    const groupTarget = plan?.body.secureAggregation.parameters?.groupTarget;
+    if (plan === undefined || groupTarget === undefined) {
+      throw new CoordinatorError("INTERNAL", "expected a logged plan with secure aggregation before its keys");
+    }
+    const { verifier, random } = this.#deps;
+    const parameters = secureParametersOf(plan.body, plan.hash);
+    return new SecureRound({ parameters, groupTarget, verifier, random, engine: this.#deps.unmaskEngine() });
   }
 
   #progress(spec: RoundSpec, found: StoredRound | undefined): RoundProgress {

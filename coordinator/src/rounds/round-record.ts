@@ -104,14 +104,8 @@ export class RoundRecord {
       await this.#update(tx, { state: "configured", deadline_ms: null });
       for (let start = 0; start < members.length; start += ROWS_A_STATEMENT) {
         const rows = members.slice(start, start + ROWS_A_STATEMENT).map((member) => ({
-          population: this.population,
-          round: this.round,
-          device_id: Buffer.from(member.device.id, "base64url"),
-          subject: member.device.subject,
-          consent_index: member.consentIndex,
-          join_signature: member.joinSignature,
+          ...this.#participant(member),
           state: "joined" as const,
-          joined_ms: member.joinedMs,
         }));
         await tx.db.insertInto("participants").values(rows).execute();
       }
@@ -128,13 +122,18 @@ export class RoundRecord {
       await this.#update(tx, { state: "aggregated", deadline_ms: null, aggregate });
       await this.#participants(tx).set({ state: "dropped" }).execute();
       for (let start = 0; start < submitted.length; start += ROWS_A_STATEMENT) {
-        const ids = submitted.slice(start, start + ROWS_A_STATEMENT);
-        await this.#participants(tx)
-          .set({ state: "submitted" })
-          .where(
-            "device_id",
-            "in",
-            ids.map(({ device }) => Buffer.from(device.id, "base64url")),
+        const rows = submitted.slice(start, start + ROWS_A_STATEMENT).map((member) => ({
+          ...this.#participant(member),
+          mask_key: member.maskKey,
+          state: "submitted" as const,
+        }));
+        await tx.db
+          .insertInto("participants")
+          .values(rows)
+          .onConflict((conflict) =>
+            conflict
+              .columns(["population", "round", "device_id"])
+              .doUpdateSet((eb) => ({ state: eb.ref("excluded.state"), mask_key: eb.ref("excluded.mask_key") })),
           )
           .execute();
       }
@@ -253,6 +252,18 @@ export class RoundRecord {
       .where("population", "=", this.population)
       .where("round", "=", this.round)
       .execute();
+  }
+
+  #participant(member: Member) {
+    return {
+      population: this.population,
+      round: this.round,
+      device_id: Buffer.from(member.device.id, "base64url"),
+      subject: member.device.subject,
+      consent_index: member.consentIndex,
+      join_signature: member.joinSignature,
+      joined_ms: member.joinedMs,
+    };
   }
 
   #participants(tx: LedgerTransaction) {

@@ -1,3 +1,4 @@
+import type { SecureAggregationPlan } from "@fedloop/consent";
 import type { CentralGaussian, DpEvent } from "@fedloop/privacy";
 import type { RoundKind } from "../store/database.js";
 import type { UpdateFormat } from "./aggregator.js";
@@ -14,7 +15,9 @@ export interface RoundSpec {
   /** L2 bound that devices keep to, with a mechanism or without. */
   readonly clipNorm: number;
   readonly noPrivacyReason: string | null;
-  readonly secureAggregation: { readonly enabled: false; readonly reason: string };
+  readonly secureAggregation:
+    | { readonly enabled: false; readonly reason: string }
+    | { readonly enabled: true; readonly parameters: SecureAggregationPlan };
   readonly divisor: number;
   readonly cohort: { readonly target: number; readonly minimum: number; readonly overSelection: number };
   readonly deadlines: { readonly selectionMs: number; readonly reportMs: number };

@@ -6,7 +6,7 @@ import type { Ledger } from "../ledger/ledger.js";
 import type { ArtifactStore } from "../models/artifact-store.js";
 import { decodeSafetensors, encodeSafetensors } from "../models/safetensors.js";
 import type { Store } from "../store/database.js";
-import type { UpdateSum } from "./aggregator.js";
+import type { CollectedSum } from "./aggregator.js";
 import { ACCOUNTANT, claimedEpsilon } from "./budget.js";
 import type { Member } from "./cohort.js";
 import type { Eligible } from "./eligibility.js";
@@ -104,7 +104,7 @@ export class PopulationRoundWork implements RoundWork {
     return this.#record.entered(state, deadlineMs);
   }
 
-  async aggregate(sum: UpdateSum, submitted: readonly Member[]): Promise<void> {
+  async aggregate(sum: CollectedSum, submitted: readonly Member[]): Promise<void> {
     const { artifacts, random } = this.#deps;
     const released = await releaseSum(sum, this.#spec.format, this.#spec.mechanism, random);
     const bytes = new Uint8Array(released.buffer, released.byteOffset, released.byteLength);

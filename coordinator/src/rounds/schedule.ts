@@ -18,6 +18,8 @@ export interface Schedule {
   readonly participantCap: { readonly epsilon: number; readonly rounds: number };
   readonly tensors: readonly TensorShape[];
   readonly strategy: SumStrategy;
+  /** Over how long the devices of a cohort are asked to spread their arrival, milliseconds. */
+  readonly arrivalMs: number;
   /** Return window that devices get when nothing is to be done, milliseconds. */
   readonly returnWindowMs: { readonly after: number; readonly before: number };
   /** Turns the released sum of an evaluation round into named metrics. */

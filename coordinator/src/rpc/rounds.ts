@@ -5,6 +5,7 @@ import type { RoundNotice } from "../rounds/engine.js";
 import type { CheckIn, Idle, Population } from "../rounds/population.js";
 import type { Populations } from "../rounds/populations.js";
 import type { RoundState } from "../rounds/states.js";
+import { secureCalls } from "./secure-rounds.js";
 import type { ServiceHandlers } from "./service.js";
 import { consistencyMessage, receiptOf } from "./transparency.js";
 
@@ -48,7 +49,7 @@ export function roundsService({ ledger, populations, clock }: RoundsDependencies
     state: STATE[notice.state],
     deadlineMs: remaining(notice.deadlineMs),
     reason: notice.reason ?? "",
-    ...(notice.state === "closed" || notice.state === "abandoned" ? { next: wait(population.idle()) } : {}),
+    ...nextWindow(population, notice),
   });
 
   const answer = async (outcome: CheckIn, knownTreeSize: bigint) => {
@@ -103,10 +104,7 @@ export function roundsService({ ledger, populations, clock }: RoundsDependencies
       const population = populations.named(request.population, device);
       for await (const notice of population.hub.watch(signal)) yield event(population, notice);
     },
-    advertiseKeys: () => refuseSecureAggregation(),
-    shareKeys: () => refuseSecureAggregation(),
-    confirmSurvivors: () => refuseSecureAggregation(),
-    unmask: () => refuseSecureAggregation(),
+    ...secureCalls(populations),
     submitMasked(request, { device }) {
       populations.named(request.population, device).submit(device, Number(request.round), {
         inline: request.inlineUpdate,
@@ -125,10 +123,12 @@ export function roundsService({ ledger, populations, clock }: RoundsDependencies
   };
 }
 
-function wait({ reason, afterMs, beforeMs }: Idle) {
-  return { returnAfterMs: afterMs, returnBeforeMs: beforeMs, reason: REASON[reason] };
+/** When those that hear of a round are to come: at once but spread out for one that selects, else after a while. */
+function nextWindow(population: Population, { state }: RoundNotice) {
+  if (state === "selecting") return { next: wait(population.arrival()) };
+  return state === "closed" || state === "abandoned" ? { next: wait(population.idle()) } : {};
 }
 
-function refuseSecureAggregation(): never {
-  throw new CoordinatorError("WRONG_STATE", "expected a round with secure aggregation, this one collects without");
+function wait({ reason, afterMs, beforeMs }: Idle) {
+  return { returnAfterMs: afterMs, returnBeforeMs: beforeMs, reason: REASON[reason] };
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { noteSigner, type SignatureVerifier } from "@fedloop/consent";
 import { nodeVerifier } from "@fedloop/consent/node";
 import { aesCtrRandom } from "@fedloop/privacy/node";
+import { MaskPool } from "@fedloop/privacy/secagg/node";
 import { Artifacts, Consent, Enrollment, Rounds, Transparency } from "@fedloop/proto";
 import type { ServerCredentials } from "@grpc/grpc-js";
 import { Ledger } from "../ledger/ledger.js";
@@ -54,6 +55,7 @@ export class Coordinator {
   readonly verifierKey: string;
   readonly port: number;
   readonly #server: GrpcServer;
+  readonly #closeUnmaskEngine: () => Promise<void>;
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
@@ -66,6 +68,7 @@ export class Coordinator {
     verifierKey: string;
     port: number;
     server: GrpcServer;
+    closeUnmaskEngine: () => Promise<void>;
   }) {
     this.ledger = parts.ledger;
     this.store = parts.store;
@@ -75,6 +78,7 @@ export class Coordinator {
     this.verifierKey = parts.verifierKey;
     this.port = parts.port;
     this.#server = parts.server;
+    this.#closeUnmaskEngine = parts.closeUnmaskEngine;
   }
 
   /**
@@ -92,6 +96,12 @@ export class Coordinator {
     const ledger = await Ledger.open({ store, origin, operatorSigner: keys.operator, noteSigner: checkpoints, clock });
     const verifier: SignatureVerifier = nodeVerifier();
     const registry = new Registry({ store, verifier, clock, policy: options.enrolment });
+    let pool: MaskPool | undefined;
+    // Threads are started by the first round that needs them, once for all.
+    const unmaskEngine = (): MaskPool => {
+      pool ??= new MaskPool();
+      return pool;
+    };
     const policies = new Map<string, Policy>();
     const list: Population[] = [];
     for (const loaded of options.plans) {
@@ -101,7 +111,11 @@ export class Coordinator {
       const initialModel = await initialise(store, artifacts, loaded, clock);
       const random = aesCtrRandom();
       list.push(
-        new Population({ ...options, ledger, store, artifacts, registry, verifier, random }, schedule, initialModel),
+        new Population(
+          { ...options, ledger, store, artifacts, registry, verifier, random, unmaskEngine },
+          schedule,
+          initialModel,
+        ),
       );
     }
     const populations = new Populations(list);
@@ -120,7 +134,17 @@ export class Coordinator {
     addHealth(server.server);
     addReflection(server.server);
     const port = await server.listen(options.address, options.credentials);
-    return new Coordinator({ ledger, store, artifacts, registry, populations, verifierKey, port, server });
+    return new Coordinator({
+      ledger,
+      store,
+      artifacts,
+      registry,
+      populations,
+      verifierKey,
+      port,
+      server,
+      closeUnmaskEngine: async () => pool?.close(),
+    });
   }
 
   /**
@@ -138,6 +162,7 @@ export class Coordinator {
     this.#stopping.abort();
     await this.#running.catch(() => undefined);
     await this.#server.close();
+    await this.#closeUnmaskEngine();
     await this.ledger[Symbol.asyncDispose]();
     await this.store.close();
   }

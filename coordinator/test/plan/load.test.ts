@@ -281,10 +281,21 @@ t.test("what is wrong with a key that every plan has is told as well", async (t)
 });
 
 t.test(
-  "secure aggregation cannot be left out silently, nor mixed with a strategy that looks at each update",
+  "secure aggregation is on unless it is left out with a reason, and fits no strategy that looks at each update",
   async (t) => {
     const silent = SHORTEST.slice(0, SHORTEST.indexOf("secureAggregation:"));
-    await t.rejects(loadPlan(planFile(t, silent)), { code: "BAD_PLAN", message: /secureAggregation: expected/ });
+    t.same((await loadPlan(planFile(t, silent))).plan.secureAggregation, {
+      enabled: true,
+      graph: null,
+      groupTarget: 100,
+      corruptFraction: 0.1,
+      dropoutFraction: 0.1,
+      adversary: "semi-malicious",
+    });
+    const both = `${silent}secureAggregation: { enabled: false, reason: why, groupTarget: 10 }\n`;
+    await t.rejects(loadPlan(planFile(t, both)), { message: /secureAggregation\.groupTarget: expected it only with/ });
+    const unclipped = `${silent}secureAggregation: { enabled: true }\nprivacy: { mechanism: none, reason: why }\n`;
+    await t.rejects(loadPlan(planFile(t, unclipped)), { message: /privacy\.clipNorm: expected a clip norm/ });
     const withoutReason = `${silent}secureAggregation: { enabled: false }\n`;
     await t.rejects(loadPlan(planFile(t, withoutReason)), { message: /secureAggregation\.enabled: expected a reason/ });
     const mixed = `${silent}secureAggregation: { enabled: true }\nstrategy: { id: coordinate-median }\n`;
