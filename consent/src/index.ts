@@ -165,6 +165,7 @@ export {
   opensCommitment,
   type PayloadPlace,
 } from "./vault/payload.js";
+export { isSealedView, openView, sealView, type ViewPlace } from "./vault/sealed-view.js";
 export {
   type KeyEncryptionKeys,
   memoryVaultStore,

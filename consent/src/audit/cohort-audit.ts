@@ -4,6 +4,8 @@ import { type CohortMember, parseCohort } from "../entries/round-close.js";
 import { bytesOf } from "../entries/scalars.js";
 import { joinMessage } from "../records/join.js";
 import type { ConsentView } from "../records/view.js";
+import type { HpkeRecipient } from "../vault/hpke.js";
+import { isSealedView, openView } from "../vault/sealed-view.js";
 import type { BudgetAudit } from "./budget-audit.js";
 import type { FindingSink } from "./finding.js";
 import type { AuditedRound } from "./round-audit.js";
@@ -16,10 +18,19 @@ export class CohortAudit {
   readonly #budget: BudgetAudit;
   readonly #signatures: SignatureQueue;
   readonly #sink: FindingSink;
+  readonly #auditor: HpkeRecipient | undefined;
   readonly #maskKeys = new Map<string, number>();
   #usedAfterWithdrawalMs = 0;
 
-  constructor(log: string, view: ConsentView, budget: BudgetAudit, signatures: SignatureQueue, sink: FindingSink) {
+  constructor(
+    log: string,
+    view: ConsentView,
+    budget: BudgetAudit,
+    signatures: SignatureQueue,
+    sink: FindingSink,
+    auditor: HpkeRecipient | undefined,
+  ) {
+    this.#auditor = auditor;
     this.#log = log;
     this.#view = view;
     this.#budget = budget;
@@ -38,14 +49,9 @@ export class CohortAudit {
       this.#sink.blob("BLOB_HASH", number, `The blob's SHA-256 is not ${sha256}.`);
       return;
     }
-    let members: readonly CohortMember[];
-    try {
-      members = parseCohort(bytes);
-    } catch (error) {
-      this.#sink.blob("COHORT_MALFORMED", number, error instanceof Error ? error.message : String(error));
-      return;
-    }
     for (const round of rounds) {
+      const members = await this.#membersOf(number, bytes, round);
+      if (members === undefined) continue;
       const size = round.close?.body.cohort?.size;
       if (size !== members.length)
         this.#sink.blob("COHORT_MALFORMED", number, `The list has ${members.length} members, the close says ${size}.`);
@@ -54,6 +60,23 @@ export class CohortAudit {
         await this.#signatures.pace();
       }
     }
+  }
+
+  async #membersOf(
+    number: number,
+    blob: Uint8Array,
+    { hash: plan }: AuditedRound,
+  ): Promise<readonly CohortMember[] | undefined> {
+    try {
+      if (!isSealedView(blob)) return parseCohort(blob);
+      const auditor = this.#auditor;
+      const opened = auditor === undefined ? undefined : await openView(blob, auditor, { log: this.#log, plan });
+      if (opened !== undefined) return parseCohort(opened);
+      this.#sink.blob("COHORT_SEALED", number, "The list is sealed, and not to a key at hand.");
+    } catch (error) {
+      this.#sink.blob("COHORT_MALFORMED", number, error instanceof Error ? error.message : String(error));
+    }
+    return undefined;
   }
 
   #member(number: number, member: CohortMember, round: AuditedRound): void {

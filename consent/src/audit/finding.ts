@@ -23,6 +23,7 @@ export type FindingCode =
   | "COHORT_JOIN"
   | "COHORT_MALFORMED"
   | "COHORT_MASK_KEY"
+  | "COHORT_SEALED"
   | "COHORT_WITHDRAWN"
   | "CONSENT_INVALID"
   | "CONSENT_POLICY"
@@ -100,6 +101,8 @@ export const findingMeanings: { readonly [Code in FindingCode]: string } = {
   COHORT_JOIN: "A participant's signature that joins the round does not verify under its device key.",
   COHORT_MALFORMED: "A cohort list is not of the known form, or does not have as many members as the close says.",
   COHORT_MASK_KEY: "A participant of a securely aggregated round has no mask key, or one of an open round has one.",
+  COHORT_SEALED:
+    "A cohort list is sealed, and no key was given that opens it: who took part could not be checked. Verify with --auditor-key.",
   COHORT_WITHDRAWN: "A participant's data were used after it had withdrawn.",
   CONSENT_INVALID:
     "A consent may not stand: it ends before it begins, a minor's guardian did not decide, or Global Privacy Control was overridden without confirmation.",

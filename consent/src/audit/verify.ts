@@ -13,6 +13,7 @@ import { parseNote } from "../log/note.js";
 import { MerkleTree } from "../log/tree.js";
 import { isNamed, parseVkey, type VerifierKey } from "../log/verifier-key.js";
 import { ConsentView } from "../records/view.js";
+import type { HpkeRecipient } from "../vault/hpke.js";
 import { BudgetAudit, type PopulationReport } from "./budget-audit.js";
 import { CohortAudit } from "./cohort-audit.js";
 import { ConsentTimeline } from "./consent-timeline.js";
@@ -33,6 +34,8 @@ export interface VerificationProgress {
 export interface VerificationOptions {
   readonly verifier: SignatureVerifier;
   readonly trust?: Trust;
+  /** The auditor's own key, for cohort lists that are sealed to it. */
+  readonly auditor?: HpkeRecipient;
   readonly onProgress?: (progress: VerificationProgress) => void;
   readonly signal?: AbortSignal;
 }
@@ -133,7 +136,8 @@ class BundleAudit {
       this.#header = header;
       const { trust = {} } = this.#options;
       this.#entries = new EntryAudit(header.log, this.#view, this.#signatures, this.#sink, trust);
-      this.#cohorts = new CohortAudit(header.log, this.#view, this.#budget, this.#signatures, this.#sink);
+      const { auditor } = this.#options;
+      this.#cohorts = new CohortAudit(header.log, this.#view, this.#budget, this.#signatures, this.#sink, auditor);
       for (const witness of header.witnesses) parseVkey(witness);
       const { name } = parseVkey(header.vkey);
       if (name !== header.log)

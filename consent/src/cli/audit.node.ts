@@ -10,7 +10,7 @@ import { verifyCommand } from "./verify.node.js";
 export const helpText = `Checks an exported consent ledger offline, trusting nobody.
 
 Usage:
-  fedloop-audit verify BUNDLE [--trust FILE] [--json]
+  fedloop-audit verify BUNDLE [--trust FILE] [--auditor-key FILE] [--json]
       Verify signatures, tree, chains, consents, rounds and the privacy budget. BUNDLE "-" reads the standard input.
   fedloop-audit report BUNDLE --out FILE [--trust FILE]
       The same as a self-contained HTML page, with charts of ε over rounds and of consents over the log.
@@ -24,6 +24,8 @@ Usage:
 Options:
   --trust FILE   JSON with what you know from elsewhere: log, vkey, operatorKey, witnesses, quorum, checkpoint,
                  maximumSilenceMs, subjectsWithKeys. Without it a bundle is checked against itself only.
+  --auditor-key FILE
+                 Your X25519 private key, 32 bytes as base64url, for cohort lists that are sealed to auditors.
   --json         Print one line of JSON.
   --help         Print this.
 

@@ -1,15 +1,15 @@
 import { parseArgs } from "node:util";
 import { exitFindings, exitHolds, jsonText, onlyOperand, type Terminal, UnusableError } from "./command.node.js";
-import { findingText, verifyFile } from "./verify.node.js";
+import { findingText, verificationOptions, verifyFile } from "./verify.node.js";
 
 /** `fedloop-audit export-events BUNDLE [--population NAME] [--trust FILE]` */
 export async function exportEventsCommand(args: readonly string[], terminal: Terminal): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { trust: { type: "string" }, population: { type: "string" } },
+    options: { ...verificationOptions, population: { type: "string" } },
   });
-  const report = await verifyFile(onlyOperand(positionals, "BUNDLE"), values.trust, terminal);
+  const report = await verifyFile(onlyOperand(positionals, "BUNDLE"), values, terminal);
   const names = report.populations.map(({ population }) => population);
   const name = values.population ?? (names.length === 1 ? names[0] : undefined);
   const chosen = report.populations.find(({ population }) => population === name);

@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import type { PopulationReport } from "../audit/budget-audit.js";
@@ -6,8 +6,10 @@ import type { Finding } from "../audit/finding.js";
 import type { RecomputedEpsilon } from "../audit/participant-budgets.js";
 import { type VerificationProgress, type VerificationReport, verifyBundle } from "../audit/verify.js";
 import type { SignatureVerifier } from "../crypto/ed25519.js";
+import { decodeBase64Url } from "../crypto/encoding.js";
 import { nodeVerifier } from "../crypto/node-crypto.node.js";
 import { verifierPool } from "../crypto/verify-pool.node.js";
+import { type HpkeRecipient, recipientFromBytes } from "../vault/hpke.js";
 import {
   exitFindings,
   exitHolds,
@@ -47,16 +49,34 @@ async function verifierFor(path: string): Promise<{ readonly verifier: Signature
   return { verifier: nodeVerifier(), close: async () => undefined };
 }
 
+/** The flags that every command which verifies has. */
+export const verificationOptions = {
+  trust: { type: "string" },
+  "auditor-key": { type: "string" },
+} as const;
+
+/** Their values. */
+export interface VerificationFlags {
+  readonly trust?: string | undefined;
+  readonly "auditor-key"?: string | undefined;
+}
+
+async function readAuditor(path: string | undefined): Promise<HpkeRecipient | undefined> {
+  return path === undefined ? undefined : recipientFromBytes(decodeBase64Url((await readFile(path, "utf8")).trim()));
+}
+
 /** Verifies a file with the flags that all commands share. */
 export async function verifyFile(
   path: string,
-  trustPath: string | undefined,
+  flags: VerificationFlags,
   terminal: Terminal,
 ): Promise<VerificationReport> {
-  const trust = await readTrust(trustPath);
+  const trust = await readTrust(flags.trust);
+  const auditor = await readAuditor(flags["auditor-key"]);
   const { verifier, close } = await verifierFor(path);
   try {
-    return await verifyBundle(openBundle(path), { verifier, trust, onProgress: progressOn(terminal) });
+    const settings = { verifier, trust, onProgress: progressOn(terminal) };
+    return await verifyBundle(openBundle(path), auditor === undefined ? settings : { ...settings, auditor });
   } finally {
     await close();
     if (terminal.isWatched) terminal.error("\r\u001b[K");
@@ -68,10 +88,10 @@ export async function verifyCommand(args: readonly string[], terminal: Terminal)
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { trust: { type: "string" }, json: { type: "boolean", default: false } },
+    options: { ...verificationOptions, json: { type: "boolean", default: false } },
   });
   const path = onlyOperand(positionals, "BUNDLE");
-  const report = await verifyFile(path, values.trust, terminal);
+  const report = await verifyFile(path, values, terminal);
   terminal.out(values.json ? `${jsonText({ bundle: path, ...report })}\n` : reportText(path, report));
   return report.ok ? exitHolds : exitFindings;
 }

@@ -9,8 +9,10 @@ import {
   encryptPayload,
   type FindingCode,
   findingMeanings,
+  generateRecipient,
   noteSigner,
   type RoundPlan,
+  sealView,
   sha256Text,
   signatureLine,
   signCheckpoint,
@@ -69,6 +71,29 @@ function plan(change: (plan: RoundPlan) => RoundPlan): Planting {
 const stranger = generateNodeSigner();
 const otherHash = sha256Text(encodeUtf8("another"));
 const unadmitted = { unadmitted: true } as const;
+
+/** A log whose cohort list is sealed to an auditor. */
+async function sealedLog(auditor: Uint8Array): Promise<Faulty> {
+  const devices = [1, 2].map(testDevice);
+  const rounds = await startedLog(devices);
+  const { author } = rounds;
+  const plan = await rounds.plan();
+  const cohort = author.cohort(plan, 1, devices);
+  const [open = new Uint8Array(0)] = author.blobs;
+  const blob = await sealView(open, [auditor], { log: logName, plan });
+  const close = { population, round: 1, plan, outcome: "abandoned", reason: "OPERATOR_STOPPED" } as const;
+  const body = { ...close, cohort: { size: cohort.size, blob: sha256Text(blob) }, aggregate: null, modelOut: null };
+  await author.write({ type: "round.close", body });
+  return { bytes: await bundleOf(author, { blobs: [blob] }) };
+}
+
+t.test("a sealed cohort list is checked by the auditor it is sealed to", async (t) => {
+  const [auditor, other] = [await generateRecipient(), await generateRecipient()];
+  const { bytes } = await sealedLog(auditor.publicKey);
+  t.strictSame((await verifyBundle([bytes], { verifier, auditor })).findings, []);
+  const codes = (await verifyBundle([bytes], { verifier, auditor: other })).findings.map(({ code }) => code);
+  t.strictSame(codes, ["COHORT_SEALED"]);
+});
 
 const faults: { readonly [Code in FindingCode]: Planting } = {
   ACTOR_CHAIN: log(({ author }) =>
@@ -163,6 +188,7 @@ const faults: { readonly [Code in FindingCode]: Planting } = {
   COHORT_JOIN: round({ member: (member) => ({ ...member, join: `${"A".repeat(85)}A` }) }),
   COHORT_MALFORMED: round({ close: (close) => ({ ...close, cohort: { size: 3, blob: close.cohort?.blob ?? null } }) }),
   COHORT_MASK_KEY: round({ member: (member) => ({ ...member, maskKey: sha256Text(encodeUtf8(member.subject)) }) }),
+  COHORT_SEALED: async () => sealedLog((await generateRecipient()).publicKey),
   COHORT_WITHDRAWN: async () => {
     const devices = [1, 2].map(testDevice);
     const rounds = await startedLog(devices);

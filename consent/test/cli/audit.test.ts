@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { epsilonOf, parseDpEvent } from "@fedloop/privacy";
 import t from "tap";
+import { runAudit } from "../../src/cli/audit.node.js";
+import { progressOn } from "../../src/cli/verify.node.js";
 import { encodeBase64Url, findingMeanings, verifyForkEvidence } from "../../src/index.js";
 import { nodeVerifier } from "../../src/index.node.js";
 import { operator, population, testDevice } from "../author.js";
@@ -17,7 +19,23 @@ interface Outcome {
   readonly error: string;
 }
 
-function audit(...args: readonly string[]): Promise<Outcome> {
+/** Runs a command line in this process. */
+async function audit(...args: readonly string[]): Promise<Outcome> {
+  const texts = { out: "", error: "" };
+  const code = await runAudit(args, {
+    out: (text) => {
+      texts.out += text;
+    },
+    error: (text) => {
+      texts.error += text;
+    },
+    isWatched: false,
+  });
+  return { code, ...texts };
+}
+
+/** Runs it as a program of its own. */
+function program(...args: readonly string[]): Promise<Outcome> {
   return new Promise((resolve) => {
     execFile(process.execPath, [main, ...args], (failure, out, error) => {
       resolve({ code: typeof failure?.code === "number" ? failure.code : 0, out, error });
@@ -42,6 +60,24 @@ t.test("verify exits 0 for a bundle in order and says what was checked", async (
   t.match(out, /VERIFIED/);
   t.match(out, /3 planned: 2 completed, 1 abandoned, 0 open/);
   t.equal(error, "");
+});
+
+t.test("the program exits and prints as the command does", async (t) => {
+  t.strictSame(await program("verify", good), await audit("verify", good));
+  t.strictSame(await program("verify", bad), await audit("verify", bad));
+  t.equal((await program("verify", join(folder, "absent"))).code, 2);
+});
+
+t.test("who watches a long verification sees its progress", async (t) => {
+  let shown = "";
+  let now = 0;
+  const terminal = { out: () => undefined, error: (text: string) => (shown += text), isWatched: true };
+  const progress = progressOn(terminal, () => now);
+  progress({ bytes: 1, entries: 1, totalEntries: 10 });
+  t.equal(shown, "", "nothing before half a second");
+  now = 2_000;
+  progress({ bytes: 1, entries: 5, totalEntries: 10 });
+  t.match(shown, "5 of 10 entries verified (50 %, 2 s)");
 });
 
 t.test("verify --json prints one line that programs read", async (t) => {
@@ -73,6 +109,11 @@ t.test("a trust file is held against the bundle", async (t) => {
   const { code, out } = await audit("verify", good, "--trust", trust);
   t.equal(code, 1);
   t.match(out, /TRUST_MISMATCH/);
+  const key = join(folder, "auditor.key");
+  writeFileSync(key, `${"A".repeat(43)}\n`);
+  t.equal((await audit("verify", good, "--auditor-key", key)).code, 0);
+  writeFileSync(key, "AAAA");
+  t.equal((await audit("verify", good, "--auditor-key", key)).code, 2);
   for (const text of ["", "{", "[]", '{"key":1}', '{"quorum":1}']) {
     writeFileSync(trust, text);
     t.equal((await audit("verify", good, "--trust", trust)).code, 2, JSON.stringify(text));

@@ -3,10 +3,13 @@ import {
   commitment,
   encodeUtf8,
   generateRecipient,
+  isSealedView,
   openSealed,
   opensCommitment,
+  openView,
   recipientFromBytes,
   sealTo,
+  sealView,
 } from "../../src/index.js";
 import { hex } from "../hex.js";
 import { refuses, rejects } from "../refusals.js";
@@ -60,6 +63,27 @@ t.test("keys of small order and of the wrong length are refused", async (t) => {
   for (const key of [new Uint8Array(32), one, hex(`ec${"ff".repeat(30)}7f`), new Uint8Array(31)])
     await rejects(t, "BAD_KEY", Buffer.from(key).toString("hex"), () => sealTo(key, context, one));
   await rejects(t, "BAD_KEY", "a short private key", () => recipientFromBytes(new Uint8Array(31)));
+});
+
+t.test("a sealed view opens for each of its auditors, in its own round", async (t) => {
+  const auditors = [await generateRecipient(), await generateRecipient(), await generateRecipient()];
+  const [first, second, outsider] = auditors;
+  if (first === undefined || second === undefined || outsider === undefined) throw new Error("no auditors");
+  const place = { log: "log.example/2026", plan: "AAAA" };
+  const document = encodeUtf8("[]");
+  const blob = await sealView(document, [first.publicKey, second.publicKey], place);
+  t.equal(isSealedView(blob), true);
+  t.equal(isSealedView(document), false);
+  for (const auditor of [first, second]) t.strictSame(await openView(blob, auditor, place), document);
+  t.equal(await openView(blob, outsider, place), undefined);
+  for (const elsewhere of [
+    { ...place, plan: "BBBB" },
+    { ...place, log: "other.example" },
+  ])
+    await rejects(t, "BAD_CIPHERTEXT", "another place", () => openView(blob, first, elsewhere));
+  await rejects(t, "BAD_ENTRY", "nobody", () => sealView(document, [], place));
+  await rejects(t, "BAD_ENTRY", "twice the same", () => sealView(document, [first.publicKey, first.publicKey], place));
+  await rejects(t, "BAD_ENTRY", "another form", () => openView(encodeUtf8("{}"), first, place));
 });
 
 t.test("a commitment opens to its field and no other", async (t) => {
