@@ -25,7 +25,7 @@ import { transparencyService } from "../rpc/transparency.js";
 import type { Store } from "../store/database.js";
 import { openSqliteStore } from "../store/sqlite.js";
 import { addHealth } from "./health.js";
-import { loadKeys } from "./keys.js";
+import { type CoordinatorKeys, loadKeys } from "./keys.js";
 import { type Policy, publishPolicy } from "./policies.js";
 import { addReflection } from "./reflection.js";
 
@@ -87,10 +87,21 @@ export class Coordinator {
    * @throws CoordinatorError STORE_LOCKED, LEDGER_CORRUPT, ADDRESS_IN_USE, BAD_PLAN …
    */
   static async open(options: CoordinatorOptions): Promise<Coordinator> {
-    const { clock, dataDir, origin } = options;
+    const { dataDir } = options;
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
     const keys = await loadKeys(dataDir);
     const store = await openSqliteStore(join(dataDir, "fedloop.sqlite"));
+    try {
+      return await Coordinator.#openWith(options, keys, store);
+    } catch (cause) {
+      // Whoever tries again, in this process too, finds the folder free.
+      await store.close();
+      throw cause;
+    }
+  }
+
+  static async #openWith(options: CoordinatorOptions, keys: CoordinatorKeys, store: Store): Promise<Coordinator> {
+    const { clock, dataDir, origin } = options;
     const artifacts = await ArtifactStore.open(join(dataDir, "artifacts"));
     const checkpoints = noteSigner(origin, keys.checkpoint);
     const ledger = await Ledger.open({ store, origin, operatorSigner: keys.operator, noteSigner: checkpoints, clock });
