@@ -1,8 +1,11 @@
 import type { Enrollment } from "@fedloop/proto";
+import { CoordinatorError } from "../errors.js";
+import type { Ledger } from "../ledger/ledger.js";
 import type { Registry } from "../registry/registry.js";
 import type { ServiceHandlers } from "./service.js";
 
 export interface EnrollmentDependencies {
+  readonly ledger: Pick<Ledger, "view">;
   readonly registry: Registry;
   readonly clock: { now(): number };
   readonly log: { readonly origin: string; readonly verifierKey: string };
@@ -10,6 +13,7 @@ export interface EnrollmentDependencies {
 
 /** fedloop.v1.Enrollment */
 export function enrollmentService({
+  ledger,
   registry,
   clock,
   log,
@@ -34,6 +38,14 @@ export function enrollmentService({
       };
     },
     async rotateKey(request, { device }) {
+      // A participant's entries are verified by the key that its first one names. A device with another key could
+      // neither take part nor withdraw.
+      if (ledger.view.actor(device.subject) !== undefined) {
+        throw new CoordinatorError(
+          "WRONG_STATE",
+          "expected a participant without entries in the log, this one's are bound to its key; withdraw, leave and enroll the new key",
+        );
+      }
       await registry.rotateKey(device, request.newPublicKey, request.newKeySignature);
       return {};
     },

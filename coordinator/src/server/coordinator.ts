@@ -133,7 +133,7 @@ export class Coordinator {
     const verifierKey = checkpoints.vkey;
     const authenticator = new Authenticator({ registry, verifier, clock });
     const server = new GrpcServer({ authenticator, clock, onFault: options.onFault });
-    server.add(Enrollment, ["enroll"], enrollmentService({ registry, clock, log: { origin, verifierKey } }));
+    server.add(Enrollment, ["enroll"], enrollmentService({ ledger, registry, clock, log: { origin, verifierKey } }));
     server.add(Consent, ["getNotice"], consentService({ ledger, populations, policies, verifier, clock, origin }));
     server.add(Rounds, [], roundsService({ ledger, populations, clock }));
     server.add(Artifacts, [], artifactsService(populations));
