@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
+import { createPrivateKey, createPublicKey, randomUUID, sign, verify } from "node:crypto";
 import type { SignatureVerifier, Signer } from "../../src/secagg/crypto/signatures.js";
 import { seededBytes } from "./seeded-random.js";
 
@@ -24,3 +24,11 @@ export function testVerifier(): SignatureVerifier {
     },
   };
 }
+
+/** Stands in for `@fedloop/consent/node` in the documentation's example, which this package cannot import. */
+export function generateNodeSigner(): Signer {
+  return testSigner(randomUUID());
+}
+
+/** Stands in for `@fedloop/consent/node` in the documentation's example. */
+export const nodeVerifier: () => SignatureVerifier = testVerifier;

@@ -48,10 +48,9 @@ export function packResidues(residues: Uint32Array, bits: number): Uint8Array {
 export function unpackResidues(packed: Uint8Array, length: number, bits: number, byteOffset = 0): Uint32Array {
   const residues = new Uint32Array(length);
   const keep = lowBits(bits);
-  let bit = byteOffset * 8;
+  let first = byteOffset;
+  let shift = 0;
   for (let i = 0; i < length; i++) {
-    const first = Math.floor(bit / 8);
-    const shift = bit & 7;
     const low =
       (packed[first] ?? 0) |
       ((packed[first + 1] ?? 0) << 8) |
@@ -59,7 +58,9 @@ export function unpackResidues(packed: Uint8Array, length: number, bits: number,
       ((packed[first + 3] ?? 0) << 24);
     const high = shift === 0 ? 0 : (packed[first + 4] ?? 0) << (32 - shift);
     residues[i] = ((low >>> shift) | high) & keep;
-    bit += bits;
+    shift += bits;
+    first += shift >> 3;
+    shift &= 7;
   }
   return residues;
 }

@@ -52,9 +52,9 @@ export class ConfirmationsCollection implements Disposable {
    * @throws SecAggError UNKNOWN_MEMBER, BAD_SIGNATURE, WRONG_STATE when it is too late
    */
   async receive(member: number, { signature }: SurvivorConfirmation): Promise<Receipt> {
+    if (this.#signatures.has(member)) return "repeated";
     this.#requireOpen();
     if (!this.#alive.has(member)) throw new SecAggError("UNKNOWN_MEMBER", `Member ${member} is no survivor.`);
-    if (this.#signatures.has(member)) return "repeated";
     const { members, verifier } = this.#masked.cohort;
     const { devicePublicKey } = memberAt(members, member);
     if (!(await verifier.verify(devicePublicKey, this.#transcript, signature))) {

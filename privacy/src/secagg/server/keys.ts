@@ -91,9 +91,11 @@ export class KeysCollection {
   }
 
   #isRepeated(name: string, advertisement: KeyAdvertisement): boolean {
-    if (this.#closed) throw new SecAggError("WRONG_STATE", "The round no longer takes keys. Wait for the next round.");
     const known = this.#members.get(name)?.advertisement;
     if (known === undefined) {
+      if (this.#closed) {
+        throw new SecAggError("WRONG_STATE", "The round no longer takes keys. Wait for the next round.");
+      }
       if (this.size >= this.parameters.maximumMembers) {
         throw new SecAggError("WRONG_STATE", `The group is full with ${this.size} devices. Wait for the next round.`);
       }

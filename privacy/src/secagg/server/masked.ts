@@ -58,11 +58,11 @@ export class VectorsCollection implements Disposable {
    *   is too late: its mask key may have been rebuilt, and its vector would no longer be masked by it
    */
   receive(member: number, { vector }: MaskedVector): Receipt {
+    if (this.#survivors.has(member)) return "repeated";
     if (this.#closed) throw new SecAggError("WRONG_STATE", "The survivor set is fixed; this vector is dropped unread.");
     if (!this.#deals.has(member)) {
       throw new SecAggError("UNKNOWN_MEMBER", `Member ${member} dealt no shares, so nobody could unmask its vector.`);
     }
-    if (this.#survivors.has(member)) return "repeated";
     requirePacked(vector, this.cohort.parameters.length, this.cohort.parameters.bits);
     this.#sum.addPacked(vector);
     this.#survivors.add(member);

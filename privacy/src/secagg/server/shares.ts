@@ -52,14 +52,14 @@ export class SharesCollection {
    * @throws SecAggError UNKNOWN_MEMBER, MALFORMED, WRONG_LENGTH, CONFLICT, WRONG_STATE when it is too late
    */
   receive(member: number, deal: ShareDeal): Receipt {
-    if (this.#closed)
-      throw new SecAggError("WRONG_STATE", "The round no longer takes shares. Wait for the next round.");
     memberAt(this.cohort.members, member);
     const known = this.#deals.get(member);
     if (known !== undefined) {
       if (sameDeal(known, deal)) return "repeated";
       throw new SecAggError("CONFLICT", "This device dealt other shares before; a device deals once a round.");
     }
+    if (this.#closed)
+      throw new SecAggError("WRONG_STATE", "The round no longer takes shares. Wait for the next round.");
     checkDeal(deal, this.cohort.graph.neighbours(member));
     this.#deals.set(member, deal);
     return "accepted";

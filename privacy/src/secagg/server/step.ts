@@ -1,6 +1,6 @@
 import type { AbandonReason } from "../errors.js";
 
-/** What became of a message: it counts, or it is a retry of one that counts already. */
+/** What became of a message: it counts, or it is a retry of one that counts already, however late the retry comes. */
 export type Receipt = "accepted" | "repeated";
 
 /** The round has ended without a sum. */

@@ -80,12 +80,12 @@ export class UnmaskCollection implements Disposable {
    * @throws SecAggError UNKNOWN_MEMBER, DUPLICATE_MEMBER, MALFORMED, WRONG_SHARE_KIND, WRONG_LENGTH, WRONG_STATE
    */
   receive(member: number, { shares }: UnmaskAnswer): Receipt {
+    if (this.#answered.has(member)) return "repeated";
     if (this.#closed) throw new SecAggError("WRONG_STATE", "The round no longer takes shares.");
     const { graph } = this.#masked.cohort;
     if (!this.#confirmations.has(member)) {
       throw new SecAggError("UNKNOWN_MEMBER", `Member ${member} has not signed the survivor set, so it was not asked.`);
     }
-    if (this.#answered.has(member)) return "repeated";
     requireMembers(
       shares.map((share) => share.member),
       graph.members,
