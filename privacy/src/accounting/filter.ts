@@ -47,7 +47,7 @@ export class BudgetOdometer {
 /**
  * Refuses before it is spent: an event that would bring the total above the budget is not counted, and must not run.
  * Valid for events chosen as one goes along: Lécuyer, "Practical Privacy Filters and Odometers with Rényi Differential
- * Privacy" (2021), Theorem 1; for the other accountants, when the sequence of events is fixed in advance.
+ * Privacy" (2021); for the other accountants, when the sequence of events is fixed in advance.
  */
 export class PrivacyFilter {
   readonly budget: PrivacyBudget;

@@ -21,7 +21,7 @@ export interface GaussianEquivalent {
  * Finds the Gaussian mechanism that an event, or a composition on the same data, amounts to. Several Gaussian queries
  * on the same vector are one query with combined precision (McMahan et al. 2018, "A general approach", section 3).
  * Streaming matrix mechanisms are Gaussian mechanisms too, also when later inputs depend on earlier outputs (Denisov et al.
- * 2022, Theorem 2.1). Discrete Gaussian: ρ = sensitivity²/2σ² in any dimension (Canonne, Kamath, Steinke 2020, Theorem 14).
+ * 2022, Theorem 2.1). Discrete Gaussian: ρ = sensitivity²/2σ² in any dimension (Canonne, Kamath, Steinke 2020).
  *
  * @returns undefined when the event is not of this kind
  */

@@ -20,7 +20,7 @@ export interface Quantisation {
  */
 const ATTEMPTS = 128;
 
-/** β of Kairouz et al. (2021), section 3.2, as they choose it: e^(−1/2). */
+/** β of Kairouz et al. (2021), as they choose it: e^(−1/2). */
 const FAILURE_PROBABILITY = Math.exp(-0.5);
 
 /**

@@ -142,7 +142,7 @@ const NOISE_REACH: Readonly<Record<DistributedNoise, (sigma: number) => number>>
 /** Rounding may double the sensitivity, and with it the noise, at most. */
 const MOST_INFLATION = 2;
 
-/** Kairouz, Liu, Steinke (2021), Theorem 5, adds up discrete Gaussians of at least this σ. */
+/** Kairouz, Liu, Steinke (2021) add up discrete Gaussians of at least this σ. */
 const LEAST_NOISE = 0.5;
 
 /** A clip norm of more steps than this would be rounded to norms that cannot be checked exactly. */

@@ -6,8 +6,8 @@ import type { RandomSource } from "./source.js";
 import { StaircaseSampler, type UnimodalDensity } from "./staircase.js";
 
 /**
- * Integers beyond ±TAIL·σ are not drawn. P(|X| ≥ m) ≤ 2·exp(−m²/2σ²) for the discrete Gaussian (it is subgaussian
- * with parameter σ: Canonne, Kamath, Steinke 2020, Lemma 4.2), so this leaves out less than 2·exp(−13.5²/2) < 2^-130.
+ * Integers beyond ±TAIL·σ are not drawn. Σ exp(−(x − c)²/2σ²) over the integers is largest at c = 0, so that
+ * E[e^(tX)] ≤ e^(t²σ²/2) and P(|X| ≥ m) ≤ 2·exp(−m²/2σ²): this leaves out less than 2·exp(−13.5²/2) < 2^-130.
  */
 const TAIL = 13.5;
 

@@ -195,7 +195,7 @@ t.test("a sample of everyone is no sample, and a sample of no one costs nothing"
 });
 
 t.test("sampling a mechanism is the same by its closed form and by its atoms", async (t) => {
-  // δ at ε ≤ 0 of the sampled pair is q·δ′ at the ε′ of Balle, Barthe and Gaboardi (2018), Theorem 8.
+  // δ at ε ≤ 0 of the sampled pair is q·δ′ at the ε′ of Balle, Barthe and Gaboardi (2018).
   const q = 0.25;
   for (const inner of [gaussian(1.5), laplace(1.2), discreteLaplace(0.7, 1), discreteGaussian(1.5)]) {
     const whole = pldAccountant();
@@ -210,6 +210,31 @@ t.test("sampling a mechanism is the same by its closed form and by its atoms", a
         got >= expected * (1 - 1e-4) && got <= expected * 1.002 + 1e-6,
         `${inner.type} ${epsilon}: ${got} ${expected}`,
       );
+    }
+  }
+});
+
+t.test("a sampled Gaussian of next to no noise is amplified as it must be", async (t) => {
+  // One release: ε = ln(1 + q(e^ε′ − 1)) at δ = q·δ′ (Balle, Barthe, Gaboardi 2018).
+  for (const noise of [0.003, 0.01, 0.03, 0.1, 0.5, 2]) {
+    const inner = gaussianEpsilon(noise, 1e-5 / 0.1);
+    const expected = inner > 100 ? inner + Math.log(0.1) : Math.log1p(0.1 * Math.expm1(inner));
+    const { epsilon } = epsilonOf(sampled(0.1, gaussian(noise)), 1e-5, "pld");
+    t.ok(agrees(epsilon, expected), `${noise}: ${epsilon} for ${expected}`);
+  }
+});
+
+t.test("atoms of next to no probability leave nothing out", async (t) => {
+  for (const inner of [
+    { type: "DiscreteGaussian", sigma: 0.02, sensitivity: 1 },
+    { type: "DiscreteLaplace", noiseParameter: 900, sensitivity: 1 },
+    { type: "EpsilonDelta", epsilon: 1000, delta: 0 },
+    { type: "Laplace", noiseMultiplier: 1 / 650 },
+  ] as const satisfies readonly DpEvent[]) {
+    for (const count of [1, 5]) {
+      const { epsilon } = epsilonOf(times(count, sampled(0.5, inner)), 1e-5, "pld");
+      // Half of the time the participant is there, and the answer gives it away.
+      t.ok(epsilon > 600 && Number.isFinite(epsilon), `${inner.type} ${count}: ${epsilon}`);
     }
   }
 });

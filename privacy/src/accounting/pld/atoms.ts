@@ -12,6 +12,9 @@ export interface Atoms {
 /** Discrete distributions with more outcomes than this are not enumerated. */
 export const MOST_ATOMS = 2_000_000;
 
+/** Beyond losses of this size, an outcome's probability under P or under Q may not be a double. */
+export const LARGEST_ATOM_LOSS = 700;
+
 /** Distances below this part of a loss are rounding of the loss itself. */
 const SAME = 1e-12;
 
@@ -99,28 +102,50 @@ function gridFor(lowest: number, highest: number): Float64Array {
   return new Float64Array(points);
 }
 
-/** The pair ((1−q)Q + qP, Q): one participant of a Poisson sample removed. */
+/** The largest magnitude of a finite loss. */
+export function largestLoss(atoms: Atoms): number {
+  return atoms.losses.reduce((most, loss) => Math.max(most, Math.abs(loss)), 0);
+}
+
+/** The pair ((1−q)Q + qP, Q): one participant of a Poisson sample removed. No loss is above LARGEST_ATOM_LOSS. */
 export function sampledRemove(atoms: Atoms, probability: number): Atoms {
-  const losses = atoms.losses.map((loss) => Math.log1p(probability * Math.expm1(loss)));
-  const masses = atoms.masses.map((mass, i) => {
+  const { losses, masses } = atoms;
+  let onlyQ = 1;
+  const mixed = masses.map((mass, i) => {
     // (1−q)·p·e^−loss + q·p
-    return mass * ((1 - probability) * Math.exp(-(atoms.losses[i] ?? 0)) + probability);
+    const other = mass * Math.exp(-(losses[i] ?? 0));
+    onlyQ -= other;
+    return (1 - probability) * other + probability * mass;
   });
-  return { losses, masses, infinite: probability * atoms.infinite };
+  // What P never gives has loss ln(1−q) now.
+  return {
+    losses: extended(
+      losses.map((loss) => Math.log1p(probability * Math.expm1(loss))),
+      Math.log1p(-probability),
+    ),
+    masses: extended(mixed, (1 - probability) * Math.max(0, onlyQ)),
+    infinite: probability * atoms.infinite,
+  };
 }
 
 /** The pair (P, (1−q)P + qQ): one participant of a Poisson sample added. */
 export function sampledAdd(atoms: Atoms, probability: number): Atoms {
-  if (atoms.infinite === 0) {
-    const losses = atoms.losses.map((loss) => -Math.log1p(probability * Math.expm1(-loss)));
-    return { losses, masses: atoms.masses, infinite: 0 };
-  }
-  // What only P gives has loss −ln(1−q) now.
-  const losses = Float64Array.from([
-    ...atoms.losses.map((loss) => -Math.log1p(probability * Math.expm1(-loss))),
-    -Math.log1p(-probability),
-  ]);
-  return { losses, masses: Float64Array.from([...atoms.masses, atoms.infinite]), infinite: 0 };
+  // What Q never gives has loss −ln(1−q) now.
+  return {
+    losses: extended(
+      atoms.losses.map((loss) => -Math.log1p(probability * Math.expm1(-loss))),
+      -Math.log1p(-probability),
+    ),
+    masses: extended(atoms.masses, atoms.infinite),
+    infinite: 0,
+  };
+}
+
+function extended(values: Float64Array, last: number): Float64Array {
+  const out = new Float64Array(values.length + 1);
+  out.set(values);
+  out[values.length] = last;
+  return out;
 }
 
 /** The two distributions of any (ε, δ)-differentially private mechanism at its worst (Kairouz, Oh, Viswanath 2015). */
@@ -184,13 +209,14 @@ export function discreteLaplaceAtoms(a: number, sensitivity: number): Atoms {
  *
  * @param sigma the parameter
  * @param sensitivity an integer
- * @returns undefined when there are too many outcomes to enumerate
+ * @returns undefined when there are too many outcomes to enumerate, or some of next to no probability
  */
 export function discreteGaussianAtoms(sigma: number, sensitivity: number): Atoms | undefined {
   // P(|X| ≥ m) ≤ 2·exp(−m²/2σ²) is below 1e-30 from here on.
   const reach = Math.ceil(12 * sigma);
   const count = 2 * reach + 1;
-  if (!(count <= MOST_ATOMS)) {
+  const largest = (sensitivity * (sensitivity + 2 * reach)) / (2 * sigma * sigma);
+  if (!(count <= MOST_ATOMS && largest <= LARGEST_ATOM_LOSS)) {
     return undefined;
   }
   const losses = new Float64Array(count);

@@ -9,6 +9,8 @@ import {
   discreteGaussianAtoms,
   discreteLaplaceAtoms,
   epsilonDeltaAtoms,
+  LARGEST_ATOM_LOSS,
+  largestLoss,
   MOST_ATOMS,
   randomizedResponseAtoms,
   randomizedResponseSpecialAtoms,
@@ -155,6 +157,9 @@ function componentOf(event: DpEvent, relation: NeighbouringRelation): Component 
           "DiscreteLaplace needs an integer sensitivity: it noises integers.",
         );
       }
+      if (event.noiseParameter * event.sensitivity > LARGEST_ATOM_LOSS) {
+        return symmetric(epsilonDeltaAtoms(event.noiseParameter * event.sensitivity, 0));
+      }
       return event.sensitivity <= MOST_ATOMS
         ? symmetric(discreteLaplaceAtoms(event.noiseParameter, event.sensitivity))
         : undefined;
@@ -233,11 +238,11 @@ function sampledComponent(probability: number, event: DpEvent, relation: Neighbo
       jumps: inner.jumps === undefined ? undefined : 0,
     };
   }
-  return {
-    type: "atoms",
-    remove: sampledRemove(inner.remove, probability),
-    add: sampledAdd(inner.add ?? inner.remove, probability),
-  };
+  const add = inner.add ?? inner.remove;
+  if (Math.max(largestLoss(inner.remove), largestLoss(add)) > LARGEST_ATOM_LOSS) {
+    return undefined;
+  }
+  return { type: "atoms", remove: sampledRemove(inner.remove, probability), add: sampledAdd(add, probability) };
 }
 
 function isCount(value: number): boolean {

@@ -1,7 +1,7 @@
 import { PrivacyError } from "../../errors.js";
 import { RDP_ORDERS } from "../rdp/accountant.js";
 import { deltaFromRdp, epsilonFromRdp } from "../rdp/conversion.js";
-import { type Atoms, bucketed, bucketStride, greatestCommonDivisor, split } from "./atoms.js";
+import { type Atoms, bucketed, bucketStride, greatestCommonDivisor, largestLoss, split } from "./atoms.js";
 import type { Breakdown, Component } from "./components.js";
 import { type ComposedLoss, commonStride, compose, LossRange, type Repeated, windowLength } from "./composition.js";
 import { connectTheDots } from "./connectTheDots.js";
@@ -132,9 +132,7 @@ function tailsOf(component: Component & { readonly type: "tails" }, direction: "
 /** The largest magnitude of a finite loss. */
 function extent(component: Component): number {
   if (component.type === "atoms") {
-    return [component.remove, component.add ?? component.remove]
-      .flatMap(({ losses }) => [losses.reduce((most, loss) => Math.max(most, Math.abs(loss)), 0)])
-      .reduce((most, value) => Math.max(most, value), 0);
+    return Math.max(largestLoss(component.remove), largestLoss(component.add ?? component.remove));
   }
   return [component.remove, component.add ?? component.remove].reduce(
     (most, { lowest, highest }) => Math.max(most, Math.abs(lowest), Math.abs(highest)),

@@ -69,14 +69,14 @@ export class GaussianTails implements LossTails {
     const y = (loss + this.#half) * this.#scale;
     const decay = Math.exp(-z * z);
     this.p = z >= 0 ? 0.5 * decay * scaledErfc(z) : 1 - 0.5 * decay * scaledErfc(-z);
-    const growth = Math.exp(loss);
-    if (y >= 0) {
-      // y² − z² = loss, so e^loss · erfc(y) = e^(−z²) · scaled erfc(y)
+    if (loss >= 0) {
+      // y² − z² = loss, so e^loss · erfc(y) = e^(−z²) · scaled erfc(y); and y ≥ 0
       this.scaledQ = 0.5 * decay * scaledErfc(y);
-      this.q = this.scaledQ / growth;
+      this.q = this.scaledQ * Math.exp(-loss);
     } else {
-      this.q = 1 - 0.5 * Math.exp(-y * y) * scaledErfc(-y);
-      this.scaledQ = growth * this.q;
+      const own = 0.5 * Math.exp(-y * y) * scaledErfc(Math.abs(y));
+      this.q = y >= 0 ? own : 1 - own;
+      this.scaledQ = Math.exp(loss) * this.q;
     }
   }
 }
@@ -114,7 +114,7 @@ export class LaplaceTails implements LossTails {
 /**
  * The mechanism on a Poisson sample, one participant removed: (1−q)Q + qP against Q.
  * That sampling keeps dominance in each direction: Zhu, Dong, Wang, "Optimal Accounting of Differential Privacy via
- * Characteristic Function" (2022), Theorem 11.
+ * Characteristic Function" (2022).
  */
 export class SampledRemoveTails implements LossTails {
   readonly lowest: number;
@@ -134,14 +134,13 @@ export class SampledRemoveTails implements LossTails {
 
   at(loss: number): void {
     const share = this.#probability;
-    const ratio = Math.expm1(loss) + share;
-    if (!(ratio > 0)) {
+    const inner = innerLoss(loss, share);
+    if (inner === Number.NEGATIVE_INFINITY) {
       this.p = 1;
       this.q = 1;
       this.scaledQ = Math.exp(loss);
       return;
     }
-    const inner = loss > 700 ? loss - Math.log(share) : Math.log(ratio / share);
     this.#inner.at(inner);
     this.q = this.#inner.q;
     this.p = (1 - share) * this.#inner.q + share * this.#inner.p;
@@ -169,14 +168,13 @@ export class SampledAddTails implements LossTails {
 
   at(loss: number): void {
     const share = this.#probability;
-    const ratio = Math.expm1(-loss) + share;
-    if (!(ratio > 0)) {
+    const inner = -innerLoss(-loss, share);
+    if (inner === Number.POSITIVE_INFINITY) {
       this.p = 0;
       this.q = 0;
       this.scaledQ = 0;
       return;
     }
-    const inner = loss < -700 ? loss + Math.log(share) : -Math.log(ratio / share);
     this.#inner.at(inner);
     this.p = this.#inner.p;
     this.q = (1 - share) * this.#inner.p + share * this.#inner.q;
@@ -227,6 +225,15 @@ export class SampledReplaceGaussianTails implements LossTails {
         ? Math.exp(loss) * this.q
         : (1 - share) * Math.exp(loss + logUpperTail(x)) + share * Math.exp(loss + logUpperTail(x + 1 / sigma));
   }
+}
+
+/** The loss that becomes `loss` when mixed: ln((e^loss − 1 + q)/q); −∞ where no loss does. */
+function innerLoss(loss: number, probability: number): number {
+  const rise = Math.expm1(loss) / probability;
+  if (rise < 1e300) {
+    return rise > -1 ? Math.log1p(rise) : Number.NEGATIVE_INFINITY;
+  }
+  return loss + Math.log1p((probability - 1) * Math.exp(-loss)) - Math.log(probability);
 }
 
 /** ln(1 − q + q·e^loss) */

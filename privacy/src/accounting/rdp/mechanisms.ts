@@ -79,8 +79,8 @@ export function randomizedResponseRdp(
 
 /**
  * Skellam noise of variance μ, at an integer order: αΔ₂²/2μ + min{((2α − 1)Δ₂² + 6Δ₁)/4μ², 3Δ₁/2μ}.
- * Source: Agarwal, Kairouz, Liu, "The Skellam Mechanism for Differentially Private Federated Learning" (2021),
- * Theorem 3.5, which is for integer sensitivities and integer orders.
+ * Source: Agarwal, Kairouz, Liu, "The Skellam Mechanism for Differentially Private Federated Learning" (2021);
+ * for integer sensitivities and integer orders.
  */
 export function skellamRdp(event: SkellamEvent, order: number): number {
   const variance = event.noiseStdDev * event.noiseStdDev;
@@ -93,7 +93,7 @@ export function skellamRdp(event: SkellamEvent, order: number): number {
 /**
  * The sum of n discrete Gaussians of parameter σ: it is within a factor e^±τ of a discrete Gaussian of parameter σ√n in each
  * coordinate, with τ = 10·Σ_(k<n) exp(−2π²σ²·k/(k + 1)).
- * Source: Kairouz, Liu, Steinke (2021), Theorem 5 (τ) and Proposition 14 (the three bounds, all linear in the order).
+ * Source: Kairouz, Liu, Steinke (2021), Theorem 1 (τ) and Proposition 14 (the three bounds, all linear in the order).
  */
 export function distributedDiscreteGaussianRdp(event: DistributedDiscreteGaussianEvent): (order: number) => number {
   const { noiseStdDev, devices, l1Sensitivity, l2Sensitivity, dimension } = event;

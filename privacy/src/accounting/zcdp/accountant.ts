@@ -99,7 +99,7 @@ function concentration(event: DpEvent, relation: NeighbouringRelation): Concentr
     case "EpsilonDelta":
       return { ...pure(event.epsilon), logKept: Math.log1p(-event.delta) };
     case "Exponential":
-      // Bounded range: Cesar and Rogers (2020), Lemma 4
+      // Bounded range: Cesar and Rogers (2020), section 3
       return { xi: 0, rho: (event.epsilon * event.epsilon) / 8, logKept: 0 };
     case "RandomizedResponse": {
       if (event.buckets === 1 || event.noiseParameter === 1) {
