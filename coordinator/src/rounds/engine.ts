@@ -103,7 +103,7 @@ export class RoundEngine {
     this.#options = options;
     this.round = options.round;
     this.#progress = options.progress;
-    this.#uploads = new Uploads(options.concurrentUploads);
+    this.#uploads = new Uploads(options.concurrentUploads, options.clock);
     this.ended = new Promise((resolve, reject) => {
       this.#settleEnded = { resolve, reject };
     });

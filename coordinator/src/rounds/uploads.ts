@@ -6,7 +6,12 @@ interface Upload {
   readonly bytes: Uint8Array;
   readonly digests: (Uint8Array | undefined)[];
   missing: number;
+  /** When its last chunk came. */
+  touchedMs: number;
 }
+
+/** An upload from which nothing has come for so long gives its place to one that waits, and can begin anew. */
+const QUIET_MS = 20_000;
 
 /** One chunk as a device sends it. */
 export interface Chunk {
@@ -18,17 +23,20 @@ export interface Chunk {
 
 /**
  * Updates that arrive in chunks, in memory only. So many at a time and no more: a device beyond that is told to come
- * back, which keeps the server's memory at a few models however large the cohort is.
+ * back, which keeps the server's memory at a few models however large the cohort is. One that vanished in mid-upload
+ * keeps nobody out for long.
  */
 export class Uploads {
   readonly #uploads = new Map<string, Upload>();
   /** Buffers of uploads that are done, for the next ones: large allocations are what a garbage collector is slow at. */
   readonly #spare: Uint8Array[] = [];
   readonly #limit: number;
+  readonly #clock: { now(): number };
 
   /** @param limit uploads held at a time */
-  constructor(limit: number) {
+  constructor(limit: number, clock: { now(): number }) {
     this.#limit = limit;
+    this.#clock = clock;
   }
 
   get size(): number {
@@ -50,6 +58,7 @@ export class Uploads {
       throw new CoordinatorError("BAD_DIGEST", "expected the chunk to match its digest, it does not; send it again");
     }
     const upload = this.#uploads.get(device) ?? this.#begin(device, expectedBytes);
+    upload.touchedMs = this.#clock.now();
     const index = chunk.offset / CHUNK_BYTES;
     const placed = upload.digests[index];
     if (placed === undefined) {
@@ -99,6 +108,7 @@ export class Uploads {
   }
 
   #begin(device: string, bytes: number): Upload {
+    if (this.#uploads.size >= this.#limit) this.#dropQuiet();
     if (this.#uploads.size >= this.#limit) {
       throw new CoordinatorError("BUSY", `${this.#limit} uploads are under way already; try again shortly`, {
         retryAfterMs: 50,
@@ -109,10 +119,16 @@ export class Uploads {
       bytes: this.#buffer(bytes),
       digests: new Array<Uint8Array | undefined>(chunks),
       missing: chunks,
+      touchedMs: this.#clock.now(),
     };
     upload.digests.fill(undefined);
     this.#uploads.set(device, upload);
     return upload;
+  }
+
+  #dropQuiet(): void {
+    const quietSince = this.#clock.now() - QUIET_MS;
+    for (const [device, { touchedMs }] of this.#uploads) if (touchedMs <= quietSince) this.drop(device);
   }
 
   /** Of the right size; what it held is overwritten chunk by chunk before anyone may take it. */

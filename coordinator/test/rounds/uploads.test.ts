@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import { CHUNK_BYTES } from "@fedloop/proto";
 import t from "tap";
 import { type Chunk, Uploads } from "../../src/rounds/uploads.js";
+import { manualClock } from "../ledger/fixture.js";
 
+const CLOCK = { now: () => 0 };
 const TOTAL = CHUNK_BYTES + 10;
 
 function sha256(...parts: Uint8Array[]): Buffer {
@@ -30,7 +32,7 @@ function take(uploads: Uploads, device: string, digest: Uint8Array): Uint8Array 
 }
 
 t.test("chunks may come in any order and twice", async (t) => {
-  const uploads = new Uploads(2);
+  const uploads = new Uploads(2, CLOCK);
   t.equal(uploads.place("a", TOTAL, second), 0);
   t.equal(uploads.place("a", TOTAL, second), 0);
   t.equal(uploads.place("a", TOTAL, first), TOTAL);
@@ -41,7 +43,7 @@ t.test("chunks may come in any order and twice", async (t) => {
 });
 
 t.test("an upload is handed out only when complete and only under its own digest", async (t) => {
-  const uploads = new Uploads(2);
+  const uploads = new Uploads(2, CLOCK);
   t.throws(() => take(uploads, "a", whole), { code: "INCOMPLETE_UPLOAD" });
   uploads.place("a", TOTAL, first);
   t.throws(() => take(uploads, "a", whole), { code: "INCOMPLETE_UPLOAD" });
@@ -51,7 +53,7 @@ t.test("an upload is handed out only when complete and only under its own digest
 });
 
 t.test("chunks that lie about themselves are refused", async (t) => {
-  const uploads = new Uploads(2);
+  const uploads = new Uploads(2, CLOCK);
   const hostile: [string, Partial<Chunk>, string][] = [
     ["a digest of other bytes", { sha256: sha256(new Uint8Array(1)) }, "BAD_DIGEST"],
     ["an offset within a chunk", { offset: 1 }, "OUT_OF_RANGE"],
@@ -69,7 +71,7 @@ t.test("chunks that lie about themselves are refused", async (t) => {
 });
 
 t.test("beyond the limit a device is told to come back, which bounds the memory", async (t) => {
-  const uploads = new Uploads(1);
+  const uploads = new Uploads(1, CLOCK);
   uploads.place("a", TOTAL, first);
   t.throws(() => uploads.place("b", TOTAL, first), { code: "BUSY", retryAfterMs: 50 });
   uploads.drop("a");
@@ -77,7 +79,7 @@ t.test("beyond the limit a device is told to come back, which bounds the memory"
 });
 
 t.test("a used buffer that serves the next upload gives nothing of the former one away", async (t) => {
-  const uploads = new Uploads(1);
+  const uploads = new Uploads(1, CLOCK);
   uploads.place("a", TOTAL, first);
   uploads.place("a", TOTAL, second);
   take(uploads, "a", whole);
@@ -86,4 +88,19 @@ t.test("a used buffer that serves the next upload gives nothing of the former on
   uploads.place("b", TOTAL, chunk(CHUNK_BYTES, 8));
   const bytes = take(uploads, "b", sha256(chunk(0, 7).sha256, chunk(CHUNK_BYTES, 8).sha256));
   t.ok(bytes.every((byte, i) => byte === (i < CHUNK_BYTES ? 7 : 8)));
+});
+
+t.test("an upload that has gone quiet gives its place to one that waits, and can begin anew", async (t) => {
+  const clock = manualClock();
+  const uploads = new Uploads(2, clock);
+  uploads.place("vanished", TOTAL, first);
+  clock.ms += 19_999;
+  uploads.place("slow", TOTAL, first);
+  t.throws(() => uploads.place("waiting", TOTAL, first), { code: "BUSY" });
+  clock.ms += 1;
+  t.equal(uploads.place("waiting", TOTAL, first), CHUNK_BYTES);
+  t.equal(uploads.place("slow", TOTAL, second), TOTAL, "what goes on keeps its place");
+  take(uploads, "slow", whole);
+  t.equal(uploads.place("vanished", TOTAL, second), 0, "it is told what is missing, which is all the rest");
+  t.equal(uploads.place("vanished", TOTAL, first), TOTAL);
 });
