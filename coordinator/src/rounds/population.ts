@@ -21,6 +21,9 @@ import { SecureRound } from "./secure-round.js";
 import { hasEnded } from "./states.js";
 import type { Chunk } from "./uploads.js";
 
+/** With the budget spent, only a new policy brings more rounds: devices look for it now and then. Milliseconds. */
+const WHEN_SPENT_MS = { after: 60_000, before: 600_000 };
+
 /** Nothing to do for a device now, and when to ask again. */
 export interface Idle {
   readonly reason: "no-round" | "full" | "finished" | "budget";
@@ -125,7 +128,7 @@ export class Population {
   }
 
   idle(): Idle {
-    const { after, before } = this.schedule.returnWindowMs;
+    const { after, before } = this.#finished === "budget" ? WHEN_SPENT_MS : this.schedule.returnWindowMs;
     const reason =
       this.#finished === undefined ? "no-round" : this.#finished === "budget" ? "budget" : ("finished" as const);
     return { reason, afterMs: after, beforeMs: before };

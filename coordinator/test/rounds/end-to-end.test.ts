@@ -85,6 +85,7 @@ t.test("the round that would overrun the budget is refused before anyone trains"
   await federation.run();
   t.equal(federation.population.finished, "budget");
   t.match(federation.notices.at(-1), { round: 4, state: "abandoned", reason: "BUDGET_EXCEEDED" });
+  t.match(federation.population.idle(), { reason: "budget", afterMs: 60_000 }, "nobody needs to ask again at once");
   t.same(
     trainers.map(({ trained }) => trained),
     [3, 3, 3],
