@@ -1,5 +1,6 @@
 /** Why a device does not take part in an offered round. Each one reaches the app and, as a code only, the coordinator. */
 export type GuardCode =
+  | "GUARD_AGGREGATION"
   | "GUARD_BAD_PLAN"
   | "GUARD_BUDGET"
   | "GUARD_CHECKPOINT"
@@ -55,11 +56,13 @@ export const clientErrors: { readonly [Code in ClientErrorCode]: string } = {
   CONSENT_REFUSED: "There is no consent in force to take part with: the participant refused or withdrew it.",
   DEADLINE: "The coordinator did not answer in time, also not when asked again.",
   ENCODING: "The update could not be brought into the form that the plan demands.",
+  GUARD_AGGREGATION:
+    "A step of secure aggregation was not as the plan has it; the device left the round and erased its secrets.",
   GUARD_BAD_PLAN: "The offered plan is no canonical round.plan entry of this log, population and round.",
   GUARD_BUDGET: "The round would exceed the participant's own privacy budget or number of rounds.",
   GUARD_CHECKPOINT: "The checkpoint is malformed or not signed by the log's key.",
   GUARD_CLIP: "Clip norm, granularity, norm bound, bits or length of the update contradict each other.",
-  GUARD_COHORT: "The round's cohort may be smaller than the app allows.",
+  GUARD_COHORT: "The round's cohort, or what was left of it, is smaller than the plan or the app allows.",
   GUARD_CONSENT_EXPIRED: "The participant's consent has expired; ask again.",
   GUARD_CONSENT_MISMATCH: "The coordinator relies on another consent than the one that this device gave.",
   GUARD_EVENT_MISMATCH: "The plan's privacy event is not the one that its noise and mechanism make.",
@@ -73,7 +76,7 @@ export const clientErrors: { readonly [Code in ClientErrorCode]: string } = {
   GUARD_POLICY: "The round runs under another policy than the one that the participant consented to.",
   GUARD_POPULATION_BUDGET: "The round would take the population over its published privacy budget.",
   GUARD_REPLAYED_ROUND: "The device has already handed in an update for this round or a later one.",
-  GUARD_SECURE_AGGREGATION: "The round runs without secure aggregation and the app demands it.",
+  GUARD_SECURE_AGGREGATION: "The round runs without secure aggregation, or with a weaker one than the app demands.",
   GUARD_TOO_LARGE: "The model or the update is larger than the app allows.",
   GUARD_UNSUPPORTED: "The plan asks for something that this runtime or this app's trainer cannot do.",
   GUARD_WITHDRAWN: "The participant has withdrawn the consent for the round's purpose.",

@@ -20,6 +20,21 @@ function floatBytes(values: Float32Array): Uint8Array {
 }
 
 /**
+ * The update as the integers that masks are added to: clipped to the plan's norm and rounded at random.
+ *
+ * @param update `update.length` numbers; overwritten
+ * @param random for stochastic rounding, cryptographic
+ * @throws ClientError WRONG_LENGTH, NON_FINITE, ENCODING
+ */
+export function quantiseUpdate(update: Float32Array, plan: VerifiedPlan, random: RandomSource): Int32Array {
+  requireLength(update, plan);
+  return encoded(() => {
+    clipL2(update, plan.clipNorm);
+    return quantise(update, plan.quantisation, random);
+  });
+}
+
+/**
  * What leaves the device: the update clipped to the plan's norm, then rounded to integers at random and packed, or as
  * plain floats where the plan says so.
  *
@@ -28,15 +43,24 @@ function floatBytes(values: Float32Array): Uint8Array {
  * @throws ClientError WRONG_LENGTH, NON_FINITE, ENCODING
  */
 export function encodeUpdate(update: Float32Array, plan: VerifiedPlan, random: RandomSource): Uint8Array {
-  const { length, encoding } = plan.body.update;
-  if (update.length !== length) {
-    throw new ClientError("WRONG_LENGTH", `expected an update of ${length} numbers, the trainer made ${update.length}`);
-  }
-  try {
+  requireLength(update, plan);
+  return encoded(() => {
     // Also where the plan adds no noise: the clip bounds what one participant can do to the model.
     clipL2(update, plan.clipNorm);
-    if (encoding === "float32") return floatBytes(update);
+    if (plan.body.update.encoding === "float32") return floatBytes(update);
     return packSigned(quantise(update, plan.quantisation, random), plan.quantisation.bits);
+  });
+}
+
+function requireLength(update: Float32Array, { body }: VerifiedPlan): void {
+  const { length } = body.update;
+  if (update.length === length) return;
+  throw new ClientError("WRONG_LENGTH", `expected an update of ${length} numbers, the trainer made ${update.length}`);
+}
+
+function encoded<Result>(encode: () => Result): Result {
+  try {
+    return encode();
   } catch (cause) {
     if (cause instanceof PrivacyError && cause.code === "NON_FINITE") {
       throw new ClientError(

@@ -1,3 +1,4 @@
+import type { Adversary } from "@fedloop/privacy/secagg";
 import { ClientError } from "../errors.js";
 
 /** What the app demands of every round, whatever the participant has consented to. */
@@ -14,6 +15,9 @@ export interface PrivacyFloors {
   readonly delta: number;
   /** Whether rounds in which the coordinator sees single updates are refused. */
   readonly requireSecureAggregation: boolean;
+  /** Against whom masks have to hold, and with which part of the members in league with it. */
+  readonly adversary: Adversary;
+  readonly corruptFraction: number;
   /** The least number of participants that a round may go on with. */
   readonly minimumCohort: number;
 }
@@ -26,6 +30,8 @@ export const defaultFloors: PrivacyFloors = {
   maximumEpsilon: 8,
   delta: 1e-5,
   requireSecureAggregation: true,
+  adversary: "semi-malicious",
+  corruptFraction: 0.05,
   minimumCohort: 10,
 };
 
@@ -50,6 +56,7 @@ export function completeFloors(floors: Partial<PrivacyFloors>): PrivacyFloors {
   requireAbove("floors.minimumNoiseMultiplier", complete.minimumNoiseMultiplier, 0);
   requireAbove("floors.maximumEpsilonPerRound", complete.maximumEpsilonPerRound, 0);
   requireAbove("floors.maximumEpsilon", complete.maximumEpsilon, 0);
+  requireAbove("floors.corruptFraction", complete.corruptFraction, 0);
   requireAbove("floors.minimumCohort", complete.minimumCohort, 1);
   if (!(complete.delta >= 1e-12 && complete.delta < 1)) {
     throw new ClientError("BAD_OPTION", `expected floors.delta from 1e-12 to below 1, came ${complete.delta}`);

@@ -10,6 +10,7 @@ import {
   verifyEntrySignature,
 } from "@fedloop/consent";
 import type { DpEvent, Quantisation } from "@fedloop/privacy";
+import type { SecAggParameters } from "@fedloop/privacy/secagg";
 import type { Offer } from "@fedloop/proto";
 import { asClientError, ClientError, type GuardCode } from "../errors.js";
 import type { DeviceState, KnownPolicy, OwnConsent } from "../identity/device-state.js";
@@ -24,6 +25,7 @@ import {
   requireExtension,
   type SeenCheckpoint,
 } from "./receipt.js";
+import { checkSecureAggregation } from "./secure-aggregation.js";
 
 /** A plan that the device has verified: all that a round's work may depend on. */
 export interface VerifiedPlan {
@@ -35,6 +37,8 @@ export interface VerifiedPlan {
   readonly event: DpEvent;
   readonly clipNorm: number;
   readonly quantisation: Quantisation;
+  /** What its masks are made by; null for a round without secure aggregation. */
+  readonly secure: SecAggParameters | null;
 }
 
 /** What the device knows by itself and holds an offer against. */
@@ -44,6 +48,8 @@ export interface GuardContext {
   readonly limits: TransferLimits;
   /** `id` of the app's trainer. */
   readonly trainerId: string;
+  /** Whether the app gave the cryptography that secure aggregation takes. */
+  readonly isAbleToAggregate?: boolean;
   readonly verifier: SignatureVerifier;
   /** By the coordinator's clock as far as it is known, milliseconds since the epoch. */
   readonly nowMs: number;
@@ -185,6 +191,9 @@ export async function verifyOffer(offer: Offer, context: GuardContext): Promise<
     const consent = checkConsent(plan, offer, context);
     checkPopulationBudget(plan, requirePolicy(state));
     const privacy = checkPrivacy(plan, floors);
+    const leafHash = entryLeafHash(entry);
+    const isAble = context.isAbleToAggregate === true;
+    const secure = checkSecureAggregation(plan, decodeBase64Url(leafHash), floors, isAble);
     checkSize(plan, limits);
     if (plan.trainer.id !== trainerId) {
       refuse("GUARD_UNSUPPORTED", `expected a plan for the trainer ${trainerId}, came one for ${plan.trainer.id}`);
@@ -193,7 +202,7 @@ export async function verifyOffer(offer: Offer, context: GuardContext): Promise<
     return {
       ok: true,
       checkpoint,
-      plan: { round: plan.round, leafHash: entryLeafHash(entry), index, body: plan, ...privacy },
+      plan: { round: plan.round, leafHash, index, body: plan, ...privacy, secure },
     };
   } catch (cause) {
     const error = asClientError(cause, "GUARD_BAD_PLAN", "the plan could not be checked");

@@ -71,10 +71,10 @@ function checkQuantisation(plan: RoundPlan, clipNorm: number, quantisation: Quan
  * The plan's privacy parameters, once they agree with each other and reach the app's floors.
  *
  * @throws ClientError GUARD_EVENT_MISMATCH, GUARD_CLIP, GUARD_NO_NOISE, GUARD_NOISE_TOO_SMALL,
- * GUARD_SECURE_AGGREGATION, GUARD_COHORT, GUARD_UNSUPPORTED
+ * GUARD_COHORT, GUARD_UNSUPPORTED
  */
 export function checkPrivacy(plan: RoundPlan, floors: PrivacyFloors): PlanPrivacy {
-  const { privacy, update, cohort, secureAggregation } = plan;
+  const { privacy, update, cohort } = plan;
   const clipNorm = Number(privacy.clipNorm);
   const quantisation: Quantisation = {
     granularity: Number(update.granularity),
@@ -98,9 +98,6 @@ export function checkPrivacy(plan: RoundPlan, floors: PrivacyFloors): PlanPrivac
         `expected ε of at most ${floors.maximumEpsilonPerRound} a round, came ${epsilon}`,
       );
     }
-  }
-  if (floors.requireSecureAggregation && !secureAggregation.enabled) {
-    refuse("GUARD_SECURE_AGGREGATION", "expected secure aggregation, came a round without");
   }
   if (cohort.minimum < floors.minimumCohort) {
     refuse("GUARD_COHORT", `expected a cohort of at least ${floors.minimumCohort}, it may be ${cohort.minimum}`);

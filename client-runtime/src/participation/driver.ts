@@ -105,6 +105,9 @@ export class Driver {
   #handle(message: ParticipationMessage): void {
     const { participation, effects } = stepParticipation(this.#participation, message);
     this.#participation = participation;
+    // Whatever ended the round for this device, its secrets end with it.
+    const { type } = participation.phase;
+    if (type !== "working" && type !== "securing") this.#tasks.erase();
     for (const effect of effects) this.#perform(effect);
   }
 
@@ -115,6 +118,7 @@ export class Driver {
       case "verify":
       case "work":
       case "submit":
+      case "secure":
         this.#start(effect.task, (signal) => this.#tasks.answerTo(effect, signal));
         break;
       case "stop":
@@ -194,9 +198,10 @@ export class Driver {
 
   #end(): void {
     const { phase } = this.#participation;
-    if (phase.type === "joining" || phase.type === "joined" || phase.type === "working") {
+    if (phase.type === "joining" || phase.type === "joined" || phase.type === "working" || phase.type === "securing") {
       this.#leave(phase.plan.round, "ABORTED");
     }
+    this.#tasks.erase();
     this.#stop();
     this.#mailbox.length = 0;
   }

@@ -4,6 +4,7 @@ import { RoundState } from "@fedloop/proto";
 import type { GuardCode } from "../errors.js";
 import { isGuardCode, type Verdict, type VerifiedPlan } from "../guard/offer.js";
 import type { WaitingReason } from "./events.js";
+import { beginSecuring, type Course, heardInSecuring, type Securing, secure, stepDone } from "./securing.js";
 import type {
   CheckInOutcome,
   Failure,
@@ -20,8 +21,10 @@ import type {
 const OTHERWISE: Window = { afterMs: 1_000, beforeMs: 5_000 };
 const AFTER_REFUSAL: Window = { afterMs: 5_000, beforeMs: 15_000 };
 const AT_ONCE: Window = { afterMs: 0, beforeMs: 0 };
+/** A wait that ends sooner than this is spent listening for the next round; through a longer one the device sleeps. */
+const LISTEN_MS = 30_000;
 
-export const newParticipation: Participation = { phase: { type: "resting" }, task: 0, lastRefused: 0 };
+export const newParticipation: Participation = { phase: { type: "resting" }, task: 0, lastRefused: 0, lastHeard: 0 };
 
 type Effects = readonly ParticipationEffect[];
 
@@ -32,7 +35,7 @@ function stay(participation: Participation): ParticipationStep {
 function checkIn(from: Participation, before: Effects = []): ParticipationStep {
   const task = from.task + 1;
   return {
-    participation: { ...from, phase: { type: "checking" }, task },
+    participation: { ...from, phase: { type: "checking", heard: null }, task },
     effects: [...before, { type: "checkIn", task, join: null }],
   };
 }
@@ -98,6 +101,10 @@ export function stepParticipation(from: Participation, message: ParticipationMes
       return verified(from, message.verdict);
     case "encoded":
       return encoded(from, message.update);
+    case "prepared":
+      return from.phase.type === "working" ? secure(from, beginSecuring(from.phase.plan)) : stay(from);
+    case "secured":
+      return secured(from);
     case "submitted":
       return submitted(from, message.accepted);
     case "failed":
@@ -116,7 +123,15 @@ function checkedIn(from: Participation, outcome: CheckInOutcome): ParticipationS
     case "finished":
       return finish(from);
     case "wait":
-      return restAndTell(from, outcome.window, outcome.reason);
+      if (from.phase.type === "checking" && from.phase.heard !== null) {
+        return rest(from, from.phase.heard.next ?? AT_ONCE);
+      }
+      return restAndTell(
+        from,
+        outcome.window,
+        outcome.reason,
+        outcome.window.beforeMs <= LISTEN_MS ? [{ type: "watch" }] : [],
+      );
     case "offer": {
       const task = from.task + 1;
       const round = Number(outcome.offer.round);
@@ -143,16 +158,7 @@ function checkedIn(from: Participation, outcome: CheckInOutcome): ParticipationS
 function verified(from: Participation, verdict: Verdict): ParticipationStep {
   if (from.phase.type !== "verifying") return stay(from);
   if (!verdict.ok) return refuse(from, from.phase.round, verdict.code, verdict.message);
-  const { plan } = verdict;
-  if (plan.body.secureAggregation.enabled) {
-    return refuse(
-      from,
-      plan.round,
-      "GUARD_UNSUPPORTED",
-      "expected a round without secure aggregation, came one with it",
-    );
-  }
-  return join(from, plan);
+  return join(from, verdict.plan);
 }
 
 function join(from: Participation, plan: VerifiedPlan): ParticipationStep {
@@ -187,7 +193,38 @@ function submitted(from: Participation, accepted: boolean): ParticipationStep {
   return { ...step, effects: [accept, ...step.effects] };
 }
 
+function secured(from: Participation): ParticipationStep {
+  const { phase } = from;
+  if (phase.type !== "securing") return stay(from);
+  const step = follow(from, phase, stepDone(phase));
+  if (phase.step !== "masked") return step;
+  const accept: ParticipationEffect = { type: "emit", event: { type: "accepted", round: phase.plan.round } };
+  return { ...step, effects: [accept, ...step.effects] };
+}
+
+function follow(from: Participation, { plan }: Securing, course: Course): ParticipationStep {
+  switch (course.type) {
+    case "on":
+      return course.begins ? secure(from, course.phase) : stay({ ...from, phase: course.phase });
+    case "missed":
+      return abandon(from, plan.round, "MISSED", null);
+    case "handed-in": {
+      const next: Participation = {
+        ...from,
+        task: from.task + 1,
+        phase: { type: "submitted", plan, released: false },
+      };
+      const step = course.heard === null ? stay(next) : news(next, course.heard);
+      return { ...step, effects: [{ type: "stop" }, ...step.effects] };
+    }
+  }
+}
+
 function failed(from: Participation, failure: Failure): ParticipationStep {
+  // The others' shares were enough, and the round went on before this device's came.
+  if (from.phase.type === "securing" && from.phase.step === "unmask" && failure.kind === "stale") {
+    return follow(from, from.phase, { type: "handed-in", heard: from.phase.heard });
+  }
   // Who only asked for a place has no round to abandon.
   const plan = from.phase.type === "joining" ? undefined : planOf(from.phase);
   switch (failure.kind) {
@@ -232,13 +269,23 @@ function news(from: Participation, came: RoundNews): ParticipationStep {
   const { phase } = from;
   const plan = planOf(phase);
   if (came.isLast && phase.type === "resting") return finish(from);
+  // A round begins to select: who waits checks in, spread out as the coordinator asks.
+  if (came.state === RoundState.SELECTING && came.round > from.lastHeard) {
+    const heard = { ...from, lastHeard: came.round };
+    if (phase.type === "resting") return rest(heard, came.next ?? AT_ONCE);
+    // The event may overtake the answer that there is nothing to do yet.
+    if (phase.type === "checking") return stay({ ...heard, phase: { ...phase, heard: came } });
+  }
   if (plan === undefined || came.round < plan.round) return stay(from);
   if (phase.type === "joining") {
     return came.round === plan.round ? stay({ ...from, phase: { ...phase, heard: came } }) : stay(from);
   }
   // A later round has begun: this one ended unseen, and the log will tell how.
   if (came.round > plan.round) {
-    return phase.type === "submitted" ? checkIn(from) : abandon(from, plan.round, "MISSED", AT_ONCE);
+    const heard = { ...from, lastHeard: came.round };
+    return phase.type === "submitted"
+      ? rest(heard, came.next ?? AT_ONCE)
+      : abandon(heard, plan.round, "MISSED", came.next ?? AT_ONCE);
   }
   const course = courseOf(came.state);
   if (course === "abandoned") return abandon(from, plan.round, came.reason, came.next);
@@ -249,6 +296,8 @@ function news(from: Participation, came: RoundNews): ParticipationStep {
     case "working":
       if (course === "open" || course === "selecting") return stay(from);
       return abandon(from, plan.round, "MISSED", came.next);
+    case "securing":
+      return follow(from, phase, heardInSecuring(phase, came));
     case "submitting":
       // Perhaps with this update, perhaps without: the answer under way says.
       return stay({ ...from, phase: { ...phase, heard: came } });

@@ -1,5 +1,6 @@
 import { decodeBase64Url, encodeBase64Url, parseEpsilon, type SignatureVerifier, type Signer } from "@fedloop/consent";
 import { type RandomSource, systemRandom } from "@fedloop/privacy";
+import type { DeviceCrypto } from "@fedloop/privacy/secagg";
 import { Enrollment, type EnrollResponse } from "@fedloop/proto";
 import { ClientError } from "../errors.js";
 import { type BudgetReport, type Charge, spentEpsilon } from "../guard/budget.js";
@@ -35,6 +36,11 @@ export interface JoinOptions {
   readonly verifier: SignatureVerifier;
   readonly consent: ConsentTerms;
   readonly trainer: Trainer;
+  /**
+   * What secure aggregation computes with: `nodeDeviceCrypto` of `@fedloop/privacy/secagg/node`, or
+   * `browserDeviceCrypto`. Without it the device refuses rounds with secure aggregation.
+   */
+  readonly secureAggregation?: DeviceCrypto;
   /** What every round must reach; the private choice where nothing is named. */
   readonly floors?: Partial<PrivacyFloors>;
   readonly limits?: Partial<TransferLimits>;
@@ -197,6 +203,7 @@ export class Participant {
       localState: this.#localState(),
       floors: this.#floors,
       limits: this.#limits,
+      secureAggregation: this.#options.secureAggregation,
       clock: this.#clock,
       random: this.#random,
       sha256: sha256 ?? portableSha256,

@@ -10,10 +10,13 @@ export interface Window {
   readonly beforeMs: number;
 }
 
+/** The steps of secure aggregation, named after the round's states. */
+export type SecureStep = "keys" | "shares" | "masked" | "consistency" | "unmask";
+
 /** Where a participant stands. */
 export type Phase =
   | { readonly type: "resting" }
-  | { readonly type: "checking" }
+  | { readonly type: "checking"; readonly heard: RoundNews | null }
   | { readonly type: "verifying"; readonly round: number }
   /** Asks for a place; `heard` is what was told of the round meanwhile. */
   | { readonly type: "joining"; readonly plan: VerifiedPlan; readonly heard: RoundNews | null }
@@ -21,6 +24,14 @@ export type Phase =
   | { readonly type: "joined"; readonly plan: VerifiedPlan }
   /** Fetches the model, trains, encodes. */
   | { readonly type: "working"; readonly plan: VerifiedPlan }
+  /** Goes through secure aggregation, step by step; `isDone` when the step waits for the round. */
+  | {
+      readonly type: "securing";
+      readonly plan: VerifiedPlan;
+      readonly step: SecureStep;
+      readonly isDone: boolean;
+      readonly heard: RoundNews | null;
+    }
   | { readonly type: "submitting"; readonly plan: VerifiedPlan; readonly heard: RoundNews | null }
   /** Has handed in; waits for the round to end. */
   | { readonly type: "submitted"; readonly plan: VerifiedPlan; readonly released: boolean }
@@ -32,6 +43,8 @@ export interface Participation {
   readonly task: number;
   /** The last round that was refused to the app, so that it is told once. */
   readonly lastRefused: number;
+  /** The last round that was heard to select, so that its beginning is acted on once. */
+  readonly lastHeard: number;
 }
 
 /** A round event as the machine reads it. */
@@ -39,7 +52,7 @@ export interface RoundNews {
   readonly round: number;
   readonly state: RoundState;
   readonly reason: string;
-  /** When to check in after the round. */
+  /** When to check in: for a round that selects, or after one that ended. */
   readonly next: Window | null;
   /** The population's rounds are done. */
   readonly isLast: boolean;
@@ -58,6 +71,10 @@ export type ParticipationMessage =
   | { readonly type: "checkedIn"; readonly task: number; readonly outcome: CheckInOutcome }
   | { readonly type: "verified"; readonly task: number; readonly verdict: Verdict }
   | { readonly type: "encoded"; readonly task: number; readonly update: Uint8Array }
+  /** The update is ready to be masked. */
+  | { readonly type: "prepared"; readonly task: number }
+  /** A step of secure aggregation is done. */
+  | { readonly type: "secured"; readonly task: number; readonly step: SecureStep }
   | { readonly type: "submitted"; readonly task: number; readonly accepted: boolean }
   | { readonly type: "failed"; readonly task: number; readonly failure: Failure }
   | { readonly type: "news"; readonly news: RoundNews }
@@ -81,6 +98,7 @@ export type ParticipationEffect =
   | { readonly type: "verify"; readonly task: number; readonly offer: Offer; readonly known: SeenCheckpoint | null }
   | { readonly type: "work"; readonly task: number; readonly plan: VerifiedPlan }
   | { readonly type: "submit"; readonly task: number; readonly plan: VerifiedPlan; readonly update: Uint8Array }
+  | { readonly type: "secure"; readonly task: number; readonly plan: VerifiedPlan; readonly step: SecureStep }
   /** End the task under way; nobody waits for its answer. */
   | { readonly type: "stop" }
   /** See to it that round events come. */

@@ -2,8 +2,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { decodeBase64Url, joinMessage, type Signer } from "@fedloop/consent";
 import type { RandomSource } from "@fedloop/privacy";
+import type { DeviceCrypto, SecAggParameters } from "@fedloop/privacy/secagg";
 import { type CheckInRequestSchema, type CheckInResponse, Rounds } from "@fedloop/proto";
-import { encodeUpdate } from "../encoding/update.js";
+import { encodeUpdate, quantiseUpdate } from "../encoding/update.js";
 import { asClientError, ClientError, throwIfAborted } from "../errors.js";
 import { chargeFor } from "../guard/budget.js";
 import type { PrivacyFloors, TransferLimits } from "../guard/floors.js";
@@ -19,7 +20,8 @@ import { submitUpdate } from "../transfer/upload.js";
 import type { CoordinatorClient } from "../transport/coordinator-client.js";
 import { type RetryPolicy, uniform } from "../transport/retry.js";
 import type { ParticipationEvent } from "./events.js";
-import type { CheckInOutcome, ParticipationEffect, ParticipationMessage, Window } from "./phases.js";
+import type { CheckInOutcome, ParticipationEffect, ParticipationMessage, SecureStep, Window } from "./phases.js";
+import { SecureSession } from "./secure-session.js";
 import { settleCharges } from "./settlement.js";
 import { outcomeOf } from "./translation.js";
 
@@ -37,6 +39,8 @@ export interface ParticipationDependencies {
   readonly random: RandomSource;
   readonly sha256: Sha256;
   readonly retry: RetryPolicy;
+  /** What secure aggregation computes with; without it only rounds without are taken part in. */
+  readonly secureAggregation: DeviceCrypto | undefined;
 }
 
 /** An effect that is answered by a message. */
@@ -56,6 +60,7 @@ const PROGRESS_STEP = 0.1;
 export class ParticipationTasks {
   readonly #dependencies: ParticipationDependencies;
   readonly #host: TaskHost;
+  #session: SecureSession | undefined;
 
   constructor(dependencies: ParticipationDependencies, host: TaskHost) {
     this.#dependencies = dependencies;
@@ -74,10 +79,19 @@ export class ParticipationTasks {
       case "verify":
         return this.#verify(effect, signal);
       case "work":
-        return { type: "encoded", task, update: await this.#work(effect.plan, signal) };
+        return this.#work(effect, signal);
       case "submit":
         return { type: "submitted", task, accepted: await this.#submit(effect.plan, effect.update, signal) };
+      case "secure":
+        await this.#secure(effect.plan, effect.step, signal);
+        return { type: "secured", task, step: effect.step };
     }
+  }
+
+  /** Ends secure aggregation, whatever it has come to, and erases its secrets. */
+  erase(): void {
+    this.#session?.[Symbol.dispose]();
+    this.#session = undefined;
   }
 
   #rest({ afterMs, beforeMs }: Window, signal: AbortSignal): Promise<void> {
@@ -120,7 +134,9 @@ export class ParticipationTasks {
     } as const;
     if (keeper.current.checkpoint !== known) return { type: "failed", task, failure: stale };
     const nowMs = client.nowMs();
-    const context = { state: keeper.current, floors, limits, trainerId: trainer.id, verifier: log.verifier, nowMs };
+    const isAbleToAggregate = this.#dependencies.secureAggregation !== undefined;
+    const checks = { floors, limits, trainerId: trainer.id, verifier: log.verifier, nowMs, isAbleToAggregate };
+    const context = { state: keeper.current, ...checks };
     let verdict = await verifyOffer(offer, context);
     if (verdict.checkpoint !== null) {
       if (keeper.current.checkpoint !== known) return { type: "failed", task, failure: stale };
@@ -136,7 +152,10 @@ export class ParticipationTasks {
     return { type: "verified", task, verdict };
   }
 
-  async #work(plan: VerifiedPlan, signal: AbortSignal): Promise<Uint8Array> {
+  async #work(
+    { task: number, plan }: Extract<ParticipationEffect, { readonly type: "work" }>,
+    signal: AbortSignal,
+  ): Promise<ParticipationMessage> {
     const { trainer, localState, random } = this.#dependencies;
     this.#requireConsent(plan);
     const { model, kind, purpose, trainer: named, update } = plan.body;
@@ -164,7 +183,43 @@ export class ParticipationTasks {
     };
     const trained = await train(trainer, kind, task);
     throwIfAborted(signal);
-    return encodeUpdate(trained, plan, random);
+    if (plan.secure === null) return { type: "encoded", task: number, update: encodeUpdate(trained, plan, random) };
+    this.#openSession(plan, plan.secure, quantiseUpdate(trained, plan, random));
+    return { type: "prepared", task: number };
+  }
+
+  #openSession(plan: VerifiedPlan, parameters: SecAggParameters, values: Int32Array): void {
+    const { client, clock, signer, keeper, floors, secureAggregation: crypto } = this.#dependencies;
+    if (crypto === undefined) throw new ClientError("GUARD_UNSUPPORTED", "expected cryptography for secure aggregation");
+    this.erase();
+    const { population } = keeper.current;
+    const { round } = plan;
+    const minimumMembers = floors.minimumCohort;
+    const options = { client, clock, signer, crypto, population, round, parameters, minimumMembers, values };
+    this.#session = new SecureSession(options);
+  }
+
+  async #secure(plan: VerifiedPlan, step: SecureStep, signal: AbortSignal): Promise<void> {
+    const session = this.#session;
+    if (session === undefined) throw new ClientError("ABORTED", "secure aggregation has ended");
+    // Up to its vector a device may leave without a trace; afterwards its shares serve the others.
+    if (step === "keys" || step === "shares" || step === "masked") this.#requireConsent(plan);
+    switch (step) {
+      case "keys":
+        return session.advertise(signal);
+      case "shares":
+        return session.dealShares(signal);
+      case "masked": {
+        const vector = await session.mask(signal);
+        this.#host.tell({ type: "masked", round: plan.round, bytes: vector.length });
+        if (await this.#submit(plan, vector, signal)) return;
+        throw new ClientError("PROTOCOL", "expected the masked update to be accepted, it was not");
+      }
+      case "consistency":
+        return session.confirm(signal);
+      case "unmask":
+        return session.unmask(signal);
+    }
   }
 
   async #submit(plan: VerifiedPlan, update: Uint8Array, signal: AbortSignal): Promise<boolean> {

@@ -121,7 +121,32 @@ t.test("a round that went on without this device is missed", async (t) => {
 });
 
 t.test("a submitted round that ended unseen is left to the log, without an event", async (t) => {
-  t.same(handedIn().news(2, RoundState.SELECTING).types, ["checkIn"]);
+  t.same(handedIn().news(2, RoundState.SELECTING).types, ["rest"]);
+});
+
+t.test("who waits a short while listens, and comes when a round begins to select; each round once", async (t) => {
+  const waiting = begun().send({
+    type: "checkedIn",
+    task: 1,
+    outcome: { type: "wait", window: { afterMs: 10, beforeMs: 20_000 }, reason: "no-round" },
+  });
+  t.same(waiting.types, ["watch", "emit waiting", "rest"]);
+  t.same(waiting.news(3, RoundState.SELECTING).types, ["rest"]);
+  t.same(waiting.news(3, RoundState.SELECTING).types, []);
+});
+
+t.test("who is told to wait long sleeps through it", async (t) => {
+  const window = { afterMs: 10, beforeMs: 40_000 };
+  const outcome = { type: "wait", window, reason: "no-round" } as const;
+  t.same(begun().send({ type: "checkedIn", task: 1, outcome }).types, ["emit waiting", "rest"]);
+});
+
+t.test("a round that begins while the answer is under way is not missed", async (t) => {
+  const run = begun().news(2, RoundState.SELECTING);
+  t.same(run.types, []);
+  const outcome = { type: "wait", window: { afterMs: 10, beforeMs: 20 }, reason: "no-round" } as const;
+  const step = run.send({ type: "checkedIn", task: 1, outcome });
+  t.match(step.effects, [{ type: "rest", window: { afterMs: 7, beforeMs: 9 } }]);
 });
 
 t.test("events of earlier rounds are not listened to", async (t) => {

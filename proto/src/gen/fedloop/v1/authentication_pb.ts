@@ -17,8 +17,8 @@
 //
 // The server refuses, each with its own reason in `ErrorDetail`:
 //   - an unknown device or session, or one that has expired (SESSION_EXPIRED: enroll again with the same key);
-//   - a time more than 5 minutes from its own clock (CLOCK_SKEW: the detail carries the server's time), or before the
-//     server started (RETRY: sign again), since nonces are remembered in memory for the 10-minute window only;
+//   - a time more than 5 minutes from its own clock, or before the server started, since nonces are remembered in
+//     memory for the 10-minute window only (CLOCK_SKEW: the detail carries the server's time; sign again by that);
 //   - a nonce that it has seen in the window (REPLAYED);
 //   - a signature that does not verify (BAD_SIGNATURE).
 //

@@ -271,7 +271,7 @@ export type RoundEvent = Message<"fedloop.v1.RoundEvent"> & {
   reason: string;
 
   /**
-   * Set with CLOSED and ABANDONED: when to check in next.
+   * Set with SELECTING, CLOSED and ABANDONED: when to check in, at a random time within the window.
    *
    * @generated from field: optional fedloop.v1.Wait next = 5;
    */
