@@ -3,9 +3,10 @@ import { RDP_ORDERS } from "../rdp/accountant.js";
 import { deltaFromRdp, epsilonFromRdp } from "../rdp/conversion.js";
 import { type Atoms, bucketed, bucketStride, greatestCommonDivisor, largestLoss, split } from "./atoms.js";
 import type { Breakdown, Component } from "./components.js";
-import { type ComposedLoss, commonStride, compose, LossRange, type Repeated, windowLength } from "./composition.js";
+import { type ComposedLoss, commonStride, compose, windowLength } from "./composition.js";
 import { connectTheDots } from "./connectTheDots.js";
 import type { LossMass } from "./lossMass.js";
+import { LossRange, type Repeated } from "./lossRange.js";
 import { GaussianTails, type LossTails, roughMoments } from "./lossTails.js";
 import { lossFromProfile } from "./profile.js";
 
