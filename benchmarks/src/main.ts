@@ -4,7 +4,6 @@
  * Prints one JSON object a case (with --json, one a line), or a readable table.
  */
 import { parseArgs } from "node:util";
-import { roundsBenchmark } from "./rounds.js";
 
 interface Benchmark {
   readonly summary: string;
@@ -27,6 +26,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
               [50, 1_000_000],
             ]
           : [[integer("clients", clients || "50"), integer("length", length || "1000000")]];
+      const { roundsBenchmark } = await import("./rounds.js");
       const results: object[] = [];
       for (const [count, parameters] of cases) {
         results.push(
@@ -41,12 +41,56 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       return results;
     },
   },
+  secagg: {
+    summary: "a round of secure aggregation in one process, without a network",
+    options: { clients: "20", length: "1000000", dropout: "0.05", bits: "20", graph: "complete" },
+    async run({ clients = "", length = "", dropout = "", bits = "", graph = "" }) {
+      if (graph !== "complete" && graph !== "harary") {
+        throw new Error(`expected --graph to be complete or harary, came "${graph}"`);
+      }
+      const { secaggBenchmark } = await import("./secagg.js");
+      return [
+        await secaggBenchmark({
+          clients: integer("clients", clients),
+          length: integer("length", length),
+          dropout: fraction("dropout", dropout),
+          bits: integer("bits", bits),
+          graph,
+        }),
+      ];
+    },
+  },
+  accounting: {
+    summary: "every cell of the reference grid, beside what Google's Python library took for it",
+    options: { runs: "3" },
+    async run({ runs = "" }) {
+      const { accountingBenchmark } = await import("./accounting.js");
+      const { cells, summary } = await accountingBenchmark({ runs: integer("runs", runs) });
+      return [...cells, ...summary];
+    },
+  },
+  samplers: {
+    summary: "a million samples of each kind of noise, and the encodings of a round, on one core",
+    options: { length: "1000000", runs: "7" },
+    async run({ length = "", runs = "" }) {
+      const { samplersBenchmark } = await import("./samplers.js");
+      return samplersBenchmark({ length: integer("length", length), runs: integer("runs", runs) });
+    },
+  },
 };
 
 function integer(name: string, text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1) {
     throw new Error(`expected --${name} to be a whole number from 1, came "${text}"`);
+  }
+  return value;
+}
+
+function fraction(name: string, text: string): number {
+  const value = Number(text);
+  if (text === "" || !(value >= 0 && value < 1)) {
+    throw new Error(`expected --${name} to be a fraction from 0 to below 1, came "${text}"`);
   }
   return value;
 }
@@ -83,4 +127,9 @@ async function main(): Promise<number> {
   return 0;
 }
 
-process.exitCode = await main();
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
