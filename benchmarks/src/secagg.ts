@@ -12,9 +12,9 @@ import {
   type SharesCollection,
   secAggParameters,
   type UnmaskCollection,
-  type UnmaskEngine,
   type VectorsCollection,
 } from "@fedloop/privacy/secagg";
+import { MaskPool, nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
 
 /** One case: a round in one process, without a network. */
 export interface SecaggCase {
@@ -30,11 +30,6 @@ export interface SecaggCase {
 
 type ClientStep = "keys" | "shares" | "mask" | "unmask";
 type ServerStep = ClientStep | "consistency";
-
-interface NodeSecAgg {
-  nodeDeviceCrypto(given: Pick<DeviceCrypto, "random" | "verifier">): DeviceCrypto;
-  readonly MaskPool: new () => UnmaskEngine & AsyncDisposable & { ready(): Promise<void> };
-}
 
 /** Largest absolute value that a benchmark's client sends. */
 const VALUE_BOUND = 3;
@@ -67,9 +62,7 @@ class Stopwatch<Step extends string> {
  * @returns `{clientMs, serverMs, uploadBytesPerClient, exact, …}`; `exact` says that the sum is the survivors' sum
  */
 export async function secaggBenchmark(options: SecaggCase): Promise<object> {
-  // The Node part of secure aggregation lies beside its browser-safe entry.
-  const node: NodeSecAgg = await import(new URL("index.node.js", import.meta.resolve("@fedloop/privacy/secagg")).href);
-  const crypto = node.nodeDeviceCrypto({ random: systemRandom(), verifier: nodeVerifier() });
+  const crypto = nodeDeviceCrypto({ random: systemRandom(), verifier: nodeVerifier() });
   const parameters = parametersOf(options);
   const clientTimes = new Stopwatch<ClientStep>();
   const serverTimes = new Stopwatch<ServerStep>();
@@ -79,7 +72,7 @@ export async function secaggBenchmark(options: SecaggCase): Promise<object> {
   const gone = Math.round(options.clients * options.dropout);
   const expected = new Int32Array(options.length);
   const unmask = await round.mask(vectors, gone, expected);
-  await using pool = new node.MaskPool();
+  await using pool = new MaskPool();
   // Threads are started once for many rounds, so their start is not this round's cost.
   await pool.ready();
   const loop = monitorEventLoopDelay({ resolution: 1 });
