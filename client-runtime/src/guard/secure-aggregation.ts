@@ -1,5 +1,5 @@
 import { type RoundPlan, secureParametersOf } from "@fedloop/consent";
-import { type Adversary, type SecAggParameters, SecAggError } from "@fedloop/privacy/secagg";
+import { type Adversary, SecAggError, type SecAggParameters } from "@fedloop/privacy/secagg";
 import { ClientError, type GuardCode } from "../errors.js";
 import type { PrivacyFloors } from "./floors.js";
 
@@ -32,7 +32,10 @@ export function checkSecureAggregation(
     return refuse("GUARD_SECURE_AGGREGATION", "expected secure aggregation, came a round without");
   }
   if (!isAble) {
-    refuse("GUARD_UNSUPPORTED", "expected a round without secure aggregation, since the app gave no cryptography for it");
+    refuse(
+      "GUARD_UNSUPPORTED",
+      "expected a round without secure aggregation, since the app gave no cryptography for it",
+    );
   }
   const parameters = parametersOf(plan, leafHash);
   if (plan.update.integerNormBound > parameters.valueBound) {

@@ -4,7 +4,6 @@ import { RoundState } from "@fedloop/proto";
 import type { GuardCode } from "../errors.js";
 import { isGuardCode, type Verdict, type VerifiedPlan } from "../guard/offer.js";
 import type { WaitingReason } from "./events.js";
-import { beginSecuring, type Course, heardInSecuring, type Securing, secure, stepDone } from "./securing.js";
 import type {
   CheckInOutcome,
   Failure,
@@ -16,6 +15,7 @@ import type {
   RoundNews,
   Window,
 } from "./phases.js";
+import { beginSecuring, type Course, heardInSecuring, type Securing, secure, stepDone } from "./securing.js";
 
 /** Where the coordinator names no window. */
 const OTHERWISE: Window = { afterMs: 1_000, beforeMs: 5_000 };

@@ -145,7 +145,8 @@ export class SecureSession implements Disposable {
 }
 
 function sent<Message>(message: Message | undefined): Message {
-  if (message === undefined) throw new ClientError("PROTOCOL", "expected the steps of secure aggregation in their order");
+  if (message === undefined)
+    throw new ClientError("PROTOCOL", "expected the steps of secure aggregation in their order");
   return message;
 }
 

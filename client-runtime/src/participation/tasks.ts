@@ -190,7 +190,8 @@ export class ParticipationTasks {
 
   #openSession(plan: VerifiedPlan, parameters: SecAggParameters, values: Int32Array): void {
     const { client, clock, signer, keeper, floors, secureAggregation: crypto } = this.#dependencies;
-    if (crypto === undefined) throw new ClientError("GUARD_UNSUPPORTED", "expected cryptography for secure aggregation");
+    if (crypto === undefined)
+      throw new ClientError("GUARD_UNSUPPORTED", "expected cryptography for secure aggregation");
     this.erase();
     const { population } = keeper.current;
     const { round } = plan;

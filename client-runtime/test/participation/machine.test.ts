@@ -1,78 +1,7 @@
-import { create } from "@bufbuild/protobuf";
-import type { RoundPlan } from "@fedloop/consent";
-import { OfferSchema, RoundState } from "@fedloop/proto";
+import { RoundState } from "@fedloop/proto";
 import fc from "fast-check";
 import t from "tap";
-import type { VerifiedPlan } from "../../src/index.js";
-import { newParticipation, stepParticipation } from "../../src/participation/machine.js";
-import type {
-  Participation,
-  ParticipationEffect,
-  ParticipationMessage,
-  RoundNews,
-} from "../../src/participation/phases.js";
-
-function plan(round: number, isSecure = false): VerifiedPlan {
-  const body = { purpose: "p", secureAggregation: { enabled: isSecure } };
-  // The machine reads nothing else of a plan.
-  return { round, leafHash: "h", body: body as RoundPlan } as VerifiedPlan;
-}
-
-function news(round: number, state: RoundState, isLast = false): RoundNews {
-  return { round, state, reason: "WHY", next: { afterMs: 7, beforeMs: 9 }, isLast };
-}
-
-/** Sends messages one after the other; those with a task answer the task under way. */
-class Run {
-  state: Participation = newParticipation;
-  effects: ParticipationEffect[] = [];
-
-  send(message: ParticipationMessage): this {
-    const { participation, effects } = stepParticipation(this.state, message);
-    this.state = participation;
-    this.effects = [...effects];
-    return this;
-  }
-
-  offer(round: number, isSecure = false): this {
-    const offer = create(OfferSchema, { round: BigInt(round) });
-    this.send({ type: "checkedIn", task: this.state.task, outcome: { type: "offer", offer, known: null } });
-    const checkpoint = { size: 1, root: "", note: "" };
-    return this.send({
-      type: "verified",
-      task: this.state.task,
-      verdict: { ok: true, plan: plan(round, isSecure), checkpoint },
-    });
-  }
-
-  joined(round: number, state: RoundState = RoundState.SELECTING): this {
-    return this.send({
-      type: "checkedIn",
-      task: this.state.task,
-      outcome: { type: "joined", news: { ...news(round, state), reason: "", next: null } },
-    });
-  }
-
-  news(round: number, state: RoundState, isLast = false): this {
-    return this.send({ type: "news", news: news(round, state, isLast) });
-  }
-
-  fail(kind: "guard" | "unreachable" | "stale" | "budget" | "ineligible" | "local" | "remote", code: string): this {
-    return this.send({ type: "failed", task: this.state.task, failure: { code, message: "m", kind } });
-  }
-
-  get types(): string[] {
-    return this.effects.map((effect) => (effect.type === "emit" ? `emit ${effect.event.type}` : effect.type));
-  }
-}
-
-const begun = (): Run => new Run().send({ type: "started" });
-const atWork = (): Run => begun().offer(1).joined(1).news(1, RoundState.MASKED);
-const handedIn = (): Run => {
-  const run = atWork();
-  run.send({ type: "encoded", task: run.state.task, update: new Uint8Array(3) });
-  return run.send({ type: "submitted", task: run.state.task, accepted: true });
-};
+import { atWork, begun, handedIn, type Run } from "./run.js";
 
 t.test("a round in its usual course: check in, verify, join, work, submit, rest", async (t) => {
   const run = begun();
@@ -155,16 +84,16 @@ t.test("events of earlier rounds are not listened to", async (t) => {
   t.equal(run.state.phase.type, "joined");
 });
 
-t.test("a plan with secure aggregation is refused as unsupported", async (t) => {
-  const run = begun().offer(1, true);
+t.test("an offer that the guard does not accept is left, told and rested from", async (t) => {
+  const run = begun().refusedOffer(1, "GUARD_UNSUPPORTED");
   t.same(run.types, ["leave", "emit refused", "rest"]);
   t.match(run.effects[1], { event: { code: "GUARD_UNSUPPORTED" } });
 });
 
 t.test("the same refusal of the same round is told once", async (t) => {
-  const run = begun().offer(1, true);
+  const run = begun().refusedOffer(1, "GUARD_COHORT");
   run.send({ type: "rested", task: run.state.task });
-  t.same(run.offer(1, true).types, ["leave", "rest"]);
+  t.same(run.refusedOffer(1, "GUARD_COHORT").types, ["leave", "rest"]);
 });
 
 t.test("a stream that was opened anew asks again for the place in a round that still selects", async (t) => {
@@ -239,6 +168,10 @@ const message: fc.Arbitrary<(run: Run) => unknown> = fc.oneof(
   ),
   fc.constant((run: Run) => run.send({ type: "encoded", task: run.state.task, update: new Uint8Array(1) })),
   fc.boolean().map((accepted) => (run: Run) => run.send({ type: "submitted", task: run.state.task, accepted })),
+  fc.constant((run: Run) => run.prepared()),
+  fc
+    .constantFrom("keys" as const, "shares" as const, "masked" as const, "consistency" as const, "unmask" as const)
+    .map((step) => (run: Run) => run.secured(step)),
   fc.constant((run: Run) => run.fail("unreachable", "UNAVAILABLE")),
   fc.constant((run: Run) => run.fail("local", "TRAINER_FAILED")),
   fc.constant((run: Run) => run.send({ type: "watchResumed" })),
