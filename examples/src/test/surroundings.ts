@@ -21,20 +21,24 @@ export function temporaryFolder(t: Test): string {
   return folder;
 }
 
-/** The environment of a terminal that has `fedloop` and `fedloop-audit`, and of a coordinator that disturbs no other. */
-export function environment(folder: string): NodeJS.ProcessEnv {
+/** The environment of a terminal that has `fedloop` and `fedloop-audit`. */
+export function terminal(folder: string): NodeJS.ProcessEnv {
   const commands = {
-    fedloop: "coordinator/dist/src/cli/main.js",
-    "fedloop-audit": "consent/dist/src/cli/main.node.js",
+    fedloop: "coordinator/bin/fedloop.js",
+    "fedloop-audit": "consent/bin/fedloop-audit.js",
   };
   for (const [name, script] of Object.entries(commands)) {
     const path = join(folder, name);
     writeFileSync(path, `#!/bin/sh\nexec "${process.execPath}" "${join(repository, script)}" "$@"\n`);
     chmodSync(path, 0o755);
   }
+  return { ...process.env, PATH: `${folder}:${process.env.PATH ?? ""}` };
+}
+
+/** The same, in which a coordinator takes a free port and a data folder of its own. */
+export function environment(folder: string): NodeJS.ProcessEnv {
   return {
-    ...process.env,
-    PATH: `${folder}:${process.env.PATH ?? ""}`,
+    ...terminal(folder),
     FEDLOOP_LISTEN: "127.0.0.1:0",
     FEDLOOP_DATA_DIR: join(folder, "fedloop-data"),
   };

@@ -1,7 +1,9 @@
 /** The three examples of the README, as one story: an operator runs rounds, people take part, an auditor checks. */
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { audit } from "../audit.js";
+import { block, text } from "./documents.js";
 import { crowd } from "./people.js";
 import { environment, repository, run, small, temporaryFolder } from "./surroundings.js";
 
@@ -35,6 +37,17 @@ t.test("an operator runs a plan, twelve people take part, and an auditor checks 
     t.match(after, /FAILED {7}\d+ findings/);
     t.match(after, /ENTRY_MALFORMED {2}entry \d+:/);
     t.match(after, "the changed bundle fails");
+  });
+
+  await t.test("with the verifier key that the operator published", async (t) => {
+    const [, vkey = ""] = /"verifierKey":"([^"]+)"/.exec(errors) ?? [];
+    const written = block(text("docs/operations.md"), "json", "trust");
+    const verify = async (name: string, trust: string): Promise<number | null> => {
+      writeFileSync(join(folder, name), trust);
+      return (await run("fedloop-audit", ["verify", bundle, "--trust", name], { cwd: folder, env }).ended).code;
+    };
+    t.equal(await verify("trust.json", written.replace("VERIFIER KEY", vkey)), 0);
+    t.equal(await verify("other.json", written.replace("lecturers-small", "another").replace("VERIFIER KEY", vkey)), 1);
   });
 
   await t.test("in TypeScript", async (t) => {

@@ -1,0 +1,21 @@
+import t from "tap";
+import { block, text } from "./documents.js";
+import { run, temporaryFolder, terminal } from "./surroundings.js";
+
+/** A run's own numbers and hashes taken out. */
+function shape(printed: string): string[] {
+  return printed
+    .replace(/(?<=root )\S+/g, "#")
+    .replace(/\d[\d.]*/g, "#")
+    .trim()
+    .split("\n");
+}
+
+t.test("the demo prints what the README shows, with fewer people and other numbers", async (t) => {
+  const folder = temporaryFolder(t);
+  const demo = run("fedloop", ["demo", "--participants", "40"], { cwd: folder, env: terminal(folder), input: "" });
+  t.teardown(() => demo.stop());
+  const { code, output, errors } = await demo.ended;
+  t.equal(code, 0, errors);
+  t.strictSame(shape(`${errors}\n${output}`), shape(block(text("README.md"), "output", "demo")));
+});
