@@ -1,13 +1,16 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Test } from "tap";
+import { LineProcess } from "./lines.js";
 
-/** The installed command, seen from the compiled file. */
-const FEDLOOP = fileURLToPath(new URL("../../../../coordinator/dist/src/cli/main.js", import.meta.url));
+/** The installed commands, seen from the compiled file. */
+export const FEDLOOP: string = fileURLToPath(new URL("../../../../coordinator/dist/src/cli/main.js", import.meta.url));
+
+export const FEDLOOP_AUDIT: string = fileURLToPath(
+  new URL("../../../../consent/dist/src/cli/main.node.js", import.meta.url),
+);
 
 export const POPULATION = "lecturers";
 export const PURPOSE = "lecture-recommendations";
@@ -65,67 +68,15 @@ export function writeConfiguration(folder: string, plan: PlanSections = {}, port
 }
 
 /** `fedloop serve` in a process of its own. */
-export class ServeProcess {
-  readonly child: ChildProcess;
-  readonly lines: ServeLine[] = [];
-  /** What it logged: standard error. */
-  log = "";
-  readonly #waiting = new Set<() => void>();
-  #ended = false;
-
+export class ServeProcess extends LineProcess<ServeLine> {
   /** @param config path of fedloop.yaml */
   constructor(t: Test, config: string, flags: readonly string[] = []) {
-    const child = spawn(process.execPath, [FEDLOOP, "--config", config, "serve", "--json", ...flags], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    this.child = child;
-    t.teardown(() => child.kill("SIGKILL"));
-    child.stderr.on("data", (bytes: Buffer) => {
-      this.log += bytes.toString();
-    });
-    createInterface({ input: child.stdout }).on("line", (line) => {
-      this.lines.push(JSON.parse(line));
-      this.#wake();
-    });
-    child.once("close", () => {
-      this.#ended = true;
-      this.#wake();
-    });
-  }
-
-  /** The first line, past or to come, that the predicate holds for. */
-  async line(isWanted: (line: ServeLine) => boolean): Promise<ServeLine> {
-    for (;;) {
-      const found = this.lines.find(isWanted);
-      if (found !== undefined) return found;
-      if (this.#ended) throw new Error(`fedloop serve ended early: ${this.log}`);
-      await this.#change();
-    }
+    super(t, [FEDLOOP, "--config", config, "serve", "--json", ...flags]);
   }
 
   /** Where it listens, and the key of its log. */
   async listening(): Promise<{ readonly address: string; readonly verifierKey: string }> {
     const { address = "", verifierKey = "" } = await this.line(({ event }) => event === "listening");
     return { address, verifierKey };
-  }
-
-  /** @returns the exit code, or the signal that ended the process */
-  async exit(): Promise<number | NodeJS.Signals | null> {
-    while (!this.#ended) await this.#change();
-    return this.child.exitCode ?? this.child.signalCode;
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting) wake();
-  }
-
-  #change(): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        this.#waiting.delete(wake);
-        resolve();
-      };
-      this.#waiting.add(wake);
-    });
   }
 }

@@ -1,0 +1,58 @@
+// Participants in a process of their own, who take part until there are no more rounds:
+//   participants.js ADDRESS VALUE...
+// Each answers every round with its value. What happens to them is printed as JSON, a line each.
+import { type Clock, memoryStore, Participant, systemClock } from "@fedloop/client-runtime";
+import { grpcTransport } from "@fedloop/client-runtime/grpc";
+import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
+import { POPULATION, PURPOSE } from "./serve.js";
+
+const [address = "", ...values] = process.argv.slice(2);
+
+const platform = systemClock();
+/** Who is told to come back in a while comes back soon: nobody shall wait for a test. */
+const clock: Clock = {
+  now: () => platform.now(),
+  wait: (ms, signal) => platform.wait(Math.min(ms, 25), signal),
+};
+
+function print(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+const transport = grpcTransport({ address, channelOptions: { "grpc.max_reconnect_backoff_ms": 100 } });
+
+async function live(value: number): Promise<void> {
+  const participant = await Participant.join({
+    population: POPULATION,
+    transport,
+    store: memoryStore(),
+    signer: generateNodeSigner(),
+    verifier: nodeVerifier(),
+    trainer: {
+      id: "test",
+      train: async ({ updateLength }) => ({ update: new Float32Array(updateLength).fill(value) }),
+      evaluate: async ({ updateLength }) => new Float32Array(updateLength).fill(value),
+    },
+    floors: { allowNoNoise: true, requireSecureAggregation: false, minimumCohort: 1 },
+    consent: {
+      purposes: [PURPOSE],
+      decide: () => true,
+      dataCategories: ["lecture ratings"],
+      storage: "on the device",
+      retention: "until withdrawn",
+      jurisdiction: "CH",
+      withdrawal: "in the app",
+      interface: "test",
+    },
+    clock,
+    retry: { attempts: 2_000, firstMs: 25, longestMs: 25 },
+  });
+  print({ event: "joined", subject: participant.subject });
+  for await (const event of participant.run()) {
+    if (event.type === "accepted" || event.type === "abandoned") print({ event: event.type, round: event.round });
+  }
+}
+
+await Promise.all(values.map((value) => live(Number(value))));
+await transport.close();
+print({ event: "done" });
