@@ -65,7 +65,12 @@ export type { AnalyticsRelease, BudgetDebit, ModelRelease } from "./entries/rele
 export { type CohortMember, cohortBlob, parseCohort, type RoundClose } from "./entries/round-close.js";
 export type { RoundMechanism, RoundPlan, SecureAggregationPlan } from "./entries/round-plan.js";
 export { formatEpsilon, parseEpsilon, roundUpEpsilon, unbounded } from "./entries/scalars.js";
-export { secureParametersOf } from "./entries/secure-parameters.js";
+export {
+  type DistributedChoice,
+  distributedMechanismFor,
+  distributedMechanismOf,
+  secureParametersOf,
+} from "./entries/secure-parameters.js";
 export { LedgerError, type LedgerErrorCode, ledgerErrors } from "./errors.js";
 export {
   canonicalBytes,

@@ -1,4 +1,5 @@
-import { clipL2, PrivacyError, packSigned, quantise, type RandomSource } from "@fedloop/privacy";
+import { decodeBase64Url } from "@fedloop/consent";
+import { clipL2, encodeDistributed, PrivacyError, packSigned, quantise, type RandomSource } from "@fedloop/privacy";
 import { ClientError } from "../errors.js";
 import type { VerifiedPlan } from "../guard/offer.js";
 
@@ -20,15 +21,19 @@ function floatBytes(values: Float32Array): Uint8Array {
 }
 
 /**
- * The update as the integers that masks are added to: clipped to the plan's norm and rounded at random.
+ * The update as the integers that masks are added to: clipped to the plan's norm and rounded at random, with the
+ * device's own noise where the plan has it so.
  *
- * @param update `update.length` numbers; overwritten
+ * @param update as many numbers as training makes; overwritten
  * @param random for stochastic rounding, cryptographic
  * @throws ClientError WRONG_LENGTH, NON_FINITE, ENCODING
  */
 export function quantiseUpdate(update: Float32Array, plan: VerifiedPlan, random: RandomSource): Int32Array {
   requireLength(update, plan);
   return encoded(() => {
+    const { distributed } = plan;
+    // Rotated by the plan's own hash: the same on every device, and known only once the plan is in the log.
+    if (distributed !== null) return encodeDistributed(update, distributed, decodeBase64Url(plan.leafHash), random);
     clipL2(update, plan.clipNorm);
     return quantise(update, plan.quantisation, random);
   });
@@ -53,7 +58,7 @@ export function encodeUpdate(update: Float32Array, plan: VerifiedPlan, random: R
 }
 
 function requireLength(update: Float32Array, { body }: VerifiedPlan): void {
-  const { length } = body.update;
+  const length = body.update.dimension ?? body.update.length;
   if (update.length === length) return;
   throw new ClientError("WRONG_LENGTH", `expected an update of ${length} numbers, the trainer made ${update.length}`);
 }

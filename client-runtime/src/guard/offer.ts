@@ -9,7 +9,7 @@ import {
   type SignatureVerifier,
   verifyEntrySignature,
 } from "@fedloop/consent";
-import type { DpEvent, Quantisation } from "@fedloop/privacy";
+import type { DistributedMechanism, DpEvent, Quantisation } from "@fedloop/privacy";
 import type { SecAggParameters } from "@fedloop/privacy/secagg";
 import type { Offer } from "@fedloop/proto";
 import { asClientError, ClientError, type GuardCode } from "../errors.js";
@@ -37,6 +37,8 @@ export interface VerifiedPlan {
   readonly event: DpEvent;
   readonly clipNorm: number;
   readonly quantisation: Quantisation;
+  /** The noise that the device adds itself; null where it adds none. */
+  readonly distributed: DistributedMechanism | null;
   /** What its masks are made by; null for a round without secure aggregation. */
   readonly secure: SecAggParameters | null;
 }

@@ -1,5 +1,5 @@
-import { decodeEvent, type RoundPlan } from "@fedloop/consent";
-import { type DpEvent, epsilonOf, type Quantisation } from "@fedloop/privacy";
+import { decodeEvent, distributedMechanismOf, type RoundPlan } from "@fedloop/consent";
+import { type DistributedMechanism, type DpEvent, epsilonOf, type Quantisation } from "@fedloop/privacy";
 import { ClientError, type GuardCode } from "../errors.js";
 import type { PrivacyFloors } from "./floors.js";
 
@@ -9,6 +9,8 @@ export interface PlanPrivacy {
   /** L2 norm. */
   readonly clipNorm: number;
   readonly quantisation: Quantisation;
+  /** The noise that this device adds itself; null where it adds none. */
+  readonly distributed: DistributedMechanism | null;
 }
 
 /** Rounding of decimal strings and of one multiplication, and nothing more. */
@@ -45,11 +47,33 @@ function checkEvent(plan: RoundPlan, event: DpEvent, quantisation: Quantisation)
     if ((event.dimension ?? plan.update.length) !== plan.update.length) mismatch(`a dimension of ${event.dimension}`);
     return;
   }
-  // Noise on devices comes with secure aggregation, which this runtime does not take part in yet.
-  if (mechanism !== "central-discrete-gaussian") {
-    refuse("GUARD_UNSUPPORTED", `expected central noise, came ${mechanism}, which this runtime does not make`);
-  }
   mismatch(event.type);
+}
+
+/**
+ * Noise on the devices follows from a few numbers of the plan: all that it says of it, and of what it costs, is worked
+ * out here again.
+ */
+function checkDistributed(plan: RoundPlan, event: DpEvent): DistributedMechanism | null {
+  if (plan.privacy.noiseAt !== "devices") return null;
+  const mechanism = distributedMechanismOf(plan);
+  const valueBound = plan.secureAggregation.parameters?.valueBound;
+  if (mechanism === null)
+    return refuse("GUARD_SECURE_AGGREGATION", "expected secure aggregation with noise on devices");
+  const { quantisation, length } = mechanism;
+  const isSame =
+    length === plan.update.length &&
+    mechanism.valueBound === valueBound &&
+    quantisation.integerNormBound === plan.update.integerNormBound &&
+    isClose(Number(plan.update.granularity), quantisation.granularity);
+  if (!isSame) refuse("GUARD_CLIP", "expected the encoding that the plan's noise on devices makes, came another");
+  const stated = new Map<string, unknown>(Object.entries(event));
+  for (const [name, value] of Object.entries(mechanism.event)) {
+    const came = stated.get(name);
+    if (came === value || (typeof value === "number" && typeof came === "number" && isClose(came, value))) continue;
+    refuse("GUARD_EVENT_MISMATCH", `expected the event of the plan's noise on devices, its ${name} is another`);
+  }
+  return mechanism;
 }
 
 function checkQuantisation(plan: RoundPlan, clipNorm: number, quantisation: Quantisation): void {
@@ -82,8 +106,11 @@ export function checkPrivacy(plan: RoundPlan, floors: PrivacyFloors): PlanPrivac
     bits: update.bits,
   };
   const event = decodeEvent(privacy.event);
-  checkEvent(plan, event, quantisation);
-  checkQuantisation(plan, clipNorm, quantisation);
+  const distributed = checkDistributed(plan, event);
+  if (distributed === null) {
+    checkEvent(plan, event, quantisation);
+    checkQuantisation(plan, clipNorm, quantisation);
+  }
   if (privacy.mechanism === "none") {
     if (!floors.allowNoNoise) refuse("GUARD_NO_NOISE", "expected a round with noise, came one without");
   } else {
@@ -102,5 +129,5 @@ export function checkPrivacy(plan: RoundPlan, floors: PrivacyFloors): PlanPrivac
   if (cohort.minimum < floors.minimumCohort) {
     refuse("GUARD_COHORT", `expected a cohort of at least ${floors.minimumCohort}, it may be ${cohort.minimum}`);
   }
-  return { event, clipNorm, quantisation };
+  return { event, clipNorm, quantisation, distributed };
 }

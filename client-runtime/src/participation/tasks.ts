@@ -176,7 +176,7 @@ export class ParticipationTasks {
       parameters,
       manifest,
       settings: named.settings,
-      updateLength: update.length,
+      updateLength: update.dimension ?? update.length,
       state: localState,
       signal,
       onProgress,

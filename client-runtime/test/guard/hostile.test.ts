@@ -251,15 +251,6 @@ const table: readonly Hostile[] = [
     floors: { requireSecureAggregation: true },
   },
   {
-    name: "noise on devices, which this runtime does not make",
-    code: "GUARD_UNSUPPORTED",
-    round: editPrivacy({
-      mechanism: "distributed-skellam",
-      noiseAt: "devices",
-      event: { type: "Skellam", noiseStdDev: "4", l1Sensitivity: "2", l2Sensitivity: "1" },
-    }),
-  },
-  {
     name: "a plan for another trainer",
     code: "GUARD_UNSUPPORTED",
     round: { trainer: "other" },

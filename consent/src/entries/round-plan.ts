@@ -71,6 +71,8 @@ export interface RoundPlan {
   /** The vector that each device uploads; granularity is the real step of one integer unit. */
   readonly update: {
     readonly length: number;
+    /** Numbers that training makes, where noise on the devices has them padded to `length` and rotated. */
+    readonly dimension?: number;
     readonly encoding: "quantised" | "float32";
     readonly bits: number;
     readonly granularity: string;
@@ -118,6 +120,7 @@ export const roundPlan: z.ZodMiniType<RoundPlan> = z
     model: z.strictObject({ sha256: bytes32, parameters: positive, bytes: positive }),
     update: z.strictObject({
       length: positive,
+      dimension: z.exactOptional(positive),
       encoding: z.enum(["quantised", "float32"]),
       bits: z.int().check(z.gte(2), z.lte(32)),
       granularity: decimalAbove0,
@@ -201,6 +204,13 @@ export const roundPlan: z.ZodMiniType<RoundPlan> = z
     z.refine(
       ({ privacy, update }) => privacy.mechanism === "none" || update.encoding === "quantised",
       "noise is added to integers: the update must be quantised",
+    ),
+    z.refine(
+      ({ privacy, update: { dimension, length }, secureAggregation }) =>
+        privacy.noiseAt === "devices"
+          ? dimension !== undefined && dimension <= length && secureAggregation.enabled
+          : dimension === undefined,
+      "noise on devices, and only that, goes with a dimension of at most length, and needs secure aggregation",
     ),
     z.refine(
       ({ secureAggregation: { parameters }, update }) =>

@@ -1,6 +1,7 @@
+import { type DistributedMechanism, distributedMechanism } from "@fedloop/privacy";
 import { type SecAggParameters, secAggParameters } from "@fedloop/privacy/secagg";
 import { LedgerError } from "../errors.js";
-import type { RoundPlan } from "./round-plan.js";
+import type { RoundMechanism, RoundPlan, SecureAggregationPlan } from "./round-plan.js";
 import { bytesOf } from "./scalars.js";
 
 /**
@@ -42,4 +43,47 @@ export function secureParametersOf(plan: RoundPlan, leafHash: Uint8Array): SecAg
     maximumMembers: parameters.maximumMembers,
     minimumSurvivors: parameters.minimumSurvivors,
   });
+}
+
+/** What noise on the devices follows from. */
+export interface DistributedChoice {
+  readonly mechanism: RoundMechanism;
+  readonly clipNorm: number;
+  readonly noiseMultiplier: number;
+  /** Numbers that training makes. */
+  readonly dimension: number;
+  readonly groups: Omit<SecureAggregationPlan, "valueBound">;
+}
+
+/**
+ * The noise that each device adds, so that what its group's fewest survivors are sure to add protects the group's sum
+ * by itself: the coordinator sees every group's sum.
+ *
+ * @returns null for a mechanism without noise on the devices
+ * @throws PrivacyError INVALID_PARAMETER, OUT_OF_RANGE when the bits are too few
+ */
+export function distributedMechanismFor(choice: DistributedChoice): DistributedMechanism | null {
+  const { mechanism, clipNorm, noiseMultiplier, dimension, groups } = choice;
+  if (mechanism !== "distributed-discrete-gaussian" && mechanism !== "distributed-skellam") return null;
+  return distributedMechanism({
+    noise: mechanism === "distributed-skellam" ? "skellam" : "discrete-gaussian",
+    clipNorm,
+    noiseMultiplier,
+    bits: groups.bits,
+    dimension,
+    // The modulus holds the largest group's sum, the noise suffices in the smallest's.
+    cohort: groups.maximumMembers,
+    corruptFraction: Number(groups.corruptFraction),
+    dropoutFraction: 1 - groups.minimumSurvivors / groups.maximumMembers,
+  });
+}
+
+/** The same from a plan's entry. */
+export function distributedMechanismOf({ privacy, update, secureAggregation }: RoundPlan): DistributedMechanism | null {
+  const { parameters: groups } = secureAggregation;
+  if (groups === undefined || update.dimension === undefined) return null;
+  const { mechanism } = privacy;
+  const clipNorm = Number(privacy.clipNorm);
+  const noiseMultiplier = Number(privacy.noiseMultiplier);
+  return distributedMechanismFor({ mechanism, clipNorm, noiseMultiplier, dimension: update.dimension, groups });
 }

@@ -2,13 +2,7 @@
 import { nearest } from "../config/fields.js";
 import type { WrittenPlan } from "./schema.js";
 import { SMALLEST_COHORT } from "./secure-groups.js";
-import {
-  isStrategyId,
-  RUNNABLE_FAMILIES,
-  RUNNABLE_MECHANISMS,
-  SECURE_AGGREGATION_RUNS,
-  STRATEGY_FAMILIES,
-} from "./support.js";
+import { isStrategyId, RUNNABLE_FAMILIES, STRATEGY_FAMILIES } from "./support.js";
 
 /** One thing that cannot be, where it stands; the message goes on after "expected". */
 export interface Contradiction {
@@ -77,18 +71,6 @@ function* inSecureAggregation({ secureAggregation, privacy, cohort }: WrittenPla
     yield at(
       "cohort.minimum",
       `at least ${SMALLEST_COHORT} with secure aggregation, since a sum over fewer hides nobody, came ${cohort.minimum ?? cohort.target}`,
-    );
-  }
-  if (enabled && !SECURE_AGGREGATION_RUNS) {
-    yield at(
-      "secureAggregation",
-      "enabled: false and a reason, since this version cannot run rounds under secure aggregation; came a plan that has it on (which is the default)",
-    );
-  }
-  if (!RUNNABLE_MECHANISMS.has(privacy.mechanism)) {
-    yield at(
-      "privacy.mechanism",
-      `one of ${[...RUNNABLE_MECHANISMS].join(", ")}, which this version can run, came ${privacy.mechanism}`,
     );
   }
 }

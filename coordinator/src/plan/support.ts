@@ -1,5 +1,4 @@
 /** What this version can run. A plan that asks for more is refused when it is read, not when devices have trained. */
-import type { Mechanism } from "./schema.js";
 
 /** Strategies by what they need to see: the sum of a cohort's updates, or each update. */
 export const STRATEGY_FAMILIES = {
@@ -18,12 +17,6 @@ export type StrategyFamily = (typeof STRATEGY_FAMILIES)[StrategyId];
 export function isStrategyId(id: string): id is StrategyId {
   return Object.hasOwn(STRATEGY_FAMILIES, id);
 }
-
-/** Mechanisms that rounds can run. */
-export const RUNNABLE_MECHANISMS: ReadonlySet<Mechanism> = new Set(["central-discrete-gaussian", "none"]);
-
-/** Whether rounds can run under secure aggregation. */
-export const SECURE_AGGREGATION_RUNS: boolean = true;
 
 /** Families of strategies that rounds can run. */
 export const RUNNABLE_FAMILIES: ReadonlySet<StrategyFamily> = new Set(["sum"]);

@@ -1,8 +1,8 @@
-import { formatDecimal } from "@fedloop/consent";
+import { distributedMechanismFor, formatDecimal } from "@fedloop/consent";
 import {
-  type CentralGaussian,
   centralGaussian,
   type DpEvent,
+  epsilonOf,
   LARGEST_INTEGER_NORM,
   noiseMultiplierFor,
   type Quantisation,
@@ -23,7 +23,7 @@ import { strategyFor } from "../strategies/registry.js";
 import type { UpdateFormat } from "./aggregator.js";
 import { ACCOUNTANT } from "./budget.js";
 import { metricReader } from "./metrics.js";
-import type { RoundSpec } from "./round-spec.js";
+import type { RoundNoise, RoundSpec } from "./round-spec.js";
 import type { Schedule } from "./schedule.js";
 
 /** Evaluation vectors are short: width costs nothing, so their grain is fine. Bits a coordinate. */
@@ -58,10 +58,8 @@ interface NoisePlan {
  */
 export function buildSchedule(plan: PopulationPlan, policy: number): Schedule {
   const strategy = strategyFor(plan.strategy);
-  const noise = noisePlan(plan);
   const kinds = roundKinds(plan);
-  const train = trainSpec(plan, strategy.updateLength(plan.model.parameters), noise.train);
-  const evaluate = plan.evaluation === null ? undefined : evaluationSpec(plan, plan.evaluation, noise.evaluate);
+  const { train, evaluate } = calibrated(plan, strategy.updateLength(plan.model.parameters));
   const rounds = kinds.flatMap((kind) => (kind === "train" ? [train] : evaluate === undefined ? [] : [evaluate]));
   return {
     population: plan.population,
@@ -80,6 +78,51 @@ export function buildSchedule(plan: PopulationPlan, policy: number): Schedule {
     arrivalMs: Math.min(Math.ceil(plan.cohort.target / ARRIVALS_A_MS), MAX_ARRIVAL_MS),
     metrics: metricReader(plan.evaluation?.metric ?? "none"),
   };
+}
+
+/** The two kinds of rounds. */
+interface RoundSpecs {
+  readonly train: RoundSpec;
+  readonly evaluate: RoundSpec | undefined;
+}
+
+/** Noise on the devices costs a little more than the Gaussian that it is like: how much is added to it at a time. */
+const NOISE_STEP = 1.001;
+const MOST_NOISE_STEPS = 300;
+
+/**
+ * Both kinds of rounds, with the noise for the plan's target. It is found for Gaussian noise; noise on the devices is a
+ * sum of many, whose bound is a little above that, and is raised until what its events add up to stays within.
+ *
+ * @throws CoordinatorError BAD_PLAN
+ */
+function calibrated(plan: PopulationPlan, length: number): RoundSpecs {
+  const noise = noisePlan(plan);
+  const specs = (scale: number): RoundSpecs => ({
+    train: trainSpec(plan, length, noise.train * scale),
+    evaluate: plan.evaluation === null ? undefined : evaluationSpec(plan, plan.evaluation, noise.evaluate * scale),
+  });
+  const { privacy } = plan;
+  if (!privacy.mechanism.startsWith("distributed-") || !("noise" in privacy) || privacy.noise.type !== "target") {
+    return specs(1);
+  }
+  const { epsilon, delta } = privacy.noise;
+  for (let step = 0, scale = 1; step < MOST_NOISE_STEPS; step++, scale *= NOISE_STEP) {
+    const found = specs(scale);
+    if (epsilonOf(totalEvent(plan, found), delta, ACCOUNTANT).epsilon <= epsilon) return found;
+  }
+  throw new CoordinatorError(
+    "BAD_PLAN",
+    `privacy.mechanism: expected noise on the devices that costs about as much as Gaussian noise, ${privacy.mechanism} ` +
+      "costs more here; raise privacy.bits",
+  );
+}
+
+function totalEvent({ rounds, evaluation }: PopulationPlan, { train, evaluate }: RoundSpecs): DpEvent {
+  const training: DpEvent = { type: "SelfComposed", count: rounds, event: train.event };
+  if (evaluation === null || evaluate === undefined) return training;
+  const evaluating: DpEvent = { type: "SelfComposed", count: evaluation.count, event: evaluate.event };
+  return { type: "Composed", events: [training, evaluating] };
 }
 
 /** Training rounds with an evaluation after every so many, and after the last. */
@@ -130,7 +173,7 @@ function gaussian(noiseMultiplier: number): DpEvent {
 
 /** What both kinds of rounds make of a plan's noise, clip and secure aggregation. */
 interface RoundEncoding {
-  readonly mechanism: CentralGaussian | null;
+  readonly mechanism: RoundNoise | null;
   readonly format: UpdateFormat;
   readonly secureAggregation: RoundSpec["secureAggregation"];
 }
@@ -153,7 +196,9 @@ function encodingOf(plan: PopulationPlan, { length, clipNorm, noiseMultiplier, b
   const noised = plan.privacy.mechanism !== "none";
   const { secureAggregation } = plan;
   if (!secureAggregation.enabled) {
-    const mechanism = noised ? centralGaussian({ clipNorm, noiseMultiplier, bits, dimension: length }) : null;
+    const mechanism = noised
+      ? { at: "coordinator" as const, ...centralGaussian({ clipNorm, noiseMultiplier, bits, dimension: length }) }
+      : null;
     return {
       mechanism,
       format: formatOf(mechanism, length),
@@ -162,6 +207,22 @@ function encodingOf(plan: PopulationPlan, { length, clipNorm, noiseMultiplier, b
   }
   const sizes = groupSizes(plan.cohort, secureAggregation);
   requireGraph(sizes, secureAggregation);
+  const groups = {
+    ...sizes,
+    corruptFraction: formatDecimal(secureAggregation.corruptFraction),
+    dropoutFraction: formatDecimal(secureAggregation.dropoutFraction),
+    adversary: secureAggregation.adversary,
+    bits,
+  };
+  const choice = { mechanism: plan.privacy.mechanism, clipNorm, noiseMultiplier, dimension: length, groups };
+  const distributed = distributedMechanismFor(choice);
+  if (distributed !== null) {
+    return {
+      mechanism: { at: "devices", ...distributed },
+      format: { length: distributed.length, encoding: "quantised", quantisation: distributed.quantisation },
+      secureAggregation: { enabled: true, parameters: { ...groups, valueBound: distributed.valueBound } },
+    };
+  }
   const largest = Math.floor((2 ** (bits - 1) - 1) / sizes.maximumMembers);
   const quantisation = sharedQuantisation({ length, clipNorm, bits, largest, members: sizes.maximumMembers, noised });
   const noiseStdDev = noiseMultiplier * quantisation.integerNormBound;
@@ -169,6 +230,7 @@ function encodingOf(plan: PopulationPlan, { length, clipNorm, noiseMultiplier, b
   return {
     mechanism: noised
       ? {
+          at: "coordinator",
           quantisation,
           clipNorm,
           noiseMultiplier,
@@ -179,14 +241,7 @@ function encodingOf(plan: PopulationPlan, { length, clipNorm, noiseMultiplier, b
     format: { length, encoding: "quantised", quantisation },
     secureAggregation: {
       enabled: true,
-      parameters: {
-        ...sizes,
-        corruptFraction: formatDecimal(secureAggregation.corruptFraction),
-        dropoutFraction: formatDecimal(secureAggregation.dropoutFraction),
-        adversary: secureAggregation.adversary,
-        bits,
-        valueBound: quantisation.integerNormBound,
-      },
+      parameters: { ...groups, valueBound: quantisation.integerNormBound },
     },
   };
 }
@@ -268,7 +323,7 @@ function sharedSpec(plan: PopulationPlan, encoding: RoundEncoding, clipNorm: num
 }
 
 /** Noise sits on integers, so a noised update is quantised; one without noise travels as plain floats. */
-function formatOf(mechanism: CentralGaussian | null, length: number): UpdateFormat {
+function formatOf(mechanism: RoundNoise | null, length: number): UpdateFormat {
   return mechanism === null
     ? { length, encoding: "float32", quantisation: { granularity: 1, integerNormBound: 1, bits: 32 } }
     : { length, encoding: "quantised", quantisation: mechanism.quantisation };

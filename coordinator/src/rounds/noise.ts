@@ -1,6 +1,10 @@
 import { setImmediate as yieldToEventLoop } from "node:timers/promises";
-import { addCentralNoise, type CentralGaussian, dequantise, type RandomSource } from "@fedloop/privacy";
+import { addCentralNoise, decodeDistributed, dequantise, type RandomSource } from "@fedloop/privacy";
 import type { CollectedSum, UpdateFormat } from "./aggregator.js";
+import type { RoundNoise } from "./round-spec.js";
+
+/** Sums of groups are exact integers within a double. */
+const SUM_BITS = 53;
 
 /** Coordinates between two turns of the event loop: a few milliseconds of sampling. */
 const SLICE = 16_384;
@@ -9,17 +13,24 @@ const SLICE = 16_384;
  * Turns the collected sum into what may be seen: noise on the integers, then the plan's scale. Works in slices, so
  * that the server goes on answering.
  *
+ * @param rotationSeed the leaf hash of the round's plan, which devices rotate by too
  * @returns Σ with noise, in the model's units; length of the update
  */
 export async function releaseSum(
   sum: CollectedSum,
   format: UpdateFormat,
-  mechanism: CentralGaussian | null,
+  mechanism: RoundNoise | null,
   random: RandomSource,
+  rotationSeed: Uint8Array,
 ): Promise<Float32Array> {
   const values = sum.values;
   if (format.encoding === "float32") return Float32Array.from(values);
   if (mechanism === null) return dequantise(values, format.quantisation);
+  if (mechanism.at === "devices") {
+    // Groups' sums are centred each by itself; what they add up to may exceed the bits of one.
+    const quantisation = { ...mechanism.quantisation, bits: SUM_BITS };
+    return decodeDistributed(values, { ...mechanism, quantisation }, rotationSeed);
+  }
   for (let start = 0; start < values.length; start += SLICE) {
     addCentralNoise(values.subarray(start, start + SLICE), mechanism, random);
     await yieldToEventLoop();
@@ -27,7 +38,14 @@ export async function releaseSum(
   return dequantise(values, mechanism.quantisation);
 }
 
-/** Standard deviation of the noise in each coordinate of a released sum, in the model's units. */
-export function releasedNoiseStdDev(mechanism: CentralGaussian | null): number {
-  return mechanism === null ? 0 : mechanism.noiseStdDev * mechanism.quantisation.granularity;
+/**
+ * Standard deviation of the noise in each coordinate of a released sum, in the model's units.
+ *
+ * @param members whose noise is in the sum, where devices add it
+ */
+export function releasedNoiseStdDev(mechanism: RoundNoise | null, members: number): number {
+  if (mechanism === null) return 0;
+  const { granularity } = mechanism.quantisation;
+  if (mechanism.at === "coordinator") return mechanism.noiseStdDev * granularity;
+  return mechanism.deviceNoiseStdDev * Math.sqrt(members) * granularity;
 }

@@ -1,7 +1,7 @@
-import { type EntryBodies, encodeEvent, formatDecimal, formatEpsilon } from "@fedloop/consent";
+import { type EntryBodies, encodeEvent, formatDecimal, formatEpsilon, type RoundMechanism } from "@fedloop/consent";
 import { parameterCount } from "../models/safetensors.js";
 import type { Eligible } from "./eligibility.js";
-import type { RoundSpec } from "./round-spec.js";
+import type { RoundNoise, RoundSpec } from "./round-spec.js";
 import type { Schedule } from "./schedule.js";
 
 export interface PlanFacts {
@@ -37,6 +37,7 @@ export function planBody(facts: PlanFacts): EntryBodies["round.plan"] {
     model: { sha256: base64url(model.sha256), parameters: parameterCount(schedule.tensors), bytes: model.bytes },
     update: {
       length: format.length,
+      ...(mechanism?.at === "devices" ? { dimension: mechanism.dimension } : {}),
       encoding: format.encoding,
       bits: format.quantisation.bits,
       granularity: formatDecimal(format.quantisation.granularity),
@@ -45,8 +46,8 @@ export function planBody(facts: PlanFacts): EntryBodies["round.plan"] {
     privacy: {
       unit: "participant",
       adjacency: "add-or-remove-one",
-      mechanism: mechanism === null ? "none" : "central-discrete-gaussian",
-      noiseAt: mechanism === null ? "none" : "coordinator",
+      mechanism: mechanismName(mechanism),
+      noiseAt: mechanism?.at ?? "none",
       reason: spec.noPrivacyReason,
       clipNorm: formatDecimal(mechanism?.clipNorm ?? spec.clipNorm),
       noiseMultiplier: formatDecimal(mechanism?.noiseMultiplier ?? 0),
@@ -62,6 +63,11 @@ export function planBody(facts: PlanFacts): EntryBodies["round.plan"] {
       cap: formatEpsilon(schedule.cap.epsilon),
     },
   };
+}
+
+function mechanismName(mechanism: RoundNoise | null): RoundMechanism {
+  if (mechanism === null) return "none";
+  return mechanism.at === "coordinator" ? "central-discrete-gaussian" : `distributed-${mechanism.noise}`;
 }
 
 /** Entries hold no floats: a real setting is written as a decimal string. */

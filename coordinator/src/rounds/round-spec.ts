@@ -1,7 +1,12 @@
 import type { SecureAggregationPlan } from "@fedloop/consent";
-import type { CentralGaussian, DpEvent } from "@fedloop/privacy";
+import type { CentralGaussian, DistributedMechanism, DpEvent } from "@fedloop/privacy";
 import type { RoundKind } from "../store/database.js";
 import type { UpdateFormat } from "./aggregator.js";
+
+/** Noise that the coordinator adds to the sum, or that the devices have added before. */
+export type RoundNoise =
+  | ({ readonly at: "coordinator" } & CentralGaussian)
+  | ({ readonly at: "devices" } & DistributedMechanism);
 
 /** What one round of a population's plan will do: everything about it that does not depend on the state of the world. */
 export interface RoundSpec {
@@ -10,7 +15,7 @@ export interface RoundSpec {
   readonly trainer: { readonly id: string; readonly settings: Readonly<Record<string, string | number | boolean>> };
   readonly format: UpdateFormat;
   /** Clip, noise and their calibration; null when the plan says, with its reason, that there is none. */
-  readonly mechanism: CentralGaussian | null;
+  readonly mechanism: RoundNoise | null;
   readonly event: DpEvent;
   /** L2 bound that devices keep to, with a mechanism or without. */
   readonly clipNorm: number;

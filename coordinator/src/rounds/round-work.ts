@@ -106,7 +106,7 @@ export class PopulationRoundWork implements RoundWork {
 
   async aggregate(sum: CollectedSum, submitted: readonly Member[]): Promise<void> {
     const { artifacts, random } = this.#deps;
-    const released = await releaseSum(sum, this.#spec.format, this.#spec.mechanism, random);
+    const released = await releaseSum(sum, this.#spec.format, this.#spec.mechanism, random, this.#logged().hash);
     const bytes = new Uint8Array(released.buffer, released.byteOffset, released.byteLength);
     this.#aggregate = await artifacts.put(bytes);
     await this.#record.aggregated(this.#aggregate, submitted);
@@ -156,7 +156,7 @@ export class PopulationRoundWork implements RoundWork {
       parameters: before.parameters,
       sum: await this.#sum(),
       divisor: this.#spec.divisor,
-      noiseStdDev: releasedNoiseStdDev(this.#spec.mechanism),
+      noiseStdDev: releasedNoiseStdDev(this.#spec.mechanism, this.#spec.cohort.target),
       step: state.trained + 1,
       steps: schedule.rounds.filter(({ kind }) => kind === "train").length,
       state: state.strategyState === null ? new Float32Array(0) : asFloats(await artifacts.read(state.strategyState)),

@@ -10,6 +10,7 @@ import { grpcTransport } from "@fedloop/client-runtime/grpc";
 import { nodeSha256 } from "@fedloop/client-runtime/node";
 import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import { aesCtrRandom } from "@fedloop/privacy/node";
+import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
 import { eachLimited } from "./each-limited.js";
 import type { FromWorker, SimulatedPerson, ToWorker } from "./messages.js";
 
@@ -40,6 +41,7 @@ async function enter(start: Start, person: SimulatedPerson, transport: Transport
     verifier,
     sha256: nodeSha256,
     random,
+    secureAggregation: crypto,
     trainer: biasedFactorisationTrainer(ratings),
     trust: { log: start.log },
     floors: {
@@ -104,6 +106,7 @@ async function run(start: Start, people: readonly SimulatedPerson[]): Promise<vo
 
 const verifier = nodeVerifier();
 const random = aesCtrRandom();
+const crypto = nodeDeviceCrypto({ random, verifier });
 const people: SimulatedPerson[] = [];
 let start: Start | undefined;
 

@@ -121,6 +121,25 @@ t.test("noise comes onto the unmasked sum, calibrated and accounted as without m
   t.ok((report.populations[0]?.epsilon ?? 0) > 0);
 });
 
+for (const mechanism of ["distributed-discrete-gaussian", "distributed-skellam"] as const) {
+  t.test(`noise of the devices themselves (${mechanism}) protects a sum that nobody saw without it`, async (t) => {
+    const plan = securePlan({
+      policy: { epsilon: 1_000, delta: 1e-5 },
+      privacy: { mechanism, clipNorm: 1, noiseMultiplier: 0.1, bits: 24 },
+    });
+    const { federation } = await run(t, { count: 20, plan });
+    const [value = Number.NaN] = await federation.model();
+    // σ of the sum is at most 0.1·√(20 / 12), of the mean a twentieth: 0.0065. Ten of them raise no false alarm.
+    t.ok(Math.abs(value - (10 - 5) / 20 / Math.sqrt(3)) < 0.065, `${value}`);
+    const [entry] = await federation.entries("round.plan");
+    t.match(entry?.body, { privacy: { mechanism, noiseAt: "devices" }, update: { length: 4, dimension: 3 } });
+    const report = await federation.audit();
+    t.same(report.findings, []);
+    t.ok((report.populations[0]?.epsilon ?? 0) > 0);
+    t.same(federation.faults, []);
+  });
+}
+
 for (const step of ["advertiseKeys", "shareKeys", "submitMasked"] as const) {
   t.test(`who stops before ${step} is not in the sum, and the sum is right`, async (t) => {
     const stops = new Map([3, 17].map((person) => [person, step]));
