@@ -22,6 +22,8 @@ import { grpcTransport } from "@fedloop/client-runtime/grpc";
 import { fileStore } from "@fedloop/client-runtime/node";
 import { decodeBase64Url } from "@fedloop/consent";
 import { nodeSigner, nodeVerifier } from "@fedloop/consent/node";
+import { systemRandom } from "@fedloop/privacy";
+import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
 
 const HOLD_EVERY = 5;
 
@@ -93,6 +95,7 @@ async function main([address, folder, path, ...flags]: readonly string[]): Promi
   process.once("SIGINT", () => stop.abort());
   const ratings = await readRatings(path);
   const transport = grpcTransport({ address });
+  const verifier = nodeVerifier();
   const store = fileStore(join(folder, "store"));
   try {
     const participant = await Participant.join({
@@ -100,9 +103,9 @@ async function main([address, folder, path, ...flags]: readonly string[]): Promi
       transport,
       store,
       signer: nodeSigner(await deviceKey(folder)),
-      verifier: nodeVerifier(),
+      verifier,
       trainer: keepingModel(biasedFactorisationTrainer(ratings)),
-      floors: { requireSecureAggregation: false },
+      secureAggregation: nodeDeviceCrypto({ random: systemRandom(), verifier }),
       consent: {
         purposes: ["lecture-recommendations"],
         decide: ask,

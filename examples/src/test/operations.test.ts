@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { CoordinatorError, parseConfig, parsePlan } from "@fedloop/coordinator";
 import t from "tap";
 import { block, table, text } from "./documents.js";
-import { temporaryFolder } from "./surroundings.js";
+import { run, temporaryFolder, terminal } from "./surroundings.js";
 
 const operations = text("docs/operations.md");
 
@@ -19,7 +19,6 @@ model: { parameters: 1129 }
 trainer: { id: biased-factorisation }
 rounds: 4
 cohort: { target: 1000 }
-secureAggregation: { enabled: false, reason: this version adds its noise at the coordinator }
 evaluation: {}
 `;
 
@@ -61,8 +60,11 @@ t.test("the plan of defaults is what the shortest plan stands for, and every key
   writeFileSync(join(folder, "notice.md"), "Your ratings stay with you.");
   const read = async (yaml: string) => (await parsePlan("plan.yaml", yaml, folder)).plan;
   const shortest = await read(SHORTEST_PLAN);
-  const complete = await read(block(operations, "defaults", "plan"));
-  t.strictSame(complete, shortest);
+  const written = block(operations, "defaults", "plan");
+  t.strictSame(await read(written), shortest);
+  writeFileSync(join(folder, "plan.yaml"), written);
+  const validated = run("fedloop", ["plan", "validate", "plan.yaml"], { cwd: folder, env: terminal(folder) });
+  t.equal((await validated.ended).code, 0, "it can be run");
   t.strictSame(
     table(operations, "plan")
       .map(([key]) => key)

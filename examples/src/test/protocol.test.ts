@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { biasedFactorisationTrainer, memoryStore, Participant, type Transport } from "@fedloop/client-runtime";
 import { grpcTransport } from "@fedloop/client-runtime/grpc";
 import { nodeSigner, nodeVerifier } from "@fedloop/consent/node";
-import { packSigned } from "@fedloop/privacy";
+import { packSigned, systemRandom } from "@fedloop/privacy";
+import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
 import t from "tap";
 import { block, text } from "./documents.js";
 import { crowd, ratingsOf } from "./people.js";
@@ -113,15 +114,16 @@ t.test("a participation makes the calls of section 3 in that order, each signed 
 
   const calls: Recorded[] = [];
   const seed = new Uint8Array(randomBytes(32));
+  const verifier = nodeVerifier();
   const transport = recording(grpcTransport({ address }), calls);
   const participant = await Participant.join({
     population: "lecturers-small",
     transport,
     store: memoryStore(),
     signer: nodeSigner(seed),
-    verifier: nodeVerifier(),
+    verifier,
     trainer: biasedFactorisationTrainer(ratingsOf(11)),
-    floors: { requireSecureAggregation: false },
+    secureAggregation: nodeDeviceCrypto({ random: systemRandom(), verifier }),
     consent: {
       purposes: ["lecture-recommendations"],
       decide: () => true,
