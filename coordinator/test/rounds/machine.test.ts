@@ -59,6 +59,24 @@ t.test("a departed device never holds a round", async (t) => {
   t.same(emptied.effects, [{ type: "abandon", reason: "TOO_FEW_UPDATES" }]);
 });
 
+t.test("once a masked sum is fixed, groups decide how many answers it takes", async (t) => {
+  const rules = { ...RULES, secureAggregation: true };
+  const unmask: RoundProgress = { state: "unmask", rules, expected: 3, answered: 0, deadlineMs: 50 };
+  t.equal(run(unmask, answered, { type: "sufficient", nowMs: 11 }).state, "aggregated");
+  t.equal(run(unmask, answered, { type: "tick", nowMs: 50 }).state, "aggregated", "one answer is below the minimum");
+  t.equal(run({ ...unmask, state: "masked" }, { type: "sufficient", nowMs: 11 }).state, "masked");
+});
+
+t.test("groups that are left out leave fewer to wait for, or too few", async (t) => {
+  const rules = { ...RULES, secureAggregation: true };
+  const masked: RoundProgress = { state: "masked", rules, expected: 3, answered: 2, deadlineMs: 50 };
+  t.equal(run(masked, { type: "expected", expected: 2, nowMs: 11 }).state, "consistency");
+  const few = stepRound({ ...masked, answered: 0 }, { type: "expected", expected: 1, nowMs: 11 });
+  t.same(few.effects, [{ type: "abandon", reason: "TOO_FEW_UPDATES" }]);
+  const failed = stepRound({ ...masked, state: "aggregated" }, { type: "failed", reason: "UNMASK_FAILED" });
+  t.same(failed.effects, [{ type: "abandon", reason: "UNMASK_FAILED" }], "nothing of the state was durable yet");
+});
+
 t.test("a restart selects anew, abandons a begun cohort, and resumes what is durable", async (t) => {
   const restarted: RoundMessage = { type: "restarted", nowMs: 1_000 };
   const again = run(selecting, answered, restarted);
