@@ -16,18 +16,23 @@ export class EventHub<Event> {
     for (const watcher of this.#watchers) watcher.wake?.();
   }
 
-  /** The newest event, then every newer one that this reader is there for, until the signal is aborted. */
+  /**
+   * The newest event, then every newer one that this reader is there for, until the signal is aborted; what was
+   * published before that is not lost.
+   */
   async *watch(signal: AbortSignal): AsyncIterable<Event> {
     const watcher: Watcher<Event> = { seen: undefined, wake: undefined };
     this.#watchers.add(watcher);
     const stop = (): void => watcher.wake?.();
     signal.addEventListener("abort", stop, { once: true });
     try {
-      while (!signal.aborted) {
+      for (;;) {
         const latest = this.#latest;
         if (latest !== undefined && latest !== watcher.seen) {
           watcher.seen = latest;
           yield latest;
+        } else if (signal.aborted) {
+          return;
         } else {
           await new Promise<void>((resolve) => {
             watcher.wake = resolve;

@@ -151,8 +151,10 @@ export class GrpcServer {
           MessageInitShape<typeof method.output>
         >) {
           await before;
-          if (signal.aborted) break;
-          before = sent(call, create(method.output, item), signal);
+          if (gone.signal.aborted) break;
+          before = sent(call, create(method.output, item), gone.signal);
+          // A server that drains still says the last thing it has to say.
+          if (this.#draining.signal.aborted) break;
         }
         await before;
       };
@@ -171,14 +173,14 @@ export class GrpcServer {
  * Sends a message and resolves when it is on its way. grpc-js would take sixteen before it asks to wait; this way a slow
  * reader costs the chunk that is being sent and the one that is ready, not sixteen of them.
  */
-function sent(call: ServerWritableStream<Message, Message>, message: Message, signal: AbortSignal): Promise<void> {
+function sent(call: ServerWritableStream<Message, Message>, message: Message, gone: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
-      signal.removeEventListener("abort", done);
+      gone.removeEventListener("abort", done);
       resolve();
     };
     // The callback of a stream that was cut may never come.
-    signal.addEventListener("abort", done, { once: true });
+    gone.addEventListener("abort", done, { once: true });
     call.write(message, done);
   });
 }

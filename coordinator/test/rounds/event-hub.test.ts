@@ -32,3 +32,17 @@ t.test("a slow watcher misses states in between, never the last one", async (t) 
   stop.abort();
   t.equal((await events.next()).done, true);
 });
+
+t.test("what was published before the end is told before the end", async (t) => {
+  const hub = new EventHub<string>();
+  const stop = new AbortController();
+  const events = hub.watch(stop.signal)[Symbol.asyncIterator]();
+  const first = events.next();
+  hub.publish("closed");
+  await first;
+  const next = events.next();
+  hub.publish("finished");
+  stop.abort();
+  t.equal((await next).value, "finished");
+  t.equal((await events.next()).done, true);
+});

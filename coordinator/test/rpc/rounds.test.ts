@@ -278,3 +278,14 @@ t.test("who watches hears the present state first, what follows, and the end whe
   await federation.coordinator.close();
   t.match(await last, { done: true });
 });
+
+t.test("who watches is told that the rounds are done even by a server that ends with them", async (t) => {
+  const { devices, federation, end } = await selecting(t);
+  const watching = devices[0].stream(Rounds.method.watch, { population: POPULATION });
+  for (const each of devices) await each.join();
+  await federation.notice(({ state }) => state === "masked");
+  for (const each of devices) await each.submit(1, floatUpdate(1, 1, 1));
+  await end();
+  await federation.coordinator.close();
+  t.match((await watching).at(-1), { state: RoundState.CLOSED, next: { reason: WaitReason.FINISHED } });
+});
