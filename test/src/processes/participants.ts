@@ -1,19 +1,13 @@
 // Participants in a process of their own, who take part until there are no more rounds:
 //   participants.js ADDRESS VALUE...
 // Each answers every round with its value. What happens to them is printed as JSON, a line each.
-import { type Clock, memoryStore, Participant, systemClock } from "@fedloop/client-runtime";
+import { memoryStore, Participant } from "@fedloop/client-runtime";
 import { grpcTransport } from "@fedloop/client-runtime/grpc";
 import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
+import { briskClock } from "./brisk-clock.js";
 import { POPULATION, PURPOSE } from "./serve.js";
 
 const [address = "", ...values] = process.argv.slice(2);
-
-const platform = systemClock();
-/** Who is told to come back in a while comes back soon: nobody shall wait for a test. */
-const clock: Clock = {
-  now: () => platform.now(),
-  wait: (ms, signal) => platform.wait(Math.min(ms, 25), signal),
-};
 
 function print(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -44,7 +38,7 @@ async function live(value: number): Promise<void> {
       withdrawal: "in the app",
       interface: "test",
     },
-    clock,
+    clock: briskClock,
     retry: { attempts: 2_000, firstMs: 25, longestMs: 25 },
   });
   print({ event: "joined", subject: participant.subject });
