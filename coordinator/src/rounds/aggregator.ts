@@ -92,6 +92,7 @@ export class UpdateSum implements CollectedSum {
 
 /** Little-endian float32, without a copy when the bytes are aligned. Every platform that runs Node is little-endian. */
 function floats(bytes: Uint8Array): Float32Array {
-  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  // Not slice(): on a Buffer, which is what arrives, that is a view and stays unaligned.
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
   return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
 }
