@@ -16,7 +16,7 @@ export async function participate(address: string, folder: string, key: Uint8Arr
     signer: nodeSigner(key),
     verifier,
     trainer: biasedFactorisationTrainer(ratings), // the ratings stay in here
-    // Masks the update: the coordinator learns the sum over the cohort, not what this device sent.
+    // Masks the update: the coordinator learns the noised sum over the cohort, not what this device sent.
     secureAggregation: nodeDeviceCrypto({ random: systemRandom(), verifier }),
     consent: {
       purposes: ["lecture-recommendations"],

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { biasedFactorisationTrainer, memoryStore, Participant, type Transport } from "@fedloop/client-runtime";
 import { grpcTransport } from "@fedloop/client-runtime/grpc";
 import { nodeSigner, nodeVerifier } from "@fedloop/consent/node";
-import { packSigned, systemRandom } from "@fedloop/privacy";
+import { packSigned, rotate, rotationSigns, systemRandom } from "@fedloop/privacy";
 import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
 import t from "tap";
 import { block, text } from "./documents.js";
@@ -13,6 +13,9 @@ import { crowd, ratingsOf } from "./people.js";
 import { environment, repository, run, small, temporaryFolder } from "./surroundings.js";
 
 const protocol = text("docs/protocol.md");
+
+/** Numbers below 4 with an odd number of set bits. */
+const ODD: ReadonlySet<number> = new Set([1, 2]);
 
 /** PKCS #8 of an Ed25519 seed (RFC 8410). */
 function privateKey(seed: Uint8Array): KeyObject {
@@ -64,6 +67,27 @@ t.test("the worked example of packing computes", async (t) => {
     const packed = packSigned(Int32Array.from(values.split(", ").map(Number)), Number(bits));
     t.equal(Buffer.from(packed).toString("hex"), bytes.replaceAll(" ", ""), line);
   }
+});
+
+t.test("the worked example of rotation computes, as the text says and as the library does", async (t) => {
+  const example = block(protocol, "vectors", "rotation");
+  const numbers = (name: string): number[] =>
+    (new RegExp(`^${name} +(.+)$`, "m").exec(example)?.[1] ?? "").split(", ").map(Number);
+  const seed = new Uint8Array(32).fill(0x44);
+  const hash = createHash("sha256").update("fedloop/rotation/v1").update(seed).update(new Uint8Array(4)).digest();
+  const signs = [0, 1, 2, 3].map((i) => (((hash[i >> 3] ?? 0) >> (i & 7)) & 1 ? -1 : 1));
+  t.strictSame(numbers("signs"), signs);
+  t.strictSame([...rotationSigns(seed, 4)], signs);
+  const signed = [1, 2, 3, 0].map((value, i) => value * (signs[i] ?? 0));
+  // The entry of the transform is −1 where row and column share an odd number of set bits.
+  const isOdd = (row: number, column: number): boolean => ODD.has(row & column);
+  const rotated = signs.map(
+    (_, row) => signed.reduce((sum, value, column) => sum + (isOdd(row, column) ? -value : value), 0) / 2,
+  );
+  t.strictSame(numbers("rotated"), rotated);
+  const values = Float64Array.of(1, 2, 3, 0);
+  rotate(values, rotationSigns(seed, 4));
+  t.strictSame([...values], rotated);
 });
 
 t.test("every call of the services is in the document", async (t) => {
