@@ -78,6 +78,7 @@ t.test("a model and an update of 256 MiB survive cut connections, and the server
     verifier: nodeVerifier(),
     sha256: nodeSha256,
     clock: briskClock,
+    retry: { attempts: 2_000 },
     trainer,
     floors: { allowNoNoise: true, requireSecureAggregation: false, minimumCohort: 1 },
     limits: { modelBytes: MODEL_BYTES + MIB, updateLength: PARAMETERS },
