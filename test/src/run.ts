@@ -92,7 +92,7 @@ async function main(): Promise<number> {
   const report = createWriteStream(join(root, ".tap", "report.tap"));
   const tap = spawn(
     process.execPath,
-    [TAP, "--disable-coverage", "--reporter=tap", "--jobs=2", `--timeout=${slow ? 900 : 120}`, ...files],
+    [TAP, "--disable-coverage", "--reporter=tap", "--jobs=2", `--timeout=${slow ? 900 : 240}`, ...files],
     { cwd: root, stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, NODE_NO_WARNINGS: "1" } },
   );
   const tally: Tally = { passed: 0, failed: 0, skipped: [] };
