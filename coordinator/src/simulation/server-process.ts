@@ -24,7 +24,7 @@ export class ServerProcess {
       process.execPath,
       [main, "serve", "--config", options.config, "--json"],
       // Ctrl-C is for the simulation, which then ends its server in order.
-      { stdio: ["ignore", "pipe", "pipe"], detached: true },
+      { stdio: ["ignore", "pipe", "pipe"], detached: true, env: withoutOverrides(process.env) },
     );
     this.#child = child;
     child.stderr.on("data", (bytes: Buffer) => {
@@ -77,4 +77,9 @@ export class ServerProcess {
       `the coordinator ended before it was ${kind}; the end of its log:\n${this.#log.trimEnd()}`,
     );
   }
+}
+
+/** The simulation's coordinator reads its own configuration: what overrides the operator's must not reach it. */
+function withoutOverrides(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith("FEDLOOP_")));
 }
