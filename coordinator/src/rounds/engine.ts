@@ -84,7 +84,7 @@ export interface Submission {
 export class RoundEngine {
   readonly round: number;
   readonly cohort: Cohort = new Cohort();
-  /** Resolves when the round is closed or abandoned; rejects when a transition failed. */
+  /** Resolves when the round is closed or abandoned; rejects when a transition failed or the driving was stopped. */
   readonly ended: Promise<RoundNotice>;
   readonly #options: RoundEngineOptions;
   readonly #uploads: Uploads;
@@ -96,6 +96,7 @@ export class RoundEngine {
   #transitions: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #reason: AbandonReason | null = null;
+  #isStopped = false;
   /** How many devices could join at most. */
   #available = Number.POSITIVE_INFINITY;
 
@@ -143,9 +144,11 @@ export class RoundEngine {
 
   /** Stops driving, without a trace: what is durable stays, and a later start goes on from there. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     clearTimeout(this.#timer);
     await this.#transitions.catch(() => undefined);
     this.#secure?.[Symbol.dispose]();
+    this.#settleEnded?.reject(goingDown());
   }
 
   /**
@@ -279,6 +282,7 @@ export class RoundEngine {
 
   /** @throws CoordinatorError WRONG_STATE, RETRY */
   #requireCollecting(): void {
+    if (this.#isStopped) throw goingDown();
     const { state } = this.#progress;
     if (state === "configured" && this.#options.secure === null) throw tooEarly();
     if (state !== "masked") {
@@ -304,6 +308,7 @@ export class RoundEngine {
 
   /** Feeds the machine; what follows from it is done in order, after all that is under way. */
   #send(message: RoundMessage): void {
+    if (this.#isStopped) return;
     const { progress, effects } = stepRound(this.#progress, message);
     this.#progress = progress;
     if (effects.length === 0) return;
@@ -451,6 +456,10 @@ export class RoundEngine {
   get isSpent(): boolean {
     return isSpent(this.#progress.state);
   }
+}
+
+function goingDown(): CoordinatorError {
+  return new CoordinatorError("RETRY", "the coordinator is going down; come back", { retryAfterMs: 1_000 });
 }
 
 function tooEarly(): CoordinatorError {

@@ -229,16 +229,48 @@ export class Population {
    * Called before a withdrawal is written: from here on nothing of this participant is used. If its update is in a
    * sum that is still being collected, that round is given up, since single updates are not kept to be taken out. If
    * the sum is released already, the round closes first, so that the log shows the order in which things happened.
+   *
+   * @throws CoordinatorError RETRY when the round goes on only after a restart
    */
   async beforeWithdrawal(device: Device): Promise<void> {
-    const current = this.#current;
-    if (current === undefined) return;
-    const member = current.engine.cohort.get(device.id);
-    if (member?.state === "submitted") {
-      if (!current.engine.isSpent) current.engine.abandon("CONSENT_WITHDRAWN");
-      await current.engine.ended.catch(() => undefined);
+    if (await this.#isBeingReleased(device)) {
+      // After a restart the cohort is in the store only, and for a moment nobody drives its round.
+      const resumed = this.#current;
+      if (resumed === undefined) {
+        throw new CoordinatorError("RETRY", "the coordinator has just started; come back", { retryAfterMs: 200 });
+      }
+      await resumed.engine.ended;
     }
-    this.leave(device, current.engine.round, "WITHDRAWN");
+    let settled: Current | undefined;
+    // The next round may have begun when the one that was waited for has ended.
+    while (this.#current !== undefined && this.#current !== settled) {
+      const { engine } = this.#current;
+      if (engine.cohort.get(device.id)?.state !== "submitted") {
+        this.leave(device, engine.round, "WITHDRAWN");
+        return;
+      }
+      settled = this.#current;
+      if (!engine.isSpent) engine.abandon("CONSENT_WITHDRAWN");
+      await engine.ended;
+    }
+  }
+
+  /** Whether a sum with this device's update is noised already, and its round not yet closed. */
+  async #isBeingReleased(device: Device): Promise<boolean> {
+    const found = await this.#deps.store.db
+      .selectFrom("rounds")
+      .innerJoin("participants", (join) =>
+        join
+          .onRef("participants.population", "=", "rounds.population")
+          .onRef("participants.round", "=", "rounds.round"),
+      )
+      .select("rounds.round")
+      .where("rounds.population", "=", this.name)
+      .where("rounds.state", "in", ["aggregated", "debited", "released"])
+      .where("participants.device_id", "=", Buffer.from(device.id, "base64url"))
+      .where("participants.state", "=", "submitted")
+      .executeTakeFirst();
+    return found !== undefined;
   }
 
   /** A model of this population, for reading. @throws CoordinatorError NOT_FOUND */

@@ -1,6 +1,6 @@
 import { generateNodeSigner } from "@fedloop/consent/node";
 import t from "tap";
-import { RawDevice } from "../rpc/raw-device.js";
+import { floatUpdate, RawDevice, refusal } from "../rpc/raw-device.js";
 import { Federation } from "../server/federation.js";
 import { ConstantTrainer, HeldTrainer, TERMS } from "../server/people.js";
 import { PURPOSE } from "../server/plans.js";
@@ -90,10 +90,12 @@ t.test("a join that races the same device's withdrawal does not get past it", as
   const device = await federation.coordinator.registry.find(racer.deviceId);
   if (device === undefined) throw new Error("expected the device to be registered");
   const { round, plan, signature } = racer.joinOf(await racer.offer());
-  const joining = population.join(device, { round: Number(round), plan, signature });
-  const withdrawing = population.beforeWithdrawal(device);
-  await t.rejects(joining, { code: "NO_CONSENT" });
-  await withdrawing;
+  const join = { round: Number(round), plan, signature };
+  await Promise.allSettled([population.join(device, join), population.beforeWithdrawal(device)]);
+  t.throws(() => population.checkIn(device), { code: "NO_CONSENT" });
+  await t.rejects(population.join(device, join), { code: "NO_CONSENT" });
+  const update = { inline: floatUpdate(1, 1, 1), chunksSha256: new Uint8Array() };
+  t.throws(() => population.submit(device, 1, update), { code: "NOT_IN_ROUND" });
   await federation.close();
   await running;
 });
@@ -132,4 +134,42 @@ t.test("a refusal after a consent counts like a withdrawal", async (t) => {
   await Promise.all(parts);
   t.same(await federation.cohorts(), new Map([[2, people.map(({ subject }) => subject).sort()]]));
   t.same((await federation.audit()).findings, []);
+});
+
+t.test("a withdrawal that comes when a restarted coordinator is about to release its sum waits for that", async (t) => {
+  let closing: Promise<void> | undefined;
+  let stop = (): Promise<void> => Promise.resolve();
+  const first = await Federation.open(t, {
+    onNotice: (_population, { state }) => {
+      if (state === "aggregated") closing = stop();
+    },
+  });
+  stop = () => first.close();
+  const devices = await Promise.all([1, 2, 3].map(() => RawDevice.enter(first.transport)));
+  const running = first.run();
+  await first.notice(({ state }) => state === "selecting");
+  for (const device of devices) await device.join();
+  await first.notice(({ state }) => state === "masked");
+  await Promise.all(devices.map((device) => device.submit(1, floatUpdate(1, 2, 3))));
+  await running;
+  await closing;
+  t.notOk(
+    first.notices.some(({ state }) => state === "released"),
+    "a coordinator that is closed goes no further",
+  );
+
+  const second = await Federation.open(t, { dataDir: first.folder });
+  const [leaver] = devices;
+  if (leaver === undefined) throw new Error("expected three devices");
+  leaver.transport = second.transport;
+  const withdrawal = await leaver.consent("withdrawn");
+  await t.rejects(leaver.record(withdrawal), refusal("RETRY"), "nobody drives the round yet");
+  const resuming = second.run();
+  await second.notice(({ state }) => state === "released");
+  await leaver.record(withdrawal);
+  await resuming;
+  t.same(await second.model(), [1, 2, 3]);
+  const [close] = await second.entries("round.close");
+  t.match(close?.body, { round: 1, outcome: "completed", cohort: { size: 3 } });
+  t.same((await second.audit()).findings, []);
 });

@@ -86,7 +86,7 @@ export function callOpen<I extends DescMessage, O extends DescMessage>(
 
 /** A device that signs its requests by itself, so that it can lie in each of them. */
 export class RawDevice {
-  readonly transport: Transport;
+  transport: Transport;
   readonly signer: NodeSigner;
   deviceId = "";
   session = "";
