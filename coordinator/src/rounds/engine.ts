@@ -360,6 +360,8 @@ export class RoundEngine {
       this.#arm();
       if (state === "selecting") this.expectAtMost(this.#available);
       hub.publish(this.notice);
+      // Who left while the coordinator worked alone may have been one too many.
+      this.#send({ type: "tick", nowMs: this.#options.clock.now() });
     } else this.#done();
   }
 
