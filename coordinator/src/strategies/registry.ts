@@ -16,7 +16,7 @@ export function strategyFor({
   readonly id: string;
   readonly settings: StrategySettings;
 }): SumStrategy {
-  const make = SUM_STRATEGIES[id];
+  const make = Object.hasOwn(SUM_STRATEGIES, id) ? SUM_STRATEGIES[id] : undefined;
   if (make === undefined) {
     throw new CoordinatorError(
       "BAD_PLAN",
