@@ -19,7 +19,7 @@ export interface Eligible {
 }
 
 export interface EligibilityQuestion {
-  readonly registry: Registry;
+  readonly registry: Pick<Registry, "subjects">;
   /** Its view may be replaced by a commit: it is read when the answer is made. */
   readonly ledger: { readonly view: ConsentView };
   readonly budgets: ParticipantBudgets;
