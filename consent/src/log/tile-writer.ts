@@ -44,9 +44,15 @@ function* edgeTiles(
   }
 }
 
-/** HTTP headers for a file of a tiled log: tiles never change, the checkpoint always may. */
+/**
+ * HTTP headers for a file of a tiled log: tiles never change, the checkpoint always may. A partial tile does not change
+ * either, but is soon outgrown by a wider one, so caches need not keep it for long.
+ */
 export function tileHeaders(path: string): { readonly "content-type": string; readonly "cache-control": string } {
-  return path === "checkpoint"
-    ? { "content-type": "text/plain; charset=utf-8", "cache-control": "no-cache" }
-    : { "content-type": "application/octet-stream", "cache-control": "public, max-age=31536000, immutable" };
+  if (path === "checkpoint") return { "content-type": "text/plain; charset=utf-8", "cache-control": "no-cache" };
+  const seconds = path.includes(".p/") ? 86_400 : 31_536_000;
+  return {
+    "content-type": "application/octet-stream",
+    "cache-control": `public, max-age=${seconds}, immutable`,
+  };
 }

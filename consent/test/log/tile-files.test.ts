@@ -153,7 +153,8 @@ t.test(
 );
 
 t.test("tiles may be cached for ever, the checkpoint may not", async (t) => {
-  t.match(tileHeaders("tile/0/000")["cache-control"], "immutable");
+  t.equal(tileHeaders("tile/0/000")["cache-control"], "public, max-age=31536000, immutable");
+  t.equal(tileHeaders("tile/0/000.p/7")["cache-control"], "public, max-age=86400, immutable");
   t.equal(tileHeaders("checkpoint")["cache-control"], "no-cache");
   refuses(t, "BAD_TILE", "a path that is none", () => parseTilePath("checkpoint"));
 });

@@ -9,7 +9,7 @@ export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Where gRPC is served. */
+/** Where gRPC or HTTP is served. */
 export interface Listen {
   readonly host: string;
   /** 0 takes a free one. */
@@ -35,6 +35,8 @@ export interface Config {
   readonly origin: string;
   readonly dataDir: string;
   readonly listen: Listen;
+  /** Where HTTP is served; null for nowhere. */
+  readonly http: Listen | null;
   /** Plan files. */
   readonly plans: readonly string[];
   readonly enrolment: EnrolmentConfig;
@@ -63,13 +65,17 @@ const plans = { error: "a list of 1 to 100 plan files" };
 
 const tokens = { error: "a list of 1 to 1000 tokens" };
 
-const listenSection = section({
-  host: z
-    .string(host)
-    .regex(/^[A-Za-z0-9.:-]{1,253}$/, host)
-    .default("127.0.0.1"),
-  port: integer(0, 65_535).default(7443),
-});
+function listenAt(port: number) {
+  return section({
+    host: z
+      .string(host)
+      .regex(/^[A-Za-z0-9.:-]{1,253}$/, host)
+      .default("127.0.0.1"),
+    port: integer(0, 65_535).default(port),
+  });
+}
+
+const listenSection = listenAt(7443);
 
 interface WrittenToken {
   readonly sha256: string;
@@ -80,6 +86,7 @@ interface WrittenConfig {
   readonly origin: string;
   readonly dataDir: string;
   readonly listen: Listen;
+  readonly http?: Listen | undefined;
   readonly plans: readonly string[];
   readonly enrolment: { readonly mode: "open" | "token"; readonly tokens?: readonly WrittenToken[] | undefined };
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined } | undefined;
@@ -110,6 +117,7 @@ const configSchema: z.ZodType<WrittenConfig> = section({
   origin: z.string(origin).regex(/^[A-Za-z0-9][A-Za-z0-9._~:/-]{0,199}$/, origin),
   dataDir: text(1_000).default("fedloop-data"),
   listen: listenSection.prefault({}),
+  http: listenAt(7480).optional(),
   plans: z.array(text(1_000), plans).min(1, plans).max(100, plans),
   enrolment: enrolmentSection.default({ mode: "open" }),
   tls: section({ cert: text(1_000), key: text(1_000), clientCa: text(1_000).optional() }).optional(),
@@ -158,6 +166,12 @@ function complete(document: YamlDocument, folder: string, environment: ConfigEnv
       `${place}: expected a loopback address, or tls with cert and key, came ${listen.host} without tls`,
     );
   }
+  if (written.tls === undefined && written.http !== undefined && !LOOPBACK.test(written.http.host)) {
+    throw new CoordinatorError(
+      "BAD_CONFIG",
+      `${document.where(["http", "host"])} http.host: expected a loopback address, or tls with cert and key, came ${written.http.host} without tls`,
+    );
+  }
   if (dataDirOverride === "")
     throw new CoordinatorError("BAD_CONFIG", "FEDLOOP_DATA_DIR: expected a folder, came nothing");
   return {
@@ -165,6 +179,7 @@ function complete(document: YamlDocument, folder: string, environment: ConfigEnv
     // A path in the environment is relative to where the command runs, one in the file to the file.
     dataDir: dataDirOverride === undefined ? resolve(folder, written.dataDir) : resolve(dataDirOverride),
     listen,
+    http: written.http ?? null,
     plans: written.plans.map((plan) => resolve(folder, plan)),
     enrolment: enrolmentOf(written.enrolment),
     tls: tlsOf(written.tls, folder),

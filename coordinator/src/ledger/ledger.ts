@@ -6,11 +6,15 @@ import {
   type Entry,
   type EntryBodies,
   type EntryType,
+  entryBundleBytes,
   equalBytes,
   type MerkleTree,
   type NoteSigner,
   type Signer,
   signCheckpoint,
+  type TileName,
+  tileBytes,
+  tileWidth,
 } from "@fedloop/consent";
 import { CompiledQuery, type ControlledTransaction } from "kysely";
 import { CoordinatorError } from "../errors.js";
@@ -250,6 +254,27 @@ export class Ledger {
     } catch (cause) {
       throw asCoordinatorError(cause);
     }
+  }
+
+  /**
+   * The bytes of a tile or entry bundle (C2SP tlog-tiles) of the tree of `size` entries; undefined where that tree has
+   * none such.
+   *
+   * @throws CoordinatorError OUT_OF_RANGE for a size that is not durable yet
+   */
+  async tile(name: TileName, size: number = this.size): Promise<Uint8Array | undefined> {
+    if (size > this.size)
+      throw new CoordinatorError("OUT_OF_RANGE", `expected a size up to ${this.size}, came ${size}`);
+    const { level, width } = name;
+    const first = Number(name.index) * tileWidth;
+    const available = level === "entries" ? size : Math.floor(size / tileWidth ** level);
+    if (first + width > available) return undefined;
+    if (level !== "entries") {
+      return tileBytes(Array.from({ length: width }, (_, at) => this.#tree.completeSubtree(8 * level, first + at)));
+    }
+    const entries: Uint8Array[] = [];
+    for await (const bytes of this.entries(first, first + width)) entries.push(bytes);
+    return entryBundleBytes(entries);
   }
 
   /** Waits for the works under way and takes no more. The store stays open. */

@@ -6,7 +6,11 @@ import { aesCtrRandom } from "@fedloop/privacy/node";
 import { MaskPool } from "@fedloop/privacy/secagg/node";
 import { Artifacts, Consent, Enrollment, Rounds, Transparency } from "@fedloop/proto";
 import type { ServerCredentials } from "@grpc/grpc-js";
+import type { FastifyPluginAsync } from "fastify";
+import { HttpServer, type HttpTls } from "../http/http-server.js";
+import { tileRoutes } from "../http/tiles.js";
 import { Ledger } from "../ledger/ledger.js";
+import { publishedLog } from "../ledger/published-log.js";
 import { ArtifactStore } from "../models/artifact-store.js";
 import { encodeSafetensors, parameterCount } from "../models/safetensors.js";
 import type { LoadedPlan } from "../plan/load.js";
@@ -38,6 +42,8 @@ export interface CoordinatorOptions {
   readonly credentials: ServerCredentials;
   /** host:port; port 0 takes a free one. */
   readonly address: string;
+  /** Where HTTP is served too, and under which certificates; nowhere unless given. */
+  readonly http?: { readonly host: string; readonly port: number; readonly tls: HttpTls | null } | null;
   readonly clock: { now(): number };
   readonly concurrentUploads: number;
   readonly onFault: (where: string, cause: unknown) => void;
@@ -54,7 +60,10 @@ export class Coordinator {
   readonly populations: Populations;
   readonly verifierKey: string;
   readonly port: number;
+  /** Null where only gRPC is served. */
+  readonly httpPort: number | null;
   readonly #server: GrpcServer;
+  readonly #http: HttpServer | undefined;
   readonly #closeUnmaskEngine: () => Promise<void>;
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
@@ -68,6 +77,7 @@ export class Coordinator {
     verifierKey: string;
     port: number;
     server: GrpcServer;
+    http: HttpServer | undefined;
     closeUnmaskEngine: () => Promise<void>;
   }) {
     this.ledger = parts.ledger;
@@ -77,7 +87,9 @@ export class Coordinator {
     this.populations = parts.populations;
     this.verifierKey = parts.verifierKey;
     this.port = parts.port;
+    this.httpPort = parts.http?.port ?? null;
     this.#server = parts.server;
+    this.#http = parts.http;
     this.#closeUnmaskEngine = parts.closeUnmaskEngine;
   }
 
@@ -145,6 +157,10 @@ export class Coordinator {
     addHealth(server.server);
     addReflection(server.server);
     const port = await server.listen(options.address, options.credentials);
+    const http = await openHttp(options, [tileRoutes(publishedLog(ledger))]).catch(async (cause: unknown) => {
+      await server.close(0);
+      throw cause;
+    });
     return new Coordinator({
       ledger,
       store,
@@ -154,6 +170,7 @@ export class Coordinator {
       verifierKey,
       port,
       server,
+      http,
       closeUnmaskEngine: async () => pool?.close(),
     });
   }
@@ -172,7 +189,7 @@ export class Coordinator {
   async close(): Promise<void> {
     this.#stopping.abort();
     await this.#running.catch(() => undefined);
-    await this.#server.close();
+    await Promise.all([this.#server.close(), this.#http?.close()]);
     await this.#closeUnmaskEngine();
     await this.ledger[Symbol.asyncDispose]();
     await this.store.close();
@@ -181,6 +198,14 @@ export class Coordinator {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** Serves the route groups where the options say so. */
+async function openHttp(
+  { http, onFault }: CoordinatorOptions,
+  routes: readonly FastifyPluginAsync[],
+): Promise<HttpServer | undefined> {
+  return http === undefined || http === null ? undefined : HttpServer.open({ ...http, routes, onFault });
 }
 
 /** The population's row and the model before any round. */

@@ -3,6 +3,7 @@ import { ServerCredentials } from "@grpc/grpc-js";
 import pino from "pino";
 import { type Config, type ConfigEnvironment, loadConfig } from "../config/config.js";
 import { CoordinatorError } from "../errors.js";
+import type { HttpTls } from "../http/http-server.js";
 import { loadPlan } from "../plan/load.js";
 import type { RoundNotice } from "../rounds/engine.js";
 import { Coordinator } from "./coordinator.js";
@@ -20,7 +21,14 @@ export interface ServeOptions {
 
 /** What `fedloop serve --json` prints, a line each. */
 export type ServeEvent =
-  | { readonly event: "listening"; readonly address: string; readonly origin: string; readonly verifierKey: string }
+  | {
+      readonly event: "listening";
+      readonly address: string;
+      /** Base of the HTTP server, null without one. */
+      readonly http: string | null;
+      readonly origin: string;
+      readonly verifierKey: string;
+    }
   | ({ readonly event: "round"; readonly population: string; readonly timeMs: number } & RoundNotice)
   | { readonly event: "finished"; readonly population: string; readonly why: string }
   | { readonly event: "stopped"; readonly peakServerMb: number };
@@ -36,13 +44,15 @@ export async function runServe(options: ServeOptions): Promise<void> {
   const tell = (event: ServeEvent): void => {
     if (options.json) process.stdout.write(`${JSON.stringify(event)}\n`);
   };
+  const tls = await readTls(config);
   const coordinator = await Coordinator.open({
     origin: config.origin,
     dataDir: config.dataDir,
     plans,
     enrolment: config.enrolment,
-    credentials: await credentialsOf(config),
+    credentials: credentialsOf(tls),
     address: `${config.listen.host}:${config.listen.port}`,
+    http: config.http === null ? null : { ...config.http, tls },
     clock: { now: () => Date.now() },
     concurrentUploads: config.limits.concurrentUploads,
     onFault: (where, cause) => log.error({ where, fault: describe(cause) }, "a call failed"),
@@ -53,8 +63,10 @@ export async function runServe(options: ServeOptions): Promise<void> {
   });
   try {
     const address = `${config.listen.host}:${coordinator.port}`;
-    log.info({ address, origin: config.origin, verifierKey: coordinator.verifierKey }, "listening");
-    tell({ event: "listening", address, origin: config.origin, verifierKey: coordinator.verifierKey });
+    const http = httpBase(config, coordinator.httpPort);
+    const where = { address, http, origin: config.origin, verifierKey: coordinator.verifierKey };
+    log.info(where, "listening");
+    tell({ event: "listening", ...where });
     await coordinator.run(options.signal);
     for (const population of coordinator.populations.all()) {
       if (population.finished === undefined) continue;
@@ -77,20 +89,34 @@ function describe(cause: unknown): { readonly code: string; readonly message: st
   return { code, message: cause.message, at: cause.stack?.split("\n")[1]?.trim() ?? "" };
 }
 
-async function credentialsOf({ tls }: Config): Promise<ServerCredentials> {
-  if (tls === null) return ServerCredentials.createInsecure();
+/** What gRPC and HTTP both present; null on loopback without certificates. */
+async function readTls({ tls }: Config): Promise<HttpTls | null> {
+  if (tls === null) return null;
   try {
     const [cert, key, clientCa] = await Promise.all([
       readFile(tls.cert),
       readFile(tls.key),
       tls.clientCa === null ? null : readFile(tls.clientCa),
     ]);
-    return ServerCredentials.createSsl(clientCa, [{ private_key: key, cert_chain: cert }], clientCa !== null);
+    return { cert, key, clientCa };
   } catch (cause) {
     throw new CoordinatorError("FILE_UNREADABLE", "expected the certificate and key that tls names; check the paths", {
       cause,
     });
   }
+}
+
+function credentialsOf(tls: HttpTls | null): ServerCredentials {
+  if (tls === null) return ServerCredentials.createInsecure();
+  const { cert, key, clientCa } = tls;
+  const pair = { private_key: Buffer.from(key), cert_chain: Buffer.from(cert) };
+  return ServerCredentials.createSsl(clientCa === null ? null : Buffer.from(clientCa), [pair], clientCa !== null);
+}
+
+function httpBase({ http, tls }: Config, port: number | null): string | null {
+  if (http === null || port === null) return null;
+  const host = http.host.includes(":") ? `[${http.host}]` : http.host;
+  return `${tls === null ? "http" : "https"}://${host}:${port}`;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

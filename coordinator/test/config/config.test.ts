@@ -19,6 +19,7 @@ t.test("a configuration that says only what it must listens on loopback, and any
     origin: "coordinator.example.org/lecturers",
     dataDir: "/srv/fedloop/fedloop-data",
     listen: { host: "127.0.0.1", port: 7443 },
+    http: null,
     plans: ["/srv/fedloop/plans/lecturers.yaml"],
     enrolment: { type: "open" },
     tls: null,
@@ -36,6 +37,7 @@ t.test("a configuration that says everything is read as it stands, paths relativ
     `origin: example.org/log
 dataDir: ../data
 listen: { host: 0.0.0.0, port: 443 }
+http: { host: 0.0.0.0, port: 8443 }
 plans: [a.yaml, /plans/b.yaml]
 enrolment:
   mode: token
@@ -50,6 +52,7 @@ limits: { concurrentUploads: 4 }
     origin: "example.org/log",
     dataDir: join(folder, "data"),
     listen: { host: "0.0.0.0", port: 443 },
+    http: { host: "0.0.0.0", port: 8443 },
     plans: [join(folder, "etc", "a.yaml"), "/plans/b.yaml"],
     enrolment: {
       type: "token",
@@ -84,6 +87,10 @@ t.test("the environment goes before the file", async (t) => {
   t.throws(() => parse(SHORTEST, { FEDLOOP_DATA_DIR: "" }), { code: "BAD_CONFIG", message: /^FEDLOOP_DATA_DIR/ });
 });
 
+t.test("HTTP is served where the configuration has a section for it, at a port of its own", async (t) => {
+  t.same(parse(`${SHORTEST}http: {}\n`).http, { host: "127.0.0.1", port: 7480 });
+});
+
 t.test("off loopback there is no plaintext, wherever the address comes from", async (t) => {
   t.throws(() => parse(`${SHORTEST}listen: { host: 0.0.0.0 }\n`), {
     code: "BAD_CONFIG",
@@ -91,6 +98,9 @@ t.test("off loopback there is no plaintext, wherever the address comes from", as
   });
   t.throws(() => parse(SHORTEST, { FEDLOOP_LISTEN: "example.org:443" }), {
     message: /^FEDLOOP_LISTEN: expected a loopback/,
+  });
+  t.throws(() => parse(`${SHORTEST}http: { host: 0.0.0.0 }\n`), {
+    message: /fedloop\.yaml:3:15 http\.host: expected a loopback address, or tls/,
   });
   const tls = `${SHORTEST}tls: { cert: c.pem, key: k.pem }\n`;
   t.equal(parse(tls, { FEDLOOP_LISTEN: "example.org:443" }).listen.port, 443);
