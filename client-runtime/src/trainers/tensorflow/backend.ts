@@ -16,7 +16,7 @@ async function load(backend: TensorflowBackend): Promise<void> {
       await import(NATIVE_ADDON);
       break;
     case "wasm":
-      await import("@tensorflow/tfjs-backend-wasm");
+      await import("./wasm-gradients/register.js");
       break;
     case "cpu":
       await import("@tensorflow/tfjs-backend-cpu");

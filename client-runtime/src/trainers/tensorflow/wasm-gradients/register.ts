@@ -1,0 +1,15 @@
+// Loaded only where the WebAssembly backend is. TensorFlow.js 4.22 can compute these four on its other backends but not
+// on this one, so that convolutions and embeddings could not be trained here.
+import "@tensorflow/tfjs-backend-wasm";
+import { getKernel, registerKernel } from "@tensorflow/tfjs-core";
+import { conv2dFilterGradient } from "./conv2d-filter.js";
+import { depthwiseFilterGradient, depthwiseInputGradient } from "./depthwise.js";
+import { segmentSum } from "./segment-sum.js";
+
+/** The backend's missing gradient kernels. */
+const GRADIENTS = [conv2dFilterGradient, segmentSum, depthwiseFilterGradient, depthwiseInputGradient] as const;
+
+for (const gradient of GRADIENTS) {
+  // A later version of the backend may bring its own, which will be faster.
+  if (getKernel(gradient.kernelName, "wasm") == null) registerKernel(gradient);
+}
