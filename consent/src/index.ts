@@ -154,15 +154,6 @@ export {
 } from "./records/view.js";
 export { type ReportSettings, reportHtml } from "./report/report.js";
 export {
-  generateRecipient,
-  type HpkeCipher,
-  type HpkeRecipient,
-  openSealed,
-  recipientFromBytes,
-  type SealContext,
-  sealTo,
-} from "./vault/hpke.js";
-export {
   commitment,
   decryptPayload,
   type EncryptedPayload,
@@ -170,6 +161,13 @@ export {
   opensCommitment,
   type PayloadPlace,
 } from "./vault/payload.js";
+export {
+  type BoxRecipient,
+  generateRecipient,
+  openSealed,
+  recipientFromBytes,
+  sealTo,
+} from "./vault/sealed-box.js";
 export { isSealedView, openView, sealView, type ViewPlace } from "./vault/sealed-view.js";
 export {
   type KeyEncryptionKeys,

@@ -4,7 +4,7 @@ import { type CohortMember, parseCohort } from "../entries/round-close.js";
 import { bytesOf } from "../entries/scalars.js";
 import { joinMessage } from "../records/join.js";
 import type { ConsentView } from "../records/view.js";
-import type { HpkeRecipient } from "../vault/hpke.js";
+import type { BoxRecipient } from "../vault/sealed-box.js";
 import { isSealedView, openView } from "../vault/sealed-view.js";
 import type { BudgetAudit } from "./budget-audit.js";
 import type { FindingSink } from "./finding.js";
@@ -18,7 +18,7 @@ export class CohortAudit {
   readonly #budget: BudgetAudit;
   readonly #signatures: SignatureQueue;
   readonly #sink: FindingSink;
-  readonly #auditor: HpkeRecipient | undefined;
+  readonly #auditor: BoxRecipient | undefined;
   readonly #maskKeys = new Map<string, number>();
   #usedAfterWithdrawalMs = 0;
 
@@ -28,7 +28,7 @@ export class CohortAudit {
     budget: BudgetAudit,
     signatures: SignatureQueue,
     sink: FindingSink,
-    auditor: HpkeRecipient | undefined,
+    auditor: BoxRecipient | undefined,
   ) {
     this.#auditor = auditor;
     this.#log = log;

@@ -70,11 +70,11 @@ export class EntryAudit {
       this.#sink.entry("TRUST_MISMATCH", 0, "The log's operator key is not the trusted one.");
   }
 
-  /** Every sealed text begins with its nonce: 12 bytes, 16 characters. */
+  /** Every sealed text begins with its nonce: 24 bytes, 32 characters. */
   #checkPayload(index: number, { enc }: Entry): void {
     if (enc === undefined) return;
     for (const sealed of [enc.key, enc.ciphertext]) {
-      const nonce = sealed.slice(0, 16);
+      const nonce = sealed.slice(0, 32);
       if (this.#nonces.has(nonce))
         this.#sink.entry("CIPHERTEXT_REUSED", index, "The payload, or its nonce, stands in an earlier entry too.");
       this.#nonces.add(nonce);

@@ -13,7 +13,7 @@ import { parseNote } from "../log/note.js";
 import { MerkleTree } from "../log/tree.js";
 import { isNamed, parseVkey, type VerifierKey } from "../log/verifier-key.js";
 import { ConsentView } from "../records/view.js";
-import type { HpkeRecipient } from "../vault/hpke.js";
+import type { BoxRecipient } from "../vault/sealed-box.js";
 import { BudgetAudit, type PopulationReport } from "./budget-audit.js";
 import { CohortAudit } from "./cohort-audit.js";
 import { ConsentTimeline } from "./consent-timeline.js";
@@ -35,7 +35,7 @@ export interface VerificationOptions {
   readonly verifier: SignatureVerifier;
   readonly trust?: Trust;
   /** The auditor's own key, for cohort lists that are sealed to it. */
-  readonly auditor?: HpkeRecipient;
+  readonly auditor?: BoxRecipient;
   readonly onProgress?: (progress: VerificationProgress) => void;
   readonly signal?: AbortSignal;
 }

@@ -9,7 +9,7 @@ import type { SignatureVerifier } from "../crypto/ed25519.js";
 import { decodeBase64Url } from "../crypto/encoding.js";
 import { nodeVerifier } from "../crypto/node-crypto.node.js";
 import { verifierPool } from "../crypto/verify-pool.node.js";
-import { type HpkeRecipient, recipientFromBytes } from "../vault/hpke.js";
+import { type BoxRecipient, recipientFromBytes } from "../vault/sealed-box.js";
 import {
   exitFindings,
   exitHolds,
@@ -61,7 +61,7 @@ export interface VerificationFlags {
   readonly "auditor-key"?: string | undefined;
 }
 
-async function readAuditor(path: string | undefined): Promise<HpkeRecipient | undefined> {
+async function readAuditor(path: string | undefined): Promise<BoxRecipient | undefined> {
   return path === undefined ? undefined : recipientFromBytes(decodeBase64Url((await readFile(path, "utf8")).trim()));
 }
 

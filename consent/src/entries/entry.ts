@@ -90,9 +90,9 @@ const signaturePrefix = encodeUtf8("fedloop-ledger/v1\n");
 const entryDepth = 24;
 
 const encryptedPayload: z.ZodMiniType<EncryptedPayload> = z.strictObject({
-  alg: z.literal("A256GCM"),
-  // nonce, key and tag: 12 + 32 + 16 bytes
-  key: z.string().check(z.regex(/^[A-Za-z0-9_-]{80}$/)),
+  alg: z.literal("XC20P"),
+  // nonce, key and tag: 24 + 32 + 16 bytes
+  key: z.string().check(z.regex(/^[A-Za-z0-9_-]{96}$/)),
   ciphertext: z.string().check(z.refine(isBase64Url, "must be base64url")),
 });
 

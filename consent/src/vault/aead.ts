@@ -1,23 +1,19 @@
-// Authenticated encryption through WebCrypto: AES-256-GCM (NIST SP 800-38D). Data keys are used once; a key-encryption
-// key wraps at most 2^32 keys under random nonces, the bound of SP 800-38D §8.3.
+// Authenticated encryption: XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha, RFC 8439), the same bytes as libsodium's
+// crypto_aead_xchacha20poly1305_ietf. Its nonces have 24 bytes, so random ones never meet, however many texts a key seals.
+import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { concatBytes } from "../crypto/bytes.js";
 import { LedgerError } from "../errors.js";
 
 /** Length of every symmetric key, in bytes. */
 export const symmetricKeyBytes = 32;
-const nonceBytes = 12;
-const tagBytes = 16;
+/** Length of the nonce before every ciphertext, in bytes. */
+export const nonceBytes = 24;
+/** Length of the tag after every ciphertext, in bytes. */
+export const tagBytes = 16;
 
-/** A copy that WebCrypto accepts whatever buffer the view lies on. */
-export function bufferCopy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(bytes);
-}
-
-/** An AES-GCM key. @throws LedgerError BAD_KEY unless there are 16 or 32 bytes */
-async function importKey(key: Uint8Array, usage: "encrypt" | "decrypt"): Promise<CryptoKey> {
-  if (key.length !== symmetricKeyBytes && key.length !== 16)
+function checkKey(key: Uint8Array): void {
+  if (key.length !== symmetricKeyBytes)
     throw new LedgerError("BAD_KEY", `A symmetric key has ${symmetricKeyBytes} bytes, not ${key.length}.`);
-  return crypto.subtle.importKey("raw", bufferCopy(key), "AES-GCM", false, [usage]);
 }
 
 /** Fresh random bytes from the platform. */
@@ -25,42 +21,33 @@ export function freshKey(): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(symmetricKeyBytes));
 }
 
-/** Encrypts under a nonce of the caller's, who sees to it that key and nonce never meet twice. */
-export async function encryptWith(
+/**
+ * Encrypts under a random nonce, which stands before the ciphertext.
+ * @param nonce of 24 bytes; a random one unless a test repeats a published vector
+ * @throws LedgerError BAD_KEY unless the key has 32 bytes
+ */
+export function seal(
   key: Uint8Array,
-  nonce: Uint8Array,
   plaintext: Uint8Array,
   associated: Uint8Array,
-): Promise<Uint8Array> {
-  const algorithm = { name: "AES-GCM", iv: bufferCopy(nonce), additionalData: bufferCopy(associated) };
-  return new Uint8Array(await crypto.subtle.encrypt(algorithm, await importKey(key, "encrypt"), bufferCopy(plaintext)));
+  nonce: Uint8Array = crypto.getRandomValues(new Uint8Array(nonceBytes)),
+): Uint8Array {
+  checkKey(key);
+  return concatBytes(nonce, xchacha20poly1305(key, nonce, associated).encrypt(plaintext));
 }
 
-/** Decrypts. @throws LedgerError BAD_CIPHERTEXT when key, nonce, text or associated data are not those of encryption */
-export async function decryptWith(
-  key: Uint8Array,
-  nonce: Uint8Array,
-  ciphertext: Uint8Array,
-  associated: Uint8Array,
-): Promise<Uint8Array> {
-  const algorithm = { name: "AES-GCM", iv: bufferCopy(nonce), additionalData: bufferCopy(associated) };
-  const imported = await importKey(key, "decrypt");
+/**
+ * Opens what {@link seal} made.
+ * @throws LedgerError BAD_CIPHERTEXT when key, text or associated data are not those of encryption; BAD_KEY
+ */
+export function open(key: Uint8Array, sealed: Uint8Array, associated: Uint8Array): Uint8Array {
+  checkKey(key);
+  if (sealed.length < nonceBytes + tagBytes)
+    throw new LedgerError("BAD_CIPHERTEXT", "The ciphertext is shorter than its nonce and tag.");
+  const cipher = xchacha20poly1305(key, sealed.subarray(0, nonceBytes), associated);
   try {
-    return new Uint8Array(await crypto.subtle.decrypt(algorithm, imported, bufferCopy(ciphertext)));
+    return cipher.decrypt(sealed.subarray(nonceBytes));
   } catch (cause) {
     throw new LedgerError("BAD_CIPHERTEXT", "The ciphertext was changed, moved, or made under another key.", { cause });
   }
-}
-
-/** Encrypts under a random nonce, which stands before the ciphertext. */
-export async function seal(key: Uint8Array, plaintext: Uint8Array, associated: Uint8Array): Promise<Uint8Array> {
-  const nonce = crypto.getRandomValues(new Uint8Array(nonceBytes));
-  return concatBytes(nonce, await encryptWith(key, nonce, plaintext, associated));
-}
-
-/** Opens what {@link seal} made. @throws LedgerError BAD_CIPHERTEXT */
-export async function open(key: Uint8Array, sealed: Uint8Array, associated: Uint8Array): Promise<Uint8Array> {
-  if (sealed.length < nonceBytes + tagBytes)
-    throw new LedgerError("BAD_CIPHERTEXT", "The ciphertext is shorter than its nonce and tag.");
-  return decryptWith(key, sealed.subarray(0, nonceBytes), sealed.subarray(nonceBytes), associated);
 }

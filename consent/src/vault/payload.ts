@@ -9,7 +9,7 @@ import { freshKey, open, seal } from "./aead.js";
 
 /** The `enc` member of an entry. */
 export interface EncryptedPayload {
-  readonly alg: "A256GCM";
+  readonly alg: "XC20P";
   /** The data key sealed under the subject's key: nonce, ciphertext and tag, base64url. */
   readonly key: string;
   /** The payload sealed under the data key. */
@@ -31,32 +31,26 @@ function associated({ log, type, id }: PayloadPlace): Uint8Array {
 }
 
 /** Encrypts a payload for one entry under a subject's key (32 bytes). */
-export async function encryptPayload(
-  place: PayloadPlace,
-  subjectKey: Uint8Array,
-  payload: JsonValue,
-): Promise<EncryptedPayload> {
+export function encryptPayload(place: PayloadPlace, subjectKey: Uint8Array, payload: JsonValue): EncryptedPayload {
   const dataKey = freshKey();
   const bound = associated(place);
-  const [key, ciphertext] = await Promise.all([
-    seal(subjectKey, dataKey, bound),
-    seal(dataKey, canonicalBytes(payload), bound),
-  ]);
-  return { alg: "A256GCM", key: encodeBase64Url(key), ciphertext: encodeBase64Url(ciphertext) };
+  const key = seal(subjectKey, dataKey, bound);
+  const ciphertext = seal(dataKey, canonicalBytes(payload), bound);
+  return { alg: "XC20P", key: encodeBase64Url(key), ciphertext: encodeBase64Url(ciphertext) };
 }
 
 /**
  * Decrypts a payload.
  * @throws LedgerError BAD_CIPHERTEXT when it was changed, belongs to another entry, or to another subject.
  */
-export async function decryptPayload(
+export function decryptPayload(
   place: PayloadPlace,
   subjectKey: Uint8Array,
   { key, ciphertext }: EncryptedPayload,
-): Promise<JsonValue> {
+): JsonValue {
   const bound = associated(place);
-  const dataKey = await open(subjectKey, decodeBase64Url(key), bound);
-  return parseCanonical(await open(dataKey, decodeBase64Url(ciphertext), bound), maxPayload);
+  const dataKey = open(subjectKey, decodeBase64Url(key), bound);
+  return parseCanonical(open(dataKey, decodeBase64Url(ciphertext), bound), maxPayload);
 }
 
 /**

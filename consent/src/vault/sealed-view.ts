@@ -6,7 +6,7 @@ import { bytes32, isBase64Url } from "../entries/scalars.js";
 import { LedgerError } from "../errors.js";
 import { canonicalBytes, type JsonLimits, parseCanonical } from "../json/canonical.js";
 import { freshKey, open, seal } from "./aead.js";
-import { type HpkeRecipient, openSealed, type SealContext, sealTo } from "./hpke.js";
+import { type BoxRecipient, openSealed, sealTo } from "./sealed-box.js";
 
 /** What a view belongs to; a view moved elsewhere does not open. */
 export interface ViewPlace {
@@ -16,7 +16,7 @@ export interface ViewPlace {
 }
 
 interface SealedView {
-  readonly alg: "HPKE-A256GCM";
+  readonly alg: "X25519-XC20P";
   /** Nonce, ciphertext and tag of the document under the data key. */
   readonly ciphertext: string;
   /** The data key for each auditor, in ascending order of the auditors' keys. */
@@ -25,7 +25,7 @@ interface SealedView {
 
 const base64Url = z.string().check(z.refine(isBase64Url, "must be base64url"));
 const sealedView: z.ZodMiniType<SealedView> = z.strictObject({
-  alg: z.literal("HPKE-A256GCM"),
+  alg: z.literal("X25519-XC20P"),
   ciphertext: base64Url,
   keys: z.array(z.strictObject({ to: bytes32, key: base64Url })).check(
     z.minLength(1),
@@ -36,8 +36,8 @@ const sealedView: z.ZodMiniType<SealedView> = z.strictObject({
 
 const limits: JsonLimits = { maxBytes: 64 * 1024 * 1024, maxDepth: 3 };
 
-function contextOf({ log, plan }: ViewPlace): SealContext {
-  return { info: encodeUtf8(`fedloop-view/v1\n${log}`), associated: encodeUtf8(plan) };
+function associated({ log, plan }: ViewPlace): Uint8Array {
+  return encodeUtf8(`fedloop-view/v1\n${log}\n${plan}`);
 }
 
 /**
@@ -50,16 +50,15 @@ export async function sealView(
   place: ViewPlace,
 ): Promise<Uint8Array> {
   const dataKey = freshKey();
-  const context = contextOf(place);
   const keys = await Promise.all(
     auditors.map(async (auditor) => ({
       to: encodeBase64Url(auditor),
-      key: encodeBase64Url(await sealTo(auditor, context, dataKey)),
+      key: encodeBase64Url(await sealTo(auditor, dataKey)),
     })),
   );
-  const ciphertext = encodeBase64Url(await seal(dataKey, document, context.associated));
+  const ciphertext = encodeBase64Url(seal(dataKey, document, associated(place)));
   const sorted = keys.toSorted((left, right) => (left.to < right.to ? -1 : 1));
-  return canonicalBytes(checked({ alg: "HPKE-A256GCM", ciphertext, keys: sorted }));
+  return canonicalBytes(checked({ alg: "X25519-XC20P", ciphertext, keys: sorted }));
 }
 
 /** Whether a blob has the outer form of a sealed view: an object, where an open one is a list. */
@@ -74,16 +73,15 @@ export function isSealedView(blob: Uint8Array): boolean {
  */
 export async function openView(
   blob: Uint8Array,
-  auditor: HpkeRecipient,
+  auditor: BoxRecipient,
   place: ViewPlace,
 ): Promise<Uint8Array | undefined> {
   const { ciphertext, keys } = checked(parseCanonical(blob, limits));
   const own = encodeBase64Url(auditor.publicKey);
   const sealed = keys.find(({ to }) => to === own);
   if (sealed === undefined) return undefined;
-  const context = contextOf(place);
-  const dataKey = await openSealed(auditor, context, decodeBase64Url(sealed.key));
-  return open(dataKey, decodeBase64Url(ciphertext), context.associated);
+  const dataKey = await openSealed(auditor, decodeBase64Url(sealed.key));
+  return open(dataKey, decodeBase64Url(ciphertext), associated(place));
 }
 
 function checked(value: unknown): SealedView {

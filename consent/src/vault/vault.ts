@@ -156,7 +156,7 @@ export class SubjectVault {
     const kek = await this.#keys.key(current);
     if (kek === undefined)
       throw new LedgerError("KEY_LOST", `The current key-encryption key ${current} is not at hand.`);
-    const wrapped = encodeBase64Url(await seal(kek, key, context(subjectId, current)));
+    const wrapped = encodeBase64Url(seal(kek, key, context(subjectId, current)));
     await this.#store.put(subjectId, { kek: current, wrapped });
   }
 }

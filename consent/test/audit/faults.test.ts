@@ -156,7 +156,7 @@ const faults: { readonly [Code in FindingCode]: Planting } = {
   },
   CIPHERTEXT_REUSED: log(async ({ author }) => {
     const place = { log: logName, type: "consent.given", id: "AAAAAAAAAAAAAAAAAAAAAA" };
-    const enc = await encryptPayload(place, new Uint8Array(32).fill(5), { name: "Alice" });
+    const enc = encryptPayload(place, new Uint8Array(32).fill(5), { name: "Alice" });
     for (const number of [3, 4]) await author.consent(testDevice(number), "given", {}, { enc });
   }),
   CLOCK_BACKWARDS: log(({ author }) =>

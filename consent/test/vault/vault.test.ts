@@ -19,7 +19,7 @@ import {
 import { fileVaultStore, nodeVerifier } from "../../src/index.node.js";
 import { LogAuthor, logName, policyBody, population, recordOf, type TestDevice, testDevice } from "../author.js";
 import { bundleOf } from "../complete-log.js";
-import { rejects } from "../refusals.js";
+import { refuses, rejects } from "../refusals.js";
 
 /** Key-encryption keys that a test turns over and loses. */
 class TestKeys implements KeyEncryptionKeys {
@@ -134,7 +134,7 @@ t.test("a rotation interrupted at any step leaves every key readable, and a repe
 /** A consent entry with the participant's name and address encrypted beside it. */
 async function consentWithPayload(author: LogAuthor, device: TestDevice, subjectKey: Uint8Array): Promise<Entry> {
   const place = { log: logName, type: "consent.given", id: "AAAAAAAAAAAAAAAAAAAAAA" } as const;
-  const enc = await encryptPayload(place, subjectKey, { name: "Alice Example", email: "alice@example.org" });
+  const enc = encryptPayload(place, subjectKey, { name: "Alice Example", email: "alice@example.org" });
   const draft = {
     ...place,
     ts: author.now,
@@ -150,9 +150,9 @@ async function consentWithPayload(author: LogAuthor, device: TestDevice, subject
 t.test("a payload opens with the subject's key, in its own entry only", async (t) => {
   const key = new Uint8Array(32).fill(7);
   const place = { log: logName, type: "consent.given", id: "AAAAAAAAAAAAAAAAAAAAAA" };
-  const enc = await encryptPayload(place, key, { name: "Alice Example" });
-  t.strictSame(await decryptPayload(place, key, enc), { name: "Alice Example" });
-  const other = await encryptPayload({ ...place, id: "BAAAAAAAAAAAAAAAAAAAAA" }, key, { name: "Bob" });
+  const enc = encryptPayload(place, key, { name: "Alice Example" });
+  t.strictSame(decryptPayload(place, key, enc), { name: "Alice Example" });
+  const other = encryptPayload({ ...place, id: "BAAAAAAAAAAAAAAAAAAAAA" }, key, { name: "Bob" });
   t.not(other.key, enc.key);
   for (const [what, changedPlace, changedKey, changed] of [
     ["another entry", { ...place, id: "BAAAAAAAAAAAAAAAAAAAAA" }, key, enc],
@@ -163,7 +163,7 @@ t.test("a payload opens with the subject's key, in its own entry only", async (t
     ["another entry's data key", place, key, { ...enc, key: other.key }],
     ["a cut ciphertext", place, key, { ...enc, ciphertext: "AAAA" }],
   ] as const)
-    await rejects(t, "BAD_CIPHERTEXT", what, () => decryptPayload(changedPlace, changedKey, changed));
+    refuses(t, "BAD_CIPHERTEXT", what, () => decryptPayload(changedPlace, changedKey, changed));
 });
 
 t.test("after an erasure no file holds the subject's identity or key, and the log verifies as before", async (t) => {
@@ -179,7 +179,7 @@ t.test("after an erasure no file holds the subject's identity or key, and the lo
   device.previous = author.push(entryBytes(given));
   device.supersedes = device.previous;
   device.sequence = 1;
-  t.ok(given.enc !== undefined && (await decryptPayload(given, subjectKey, given.enc)));
+  t.ok(given.enc !== undefined && decryptPayload(given, subjectKey, given.enc));
   cpSync(join(folder, "vault"), backup, { recursive: true });
 
   // Erasure: the withdrawal, the destruction of the key, the entry that says so.
