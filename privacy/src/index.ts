@@ -45,6 +45,14 @@ export {
   distributedMechanism,
   encodeDistributed,
 } from "./mechanisms/distributed.js";
+export {
+  estimateCounts,
+  hadamardResponse,
+  kRandomizedResponse,
+  type LocalResponse,
+  respond,
+  responseStdDev,
+} from "./mechanisms/localResponse.js";
 export { CorrelatedNoise, type CorrelatedNoiseState } from "./mechanisms/matrix/correlatedNoise.js";
 export {
   type MatrixMechanism,

@@ -1,3 +1,4 @@
+import type { PrivacyErrorCode } from "@fedloop/privacy";
 import type { CoordinatorErrorCode } from "../errors.js";
 
 /** Exit codes of `fedloop`, with what a script may conclude from each. The README repeats them. */
@@ -38,7 +39,19 @@ const OF_ERROR: Readonly<Partial<Record<string, ExitCode>>> = {
   CANCELLED: 130,
 } satisfies Partial<Record<CoordinatorErrorCode, ExitCode>>;
 
+/** Errors of @fedloop/privacy: what `epsilon` and `calibrate` say about an event. Its README explains them. */
+const OF_PRIVACY_ERROR: Readonly<Partial<Record<string, ExitCode>>> = {
+  UNKNOWN_EVENT: 3,
+  INVALID_EVENT: 3,
+  UNSUPPORTED_EVENT: 3,
+  INVALID_PARAMETER: 3,
+  DELTA_TOO_SMALL: 3,
+  TOO_COSTLY: 3,
+  TARGET_UNREACHABLE: 5,
+} satisfies Partial<Record<PrivacyErrorCode, ExitCode>>;
+
 /** The exit code for an error's code; 1 for those that no person at the command line can have caused. */
 export function exitCodeOf(code: string): ExitCode {
-  return Object.hasOwn(OF_ERROR, code) ? (OF_ERROR[code] ?? 1) : 1;
+  const known = Object.hasOwn(OF_ERROR, code) ? OF_ERROR : OF_PRIVACY_ERROR;
+  return Object.hasOwn(known, code) ? (known[code] ?? 1) : 1;
 }

@@ -24,6 +24,7 @@ process.env.GRPC_VERBOSITY ??= "NONE";
 process.exitCode = await runFedloop(process.argv.slice(2), {
   environment: process.env,
   signal: stopping.signal,
+  input: () => process.stdin,
   print: (text) => process.stdout.write(text),
   complain: (text) => process.stderr.write(text),
 });

@@ -3,8 +3,10 @@ import { loadConfig } from "../config/config.js";
 import { CoordinatorError } from "../errors.js";
 import { loadPlan } from "../plan/load.js";
 import type { PopulationPlan } from "../plan/population-plan.js";
-import { claimedEpsilon, spentEpsilon } from "../rounds/budget.js";
+import { eventsOf } from "../rounds/budget.js";
 import { buildSchedule } from "../rounds/build-schedule.js";
+import { claimedEpsilon, type Epsilons, epsilonsOf } from "../rounds/epsilons.js";
+import { costOf } from "../rounds/round-spec.js";
 import type { Schedule } from "../rounds/schedule.js";
 import type { Surroundings } from "./surroundings.js";
 
@@ -29,6 +31,8 @@ interface PlanReport {
     readonly unit: "participant";
     /** Of all rounds together; null where nothing is bounded. */
     readonly epsilon: number | null;
+    /** The same by each accountant; the larger is what counts. */
+    readonly by: Pick<Epsilons, "rdp" | "pld"> | null;
     readonly cap: number | null;
     readonly delta: number | null;
     readonly accountant: "rdp";
@@ -47,16 +51,7 @@ function reportOf(plan: PopulationPlan, { rounds, cap }: Schedule): PlanReport {
   const { length = 0, encoding, quantisation } = training?.format ?? {};
   const bits = encoding === "quantised" ? (quantisation?.bits ?? 32) : 32;
   const private_ = plan.privacy.mechanism !== "none";
-  const epsilon = private_
-    ? Number(
-        claimedEpsilon(
-          spentEpsilon(
-            rounds.map(({ event }) => event),
-            cap.delta,
-          ),
-        ),
-      )
-    : null;
+  const epsilons = private_ ? epsilonsOf(eventsOf(rounds.map((spec) => costOf(spec))), cap.delta) : null;
   return {
     population: plan.population,
     rounds: {
@@ -70,7 +65,8 @@ function reportOf(plan: PopulationPlan, { rounds, cap }: Schedule): PlanReport {
       mechanism: plan.privacy.mechanism,
       reason: plan.privacy.mechanism === "none" ? plan.privacy.reason : null,
       unit: plan.privacy.unit,
-      epsilon,
+      epsilon: epsilons === null ? null : Number(claimedEpsilon(epsilons.enforced)),
+      by: epsilons === null ? null : { rdp: epsilons.rdp, pld: epsilons.pld },
       cap: plan.cap?.epsilon ?? null,
       delta: plan.cap?.delta ?? null,
       accountant: "rdp",

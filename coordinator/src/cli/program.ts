@@ -133,6 +133,53 @@ function addAuditBundle(program: Command, surroundings: Surroundings): void {
     });
 }
 
+function addBudget(program: Command, surroundings: Surroundings): void {
+  program
+    .command("budget")
+    .description("say what each population has spent, reserved and left, and what its next round will cost")
+    .option("--participants", "list each participant", false)
+    .addOption(jsonOption("print one JSON object"))
+    .action(async ({ participants, json }: Json & { participants: boolean }, command: Command) => {
+      const { config } = command.optsWithGlobals<Global>();
+      const { printBudgets } = await import("./budget.js");
+      await printBudgets({ config, participants, json }, surroundings);
+    });
+}
+
+const ACCOUNTANTS = ["rdp", "pld", "zcdp"] as const;
+const RELATIONS = ["add-or-remove-one", "replace-one", "replace-special"] as const;
+
+interface AccountingFlags extends Json {
+  readonly event: string;
+  readonly delta: number;
+  readonly accountant: (typeof ACCOUNTANTS)[number];
+  readonly relation?: (typeof RELATIONS)[number];
+}
+
+function accountingCommand(program: Command, name: string, description: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .requiredOption("--event <file>", "the event as JSON; - for standard input", someText)
+    .requiredOption("--delta <d>", "from 1e-12 to below 1", positiveNumber)
+    .addOption(new Option("--accountant <name>", "how it is added up").choices(ACCOUNTANTS).default("rdp"))
+    .addOption(new Option("--relation <name>", "who counts as a neighbour").choices(RELATIONS))
+    .addOption(jsonOption("print one JSON object"));
+}
+
+function addAccounting(program: Command, surroundings: Surroundings): void {
+  accountingCommand(program, "epsilon", "say what a mechanism event costs").action(async (flags: AccountingFlags) => {
+    const { printEpsilon } = await import("./epsilon.js");
+    await printEpsilon(flags, surroundings);
+  });
+  accountingCommand(program, "calibrate", 'find the least noise that keeps an event (its noiseMultiplier "z") within ε')
+    .requiredOption("--epsilon <e>", "what the event may cost at most", positiveNumber)
+    .action(async (flags: AccountingFlags & { epsilon: number }) => {
+      const { printCalibration } = await import("./calibrate.js");
+      await printCalibration(flags, surroundings);
+    });
+}
+
 function exitCodesText(): string {
   const lines = Object.entries(EXIT_CODES).map(([code, meaning]) => `  ${code.padEnd(5)}${meaning}`);
   return `\nExit codes:\n${lines.join("\n")}\n`;
@@ -156,6 +203,8 @@ export function fedloopProgram(surroundings: Surroundings, fail: (exitCode: Exit
   addDemo(program, surroundings);
   addPlan(program, surroundings, fail);
   addAuditBundle(program, surroundings);
+  addAccounting(program, surroundings);
+  addBudget(program, surroundings);
   forAll(program, (command) => {
     command.exitOverride();
     // What is wrong is told once, by runFedloop, in the form of all other errors.

@@ -5,6 +5,8 @@ export interface Surroundings {
   readonly environment: ConfigEnvironment;
   /** Aborted when the person asks to stop. */
   readonly signal: AbortSignal;
+  /** Standard input, for commands that read it. */
+  readonly input: () => AsyncIterable<Uint8Array>;
   /** Standard output: results. */
   readonly print: (text: string) => void;
   /** Standard error: what went wrong. */

@@ -1,6 +1,7 @@
-import { formatEpsilon, roundUpEpsilon } from "@fedloop/consent";
-import { type DpEvent, epsilonOf } from "@fedloop/privacy";
+import { roundUpEpsilon } from "@fedloop/consent";
+import type { DpEvent } from "@fedloop/privacy";
 import { CoordinatorError } from "../errors.js";
+import { claimedEpsilon, type Epsilons, epsilonsOf } from "./epsilons.js";
 
 /** What a population or participant may spend in all. */
 export interface BudgetCap {
@@ -8,41 +9,64 @@ export interface BudgetCap {
   readonly delta: number;
 }
 
-/** Accountant of the enforced value. */
-export const ACCOUNTANT = "rdp" as const;
-
-/** An ε as the ledger claims it: rounded up to a millionth, "unbounded" for infinity. */
-export function claimedEpsilon(epsilon: number): string {
-  return formatEpsilon(roundUpEpsilon(epsilon));
+/** What a round costs. */
+export interface RoundCost {
+  readonly event: DpEvent;
+  /** Rounds of one run share its event: it is paid for once, by the first of them. Null for a round by itself. */
+  readonly run: string | null;
 }
 
-/** The ε that a sequence of events has spent at δ. */
-export function spentEpsilon(events: readonly DpEvent[], delta: number): number {
-  if (events.length === 0) return 0;
-  return epsilonOf({ type: "Composed", events: [...events] }, delta, ACCOUNTANT).epsilon;
+/** The events to be composed: those of rounds by themselves, and one for each run. */
+export function eventsOf(costs: Iterable<RoundCost>): DpEvent[] {
+  const runs = new Set<string>();
+  const events: DpEvent[] = [];
+  for (const { event, run } of costs) {
+    if (run !== null && runs.has(run)) continue;
+    if (run !== null) runs.add(run);
+    events.push(event);
+  }
+  return events;
 }
 
 /**
  * A population's privacy budget. A round reserves before anyone trains; what it reserved is spent when the noised sum
- * is made, and free again when the round was abandoned before that.
+ * is made, and free again when the round was abandoned before that. ε is that of the accountant that finds more.
  */
 export class PopulationBudget {
   readonly cap: BudgetCap;
-  readonly #spent: DpEvent[];
-  #reserved: DpEvent | undefined;
+  readonly #costs: RoundCost[];
+  /** What the costs before come to, and with which one more: most questions are asked again. */
+  readonly #known = new Map<string, Epsilons>();
+  #reserved: RoundCost | undefined;
 
-  /** @param spent events of all rounds whose noised sum was made, oldest first */
-  constructor(cap: BudgetCap, spent: readonly DpEvent[]) {
+  /** @param spent costs of all rounds whose noised sum was made, oldest first */
+  constructor(cap: BudgetCap, spent: readonly RoundCost[]) {
     this.cap = cap;
-    this.#spent = [...spent];
+    this.#costs = [...spent];
   }
 
+  /** ε so far. */
   get spent(): number {
-    return spentEpsilon(this.#spent, this.cap.delta);
+    return this.epsilons.enforced;
   }
 
-  get events(): readonly DpEvent[] {
-    return this.#spent;
+  /** ε so far, by each accountant. */
+  get epsilons(): Epsilons {
+    return this.#epsilons(undefined);
+  }
+
+  get costs(): readonly RoundCost[] {
+    return this.#costs;
+  }
+
+  /** What is set aside for the round under way. */
+  get reserved(): RoundCost | undefined {
+    return this.#reserved;
+  }
+
+  /** ε once this were spent too, by each accountant. */
+  after(cost: RoundCost): Epsilons {
+    return this.#epsilons(cost);
   }
 
   /**
@@ -51,22 +75,22 @@ export class PopulationBudget {
    * @returns the population's ε after the round
    * @throws CoordinatorError BUDGET_EXCEEDED; nothing is then reserved
    */
-  reserve(event: DpEvent): number {
-    const after = this.#after(event);
-    if (roundUpEpsilon(after) > this.cap.epsilon) {
+  reserve(cost: RoundCost): number {
+    const { enforced } = this.after(cost);
+    if (roundUpEpsilon(enforced) > this.cap.epsilon) {
       throw new CoordinatorError(
         "BUDGET_EXCEEDED",
         `expected the population to stay at ε ≤ ${this.cap.epsilon} (δ = ${this.cap.delta}), the round would bring it to ` +
-          `${claimedEpsilon(after)}; raise the cap by a new policy, or end the training here`,
+          `${claimedEpsilon(enforced)}; raise the cap by a new policy, or end the training here`,
       );
     }
-    this.#reserved = event;
-    return after;
+    this.#reserved = cost;
+    return enforced;
   }
 
   /** Whether a round of this cost could be reserved. */
-  allows(event: DpEvent): boolean {
-    return roundUpEpsilon(this.#after(event)) <= this.cap.epsilon;
+  allows(cost: RoundCost): boolean {
+    return roundUpEpsilon(this.after(cost).enforced) <= this.cap.epsilon;
   }
 
   release(): void {
@@ -76,44 +100,20 @@ export class PopulationBudget {
   /** Turns the reservation into spending. @returns the population's ε */
   debit(): number {
     if (this.#reserved === undefined) throw new CoordinatorError("INTERNAL", "expected a reservation before a debit");
-    this.#spent.push(this.#reserved);
+    this.#costs.push(this.#reserved);
     this.#reserved = undefined;
     return this.spent;
   }
 
-  #after(event: DpEvent): number {
-    return spentEpsilon([...this.#spent, event], this.cap.delta);
-  }
-}
-
-/**
- * What each participant has spent: the events of the rounds that counted it. Most share the same history, so ε is
- * computed once for each distinct one.
- */
-export class ParticipantBudgets {
-  readonly #histories = new Map<string, readonly number[]>();
-  readonly #epsilons = new Map<string, number>();
-  readonly #events: DpEvent[] = [];
-
-  /** Counts an event for all these participants. */
-  debit(event: DpEvent, subjects: Iterable<string>): void {
-    const index = this.#events.push(event) - 1;
-    for (const subject of subjects) this.#histories.set(subject, [...(this.#histories.get(subject) ?? []), index]);
-  }
-
-  /** ε of a participant at δ if this event were added; `undefined` for what it has spent so far. */
-  epsilonWith(subject: string, event: DpEvent | undefined, delta: number): number {
-    const history = this.#histories.get(subject) ?? [];
-    const key = `${delta}|${history.join(",")}|${event === undefined ? "" : JSON.stringify(event)}`;
-    const known = this.#epsilons.get(key);
+  #epsilons(next: RoundCost | undefined): Epsilons {
+    const costs = next === undefined ? this.#costs : [...this.#costs, next];
+    const events = eventsOf(costs);
+    const key = JSON.stringify([this.#costs.length, events.length, next?.event]);
+    const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const events = history.flatMap((index) => this.#events[index] ?? []);
-    const epsilon = spentEpsilon(event === undefined ? events : [...events, event], delta);
-    this.#epsilons.set(key, epsilon);
-    return epsilon;
-  }
-
-  rounds(subject: string): number {
-    return this.#histories.get(subject)?.length ?? 0;
+    const epsilons = epsilonsOf(events, this.cap.delta);
+    if (this.#known.size > 8) this.#known.clear();
+    this.#known.set(key, epsilons);
+    return epsilons;
   }
 }

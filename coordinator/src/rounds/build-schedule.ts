@@ -2,7 +2,6 @@ import { distributedMechanismFor, formatDecimal } from "@fedloop/consent";
 import {
   centralGaussian,
   type DpEvent,
-  epsilonOf,
   LARGEST_INTEGER_NORM,
   noiseMultiplierFor,
   type Quantisation,
@@ -21,7 +20,7 @@ import { type GroupSizes, groupSizes } from "../plan/secure-groups.js";
 import type { RoundKind } from "../store/database.js";
 import { strategyFor } from "../strategies/registry.js";
 import type { UpdateFormat } from "./aggregator.js";
-import { ACCOUNTANT } from "./budget.js";
+import { ACCOUNTANT, epsilonsOf } from "./epsilons.js";
 import { metricReader } from "./metrics.js";
 import type { RoundNoise, RoundSpec } from "./round-spec.js";
 import type { Schedule } from "./schedule.js";
@@ -86,13 +85,14 @@ interface RoundSpecs {
   readonly evaluate: RoundSpec | undefined;
 }
 
-/** Noise on the devices costs a little more than the Gaussian that it is like: how much is added to it at a time. */
+/** Some noise costs a little more than the Gaussian that it is like: how much is added to it at a time. */
 const NOISE_STEP = 1.001;
 const MOST_NOISE_STEPS = 300;
 
 /**
- * Both kinds of rounds, with the noise for the plan's target. It is found for Gaussian noise; noise on the devices is a
- * sum of many, whose bound is a little above that, and is raised until what its events add up to stays within.
+ * Both kinds of rounds, with the noise for the plan's target. It is found for Gaussian noise by one accountant; noise on
+ * the devices is a sum of many, whose bound is a little above that, and it is raised until all events together stay within
+ * by both accountants.
  *
  * @throws CoordinatorError BAD_PLAN
  */
@@ -103,17 +103,15 @@ function calibrated(plan: PopulationPlan, length: number): RoundSpecs {
     evaluate: plan.evaluation === null ? undefined : evaluationSpec(plan, plan.evaluation, noise.evaluate * scale),
   });
   const { privacy } = plan;
-  if (!privacy.mechanism.startsWith("distributed-") || !("noise" in privacy) || privacy.noise.type !== "target") {
-    return specs(1);
-  }
+  if (privacy.mechanism === "none" || privacy.noise.type !== "target") return specs(1);
   const { epsilon, delta } = privacy.noise;
   for (let step = 0, scale = 1; step < MOST_NOISE_STEPS; step++, scale *= NOISE_STEP) {
     const found = specs(scale);
-    if (epsilonOf(totalEvent(plan, found), delta, ACCOUNTANT).epsilon <= epsilon) return found;
+    if (epsilonsOf([totalEvent(plan, found)], delta).enforced <= epsilon) return found;
   }
   throw new CoordinatorError(
     "BAD_PLAN",
-    `privacy.mechanism: expected noise on the devices that costs about as much as Gaussian noise, ${privacy.mechanism} ` +
+    `privacy.mechanism: expected noise that costs about as much as Gaussian noise, ${privacy.mechanism} ` +
       "costs more here; raise privacy.bits",
   );
 }

@@ -1,7 +1,7 @@
 import { type ConsentRecord, type ConsentView, eligibleRoot, parseEpsilon, roundUpEpsilon } from "@fedloop/consent";
-import type { DpEvent } from "@fedloop/privacy";
 import type { Registry } from "../registry/registry.js";
-import type { ParticipantBudgets } from "./budget.js";
+import type { RoundCost } from "./budget.js";
+import type { ParticipantBudgets } from "./participant-budgets.js";
 import type { Schedule } from "./schedule.js";
 
 /** Who may take part in a round. */
@@ -25,7 +25,7 @@ export interface EligibilityQuestion {
   readonly budgets: ParticipantBudgets;
   readonly schedule: Schedule;
   /** What the round would cost each participant. */
-  readonly event: DpEvent;
+  readonly cost: RoundCost;
   readonly clock: { now(): number };
   /** Only consents before this size of the log count: the tree that a logged plan names. */
   readonly treeSize?: number | undefined;
@@ -55,14 +55,14 @@ export async function eligibleParticipants(question: EligibilityQuestion): Promi
 }
 
 function isWithinLimits(
-  { budgets, schedule, event }: EligibilityQuestion,
+  { budgets, schedule, cost }: EligibilityQuestion,
   subject: string,
   { rounds, epsilon, delta }: ConsentRecord["limits"],
 ): boolean {
   const { participantCap, cap } = schedule;
   if (budgets.rounds(subject) >= Math.min(participantCap.rounds, rounds ?? Infinity)) return false;
-  if (roundUpEpsilon(budgets.epsilonWith(subject, event, cap.delta)) > participantCap.epsilon) return false;
+  if (roundUpEpsilon(budgets.epsilonWith(subject, cost, cap.delta)) > participantCap.epsilon) return false;
   if (epsilon === null) return true;
   const ownDelta = delta === null ? cap.delta : Math.min(cap.delta, Number(delta));
-  return roundUpEpsilon(budgets.epsilonWith(subject, event, ownDelta)) <= parseEpsilon(epsilon);
+  return roundUpEpsilon(budgets.epsilonWith(subject, cost, ownDelta)) <= parseEpsilon(epsilon);
 }

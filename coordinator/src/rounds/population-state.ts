@@ -1,7 +1,9 @@
 import { parseEntry } from "@fedloop/consent";
 import { type DpEvent, parseDpEvent } from "@fedloop/privacy";
-import type { RoundKind, Store } from "../store/database.js";
-import { ParticipantBudgets, PopulationBudget } from "./budget.js";
+import type { RoundKind } from "../store/database.js";
+import type { StoreReader } from "../store/sqlite-reader.js";
+import { PopulationBudget } from "./budget.js";
+import { ParticipantBudgets } from "./participant-budgets.js";
 import type { Schedule } from "./schedule.js";
 import { hasEnded, isSpent, type RoundState } from "./states.js";
 
@@ -64,7 +66,7 @@ export class PopulationState {
    * @returns the state, and the round that was under way when the process ended, if any
    */
   static async load(
-    store: Store,
+    store: StoreReader,
     schedule: Schedule,
     initialModel: Uint8Array,
   ): Promise<{ state: PopulationState; underWay: StoredRound | undefined }> {
@@ -92,11 +94,12 @@ export class PopulationState {
     const debited = rounds.filter(({ state }) => isSpent(state) && state !== "aggregated");
     const participants = new ParticipantBudgets();
     for (const { round, event } of debited) {
-      if (event !== null) participants.debit(event, await submittedSubjects(store, schedule.population, round));
+      if (event !== null)
+        participants.debit({ event, run: null }, await submittedSubjects(store, schedule.population, round));
     }
     const budget = new PopulationBudget(
       schedule.cap,
-      debited.flatMap(({ event }) => event ?? []),
+      debited.flatMap(({ event }) => (event === null ? [] : { event, run: null })),
     );
     const state = new PopulationState(
       budget,
@@ -110,7 +113,7 @@ export class PopulationState {
 }
 
 /** Leaf hash of a population's newest budget.debit. */
-async function newestDebit(store: Store, population: string): Promise<Uint8Array | undefined> {
+async function newestDebit(store: StoreReader, population: string): Promise<Uint8Array | undefined> {
   const debits = await store.db
     .selectFrom("entries")
     .select(["bytes", "leaf_hash"])
@@ -125,7 +128,7 @@ async function newestDebit(store: Store, population: string): Promise<Uint8Array
 }
 
 /** The participants whose update is in a round's sum. */
-export async function submittedSubjects(store: Store, population: string, round: number): Promise<string[]> {
+export async function submittedSubjects(store: StoreReader, population: string, round: number): Promise<string[]> {
   const rows = await store.db
     .selectFrom("participants")
     .select("subject")

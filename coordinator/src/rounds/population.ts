@@ -13,7 +13,7 @@ import { RoundEngine, type RoundNotice, type Submission } from "./engine.js";
 import { EventHub } from "./event-hub.js";
 import { plannedRound, type RoundProgress } from "./machine.js";
 import { PopulationState, type StoredRound } from "./population-state.js";
-import type { RoundSpec } from "./round-spec.js";
+import { costOf, type RoundSpec } from "./round-spec.js";
 import { PopulationRoundWork, type ResumedRound } from "./round-work.js";
 import type { Schedule } from "./schedule.js";
 import type { SecureGroup } from "./secure-group.js";
@@ -292,7 +292,7 @@ export class Population {
    * and no more have come for the time of a selection. A round that the budget will refuse needs nobody.
    */
   async #enough(spec: RoundSpec, state: PopulationState, signal: AbortSignal): Promise<void> {
-    if (!state.budget.allows(spec.event)) return;
+    if (!state.budget.allows(costOf(spec))) return;
     const { target, minimum } = spec.cohort;
     let last = -1;
     while (!signal.aborted) {
@@ -397,7 +397,7 @@ export class Population {
       ledger: this.#deps.ledger,
       budgets: state.participants,
       schedule: this.schedule,
-      event: spec.event,
+      cost: costOf(spec),
       clock: this.#deps.clock,
       treeSize,
     });

@@ -2,6 +2,7 @@ import type { SecureAggregationPlan } from "@fedloop/consent";
 import type { CentralGaussian, DistributedMechanism, DpEvent } from "@fedloop/privacy";
 import type { RoundKind } from "../store/database.js";
 import type { UpdateFormat } from "./aggregator.js";
+import type { RoundCost } from "./budget.js";
 
 /** Noise that the coordinator adds to the sum, or that the devices have added before. */
 export type RoundNoise =
@@ -26,4 +27,9 @@ export interface RoundSpec {
   readonly divisor: number;
   readonly cohort: { readonly target: number; readonly minimum: number; readonly overSelection: number };
   readonly deadlines: { readonly selectionMs: number; readonly reportMs: number };
+}
+
+/** What a round that is made by this costs. */
+export function costOf({ event }: RoundSpec): RoundCost {
+  return { event, run: null };
 }

@@ -7,15 +7,16 @@ import type { ArtifactStore } from "../models/artifact-store.js";
 import { decodeSafetensors, encodeSafetensors } from "../models/safetensors.js";
 import type { Store } from "../store/database.js";
 import type { CollectedSum } from "./aggregator.js";
-import { ACCOUNTANT, claimedEpsilon } from "./budget.js";
+import type { RoundCost } from "./budget.js";
 import type { Member } from "./cohort.js";
 import type { Eligible } from "./eligibility.js";
 import type { RoundWork } from "./engine.js";
+import { ACCOUNTANT, claimedEpsilon } from "./epsilons.js";
 import { releasedNoiseStdDev, releaseSum } from "./noise.js";
 import { planBody } from "./plan-body.js";
 import { type PopulationState, submittedSubjects } from "./population-state.js";
 import { type LoggedPlan, RoundRecord } from "./round-record.js";
-import type { RoundSpec } from "./round-spec.js";
+import { costOf, type RoundSpec } from "./round-spec.js";
 import type { Schedule } from "./schedule.js";
 import type { AbandonReason, RoundState } from "./states.js";
 
@@ -65,12 +66,16 @@ export class PopulationRoundWork implements RoundWork {
       deps.state.strategyState = resumed.strategyState;
     }
     // A reservation is not stored: the events of the store and the round under way say it all.
-    if (resumed?.plan !== undefined && resumed.debit === undefined) deps.state.budget.reserve(spec.event);
+    if (resumed?.plan !== undefined && resumed.debit === undefined) deps.state.budget.reserve(this.#cost);
   }
 
   /** The log's entry of the plan, once it is there. */
   get plan(): LoggedPlan | undefined {
     return this.#plan;
+  }
+
+  get #cost(): RoundCost {
+    return costOf(this.#spec);
   }
 
   async begin(): Promise<void> {
@@ -79,7 +84,7 @@ export class PopulationRoundWork implements RoundWork {
 
   async reserve(): Promise<void> {
     const { schedule, state, artifacts } = this.#deps;
-    const epsilonAfter = state.budget.reserve(this.#spec.event);
+    const epsilonAfter = state.budget.reserve(this.#cost);
     const eligible = await this.#deps.eligible();
     const modelBytes = await artifacts.size(state.model);
     if (modelBytes === undefined)
@@ -129,7 +134,7 @@ export class PopulationRoundWork implements RoundWork {
       prior: prior === undefined ? null : Buffer.from(prior).toString("base64url"),
     });
     state.lastDebit = this.#debit;
-    state.participants.debit(this.#spec.event, subjects);
+    state.participants.debit(this.#cost, subjects);
   }
 
   async release(): Promise<void> {

@@ -3,7 +3,7 @@ import { canonicalText, type EntryBodies, formatDecimal, formatEpsilon } from "@
 import type { Ledger } from "../ledger/ledger.js";
 import type { LoadedPlan } from "../plan/load.js";
 import { DEFAULT_DELTA } from "../plan/population-plan.js";
-import { ACCOUNTANT } from "../rounds/budget.js";
+import { ACCOUNTANT } from "../rounds/epsilons.js";
 
 /** The policy in force for a population. */
 export interface Policy {

@@ -27,6 +27,7 @@ async function run(
   const exitCode = await runFedloop(words, {
     environment,
     signal,
+    input: async function* () {},
     print: (text) => {
       out += text;
     },
@@ -68,7 +69,7 @@ t.test("help lists the commands and the exit codes; every command has its own", 
   const help = await run(["--help"]);
   t.equal(help.exitCode, 0);
   t.equal(help.err, "");
-  for (const command of ["serve", "status", "demo", "plan", "audit-bundle"]) {
+  for (const command of ["serve", "status", "demo", "plan", "audit-bundle", "epsilon", "calibrate", "budget"]) {
     t.match(help.out, new RegExp(`^  ${command}`, "m"));
     const own = await run([command, "--help"]);
     t.match(own, { exitCode: 0, err: "", out: new RegExp(`Usage: fedloop ${command}`) });

@@ -2,12 +2,18 @@ import { parseEpsilon, roundUpEpsilon } from "@fedloop/consent";
 import { type DpEvent, epsilonOf } from "@fedloop/privacy";
 import fc from "fast-check";
 import t from "tap";
-import { claimedEpsilon, ParticipantBudgets, PopulationBudget, spentEpsilon } from "../../src/rounds/budget.js";
+import { PopulationBudget, type RoundCost } from "../../src/rounds/budget.js";
+import { claimedEpsilon, spentEpsilon } from "../../src/rounds/epsilons.js";
+import { ParticipantBudgets } from "../../src/rounds/participant-budgets.js";
 
 const DELTA = 1e-5;
 
 function gaussian(noiseMultiplier: number): DpEvent {
   return { type: "Gaussian", noiseMultiplier };
+}
+
+function cost(event: DpEvent): RoundCost {
+  return { event, run: null };
 }
 
 const event = fc.double({ min: 0.5, max: 20, noNaN: true }).map(gaussian);
@@ -19,7 +25,7 @@ t.test("ε grows with every round, and is that of all of them composed", async (
       const budget = new PopulationBudget({ epsilon: 1e6, delta: DELTA }, []);
       let before = budget.spent;
       for (const each of rounds) {
-        const promised = budget.reserve(each);
+        const promised = budget.reserve(cost(each));
         const after = budget.debit();
         if (after !== promised || after <= before) return false;
         before = after;
@@ -35,15 +41,15 @@ t.test("a refused reservation counts nothing, and the budget never passes its ca
     fc.property(events, fc.double({ min: 0.1, max: 30, noNaN: true }), (rounds, epsilon) => {
       const budget = new PopulationBudget({ epsilon, delta: DELTA }, []);
       for (const each of rounds) {
-        const before = budget.events.length;
-        const allowed = budget.allows(each);
+        const before = budget.costs.length;
+        const allowed = budget.allows(cost(each));
         let reserved = true;
         try {
-          budget.reserve(each);
+          budget.reserve(cost(each));
         } catch {
           reserved = false;
         }
-        if (reserved !== allowed || budget.events.length !== before) return false;
+        if (reserved !== allowed || budget.costs.length !== before) return false;
         if (reserved) budget.debit();
         if (roundUpEpsilon(budget.spent) > epsilon) return false;
       }
@@ -54,31 +60,31 @@ t.test("a refused reservation counts nothing, and the budget never passes its ca
 });
 
 t.test("a round that would cost exactly the cap is taken, a hair more is not", async (t) => {
-  const cost = roundUpEpsilon(spentEpsilon([gaussian(1)], DELTA));
-  t.ok(new PopulationBudget({ epsilon: cost, delta: DELTA }, []).allows(gaussian(1)));
-  const budget = new PopulationBudget({ epsilon: cost - 1e-6, delta: DELTA }, []);
-  t.throws(() => budget.reserve(gaussian(1)), { code: "BUDGET_EXCEEDED" });
+  const epsilon = roundUpEpsilon(spentEpsilon([gaussian(1)], DELTA));
+  t.ok(new PopulationBudget({ epsilon, delta: DELTA }, []).allows(cost(gaussian(1))));
+  const budget = new PopulationBudget({ epsilon: epsilon - 1e-6, delta: DELTA }, []);
+  t.throws(() => budget.reserve(cost(gaussian(1))), { code: "BUDGET_EXCEEDED" });
 });
 
 t.test("a reservation that is released is free again; one that is debited is spent for good", async (t) => {
   const cap = { epsilon: roundUpEpsilon(spentEpsilon([gaussian(1)], DELTA)), delta: DELTA };
   const budget = new PopulationBudget(cap, []);
-  budget.reserve(gaussian(1));
+  budget.reserve(cost(gaussian(1)));
   budget.release();
   t.equal(budget.spent, 0);
-  budget.reserve(gaussian(1));
+  budget.reserve(cost(gaussian(1)));
   budget.debit();
-  t.throws(() => budget.reserve(gaussian(1)), { code: "BUDGET_EXCEEDED" });
+  t.throws(() => budget.reserve(cost(gaussian(1))), { code: "BUDGET_EXCEEDED" });
   t.throws(() => budget.debit(), { code: "INTERNAL" }, "there is nothing reserved");
-  t.equal(new PopulationBudget(cap, budget.events).spent, budget.spent, "and the same after a restart");
+  t.equal(new PopulationBudget(cap, budget.costs).spent, budget.spent, "and the same after a restart");
 });
 
 t.test("without a mechanism nothing is bounded, and the claim says so", async (t) => {
   const budget = new PopulationBudget({ epsilon: Number.POSITIVE_INFINITY, delta: DELTA }, []);
-  budget.reserve({ type: "NonPrivate" });
+  budget.reserve(cost({ type: "NonPrivate" }));
   t.equal(budget.debit(), Number.POSITIVE_INFINITY);
   t.equal(claimedEpsilon(budget.spent), "unbounded");
-  t.throws(() => new PopulationBudget({ epsilon: 100, delta: DELTA }, []).reserve({ type: "NonPrivate" }), {
+  t.throws(() => new PopulationBudget({ epsilon: 100, delta: DELTA }, []).reserve(cost({ type: "NonPrivate" })), {
     code: "BUDGET_EXCEEDED",
   });
 });
@@ -98,13 +104,13 @@ t.test("each participant has spent the rounds that counted it, and no others", a
   fc.assert(
     fc.property(fc.array(round, { maxLength: 6 }), event, fc.constantFrom(1e-5, 1e-7), (rounds, next, delta) => {
       const budgets = new ParticipantBudgets();
-      for (const [cost, subjects] of rounds) budgets.debit(cost, subjects);
+      for (const [each, subjects] of rounds) budgets.debit(cost(each), subjects);
       return ["a", "b", "c", "nobody"].every((subject) => {
-        const own = rounds.flatMap(([cost, subjects]) => (subjects.includes(subject) ? [cost] : []));
+        const own = rounds.flatMap(([each, subjects]) => (subjects.includes(subject) ? [each] : []));
         return (
           budgets.rounds(subject) === own.length &&
           budgets.epsilonWith(subject, undefined, delta) === spentEpsilon(own, delta) &&
-          budgets.epsilonWith(subject, next, delta) === spentEpsilon([...own, next], delta)
+          budgets.epsilonWith(subject, cost(next), delta) === spentEpsilon([...own, next], delta)
         );
       });
     }),

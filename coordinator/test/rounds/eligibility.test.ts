@@ -2,15 +2,16 @@ import { type ConsentRecord, eligibleRoot, formatDecimal } from "@fedloop/consen
 import { type DpEvent, epsilonOf } from "@fedloop/privacy";
 import t, { type Test } from "tap";
 import type { Ledger } from "../../src/ledger/ledger.js";
-import { ParticipantBudgets } from "../../src/rounds/budget.js";
 import { buildSchedule } from "../../src/rounds/build-schedule.js";
 import { type EligibilityQuestion, type Eligible, eligibleParticipants } from "../../src/rounds/eligibility.js";
+import { ParticipantBudgets } from "../../src/rounds/participant-budgets.js";
 import { openSqliteStore } from "../../src/store/sqlite.js";
 import { openLedger, POPULATION, PURPOSE, policyBody, TestDevice } from "../ledger/fixture.js";
 import { centralNoise, testPlan } from "../server/plans.js";
 import { temporaryFolder } from "../temporary-folder.js";
 
 const EVENT: DpEvent = { type: "Gaussian", noiseMultiplier: 1 };
+const COST = { event: EVENT, run: null };
 const LIMITS: ConsentRecord["limits"] = { epsilon: null, delta: null, rounds: null };
 
 interface Started {
@@ -41,7 +42,7 @@ async function start(t: Test): Promise<Started> {
         ledger,
         budgets: new ParticipantBudgets(),
         schedule,
-        event: EVENT,
+        cost: COST,
         clock: { now: () => 1_700_000_000_000 },
         ...changes,
       }),
@@ -86,7 +87,7 @@ t.test("a number of rounds is counted, not guessed", async (t) => {
   const budgets = new ParticipantBudgets();
   for (const expected of [1, 1, 0]) {
     t.equal((await ask([device], { budgets })).members.size, expected);
-    budgets.debit(EVENT, [device.subject]);
+    budgets.debit(COST, [device.subject]);
   }
 });
 

@@ -85,8 +85,10 @@ function scale(values: Float64Array): void {
   }
 }
 
-/** Two levels at a time, which halves the passes over memory; one level first when their number is odd. */
-function walshHadamard(values: Float64Array): void {
+/**
+ * The Walsh–Hadamard transform, unscaled and in place, of a power of two of values. Two levels at a time, which halves the passes over memory; one level first when their number is odd.
+ */
+export function walshHadamard(values: Float64Array): void {
   const length = values.length;
   let half = 1;
   if (Math.log2(length) % 2 === 1) {
