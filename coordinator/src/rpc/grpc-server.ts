@@ -1,5 +1,5 @@
 import { create, type DescMethod, type DescService, type Message, type MessageInitShape } from "@bufbuild/protobuf";
-import { MAX_MESSAGE_BYTES, METADATA, methodPath } from "@fedloop/proto";
+import { MAX_MESSAGE_BYTES, methodPath } from "@fedloop/proto";
 import { receivedBytes, serviceDefinition } from "@fedloop/proto/grpc";
 import {
   type handleServerStreamingCall,
@@ -11,26 +11,25 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { CoordinatorError } from "../errors.js";
-import type { Authenticator } from "../registry/authentication.js";
-import type { CallContext, ServiceHandlers } from "./service.js";
+import {
+  type CallContext,
+  type CallOptions,
+  goingDown,
+  type ServiceHandlers,
+  type ServiceHost,
+  signedBy,
+} from "./service.js";
 import { isTold, toServiceError } from "./status.js";
-
-export interface GrpcServerOptions {
-  readonly authenticator: Authenticator;
-  readonly clock: { now(): number };
-  /** Told of every fault that a caller only sees as INTERNAL. */
-  readonly onFault: (method: string, cause: unknown) => void;
-}
 
 type AnyHandler = (request: Message, context: CallContext) => unknown;
 
 /** The gRPC face of the services: authentication, limits, errors; the handlers know nothing of it. */
-export class GrpcServer {
-  readonly #options: GrpcServerOptions;
+export class GrpcServer implements ServiceHost {
+  readonly #options: CallOptions;
   readonly server: Server;
   readonly #draining = new AbortController();
 
-  constructor(options: GrpcServerOptions) {
+  constructor(options: CallOptions) {
     this.#options = options;
     this.server = new Server({
       "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
@@ -81,9 +80,7 @@ export class GrpcServer {
 
   /** Ends the streams, lets running calls finish for up to `graceMs`, then closes. */
   async close(graceMs = 2_000): Promise<void> {
-    this.#draining.abort(
-      new CoordinatorError("RETRY", "the coordinator is going down; come back", { retryAfterMs: 1_000 }),
-    );
+    this.#draining.abort(goingDown());
     await new Promise<void>((resolve) => {
       const force = setTimeout(() => this.server.forceShutdown(), graceMs);
       this.server.tryShutdown(() => {
@@ -105,18 +102,7 @@ export class GrpcServer {
       const value = metadata.get(name)[0];
       return typeof value === "string" ? value : undefined;
     };
-    const credentials = {
-      device: text(METADATA.device),
-      session: text(METADATA.session),
-      nonce: text(METADATA.nonce),
-      time: text(METADATA.time),
-      signature: text(METADATA.signature),
-    };
-    const device = await this.#options.authenticator.authenticate(
-      methodPath(method),
-      credentials,
-      receivedBytes(request),
-    );
+    const device = await signedBy(this.#options.authenticator, method, text, receivedBytes(request));
     return { signal, device } as CallContext;
   }
 

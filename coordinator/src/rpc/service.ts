@@ -2,12 +2,16 @@
  * Services as plain functions over messages, so that gRPC and Connect serve the same code.
  */
 import type {
+  DescMethod,
   DescMethodServerStreaming,
   DescMethodUnary,
   DescService,
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
+import { METADATA, methodPath } from "@fedloop/proto";
+import { CoordinatorError } from "../errors.js";
+import type { Authenticator } from "../registry/authentication.js";
 import type { Device } from "../registry/device.js";
 
 /** What a handler knows of its caller. */
@@ -38,3 +42,49 @@ export type ServiceHandlers<Service extends DescService, Open extends keyof Serv
     Name extends Open ? CallContext : DeviceContext
   >;
 };
+
+/** What carries calls to the handlers: gRPC, or Connect over HTTP. */
+export interface ServiceHost {
+  /** Serves a service. `open` names the methods that need no signature. */
+  add<Service extends DescService, const Open extends keyof Service["method"] & string = never>(
+    service: Service,
+    open: readonly Open[],
+    handlers: ServiceHandlers<Service, Open>,
+  ): void;
+}
+
+/** What every host works with. */
+export interface CallOptions {
+  readonly authenticator: Authenticator;
+  readonly clock: { now(): number };
+  /** Told of every fault that a caller only sees as INTERNAL. */
+  readonly onFault: (method: string, cause: unknown) => void;
+}
+
+/**
+ * The device whose key signed a call.
+ *
+ * @param header the call's metadata
+ * @param body the request message exactly as it came: the signature is over these bytes
+ * @throws CoordinatorError SESSION_EXPIRED, CLOCK_SKEW, REPLAYED, BAD_SIGNATURE
+ */
+export function signedBy(
+  authenticator: Authenticator,
+  method: DescMethod,
+  header: (name: string) => string | undefined,
+  body: Uint8Array,
+): Promise<Device> {
+  const credentials = {
+    device: header(METADATA.device),
+    session: header(METADATA.session),
+    nonce: header(METADATA.nonce),
+    time: header(METADATA.time),
+    signature: header(METADATA.signature),
+  };
+  return authenticator.authenticate(methodPath(method), credentials, body);
+}
+
+/** What streams are told when the coordinator goes down. */
+export function goingDown(): CoordinatorError {
+  return new CoordinatorError("RETRY", "the coordinator is going down; come back", { retryAfterMs: 1_000 });
+}

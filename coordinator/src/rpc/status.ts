@@ -1,5 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { ErrorDetailSchema, METADATA } from "@fedloop/proto";
+import { type ErrorDetail, ErrorDetailSchema, METADATA } from "@fedloop/proto";
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { CoordinatorError, type CoordinatorErrorCode } from "../errors.js";
 
@@ -38,11 +38,18 @@ const STATUS: Partial<Record<CoordinatorErrorCode, status>> = {
   CANCELLED: status.CANCELLED,
 };
 
+/** An error as a caller is told it, whatever carries the call. */
+export interface ToldError {
+  /** gRPC's status; Connect numbers its codes the same. */
+  readonly status: status;
+  readonly detail: ErrorDetail;
+}
+
 /**
- * An error as gRPC sends it, with its `ErrorDetail`. What was not foreseen is told as INTERNAL and nothing more: its
- * message could hold anything.
+ * An error as the wire has it. What was not foreseen is told as INTERNAL and nothing more: its message could hold
+ * anything.
  */
-export function toServiceError(cause: unknown, serverTimeMs: number): Partial<ServiceError> {
+export function toldError(cause: unknown, serverTimeMs: number): ToldError {
   const known = cause instanceof CoordinatorError ? cause : undefined;
   const grpcStatus = known === undefined ? undefined : STATUS[known.code];
   const told = known !== undefined && grpcStatus !== undefined;
@@ -52,9 +59,15 @@ export function toServiceError(cause: unknown, serverTimeMs: number): Partial<Se
     retryAfterMs: told ? known.retryAfterMs : 0,
     serverTimeMs: BigInt(serverTimeMs),
   });
+  return { status: grpcStatus ?? status.INTERNAL, detail };
+}
+
+/** An error as gRPC sends it, with its `ErrorDetail` in the trailers. */
+export function toServiceError(cause: unknown, serverTimeMs: number): Partial<ServiceError> {
+  const { status: code, detail } = toldError(cause, serverTimeMs);
   const metadata = new Metadata();
   metadata.set(METADATA.error, Buffer.from(toBinary(ErrorDetailSchema, detail)));
-  return { code: grpcStatus ?? status.INTERNAL, details: `${detail.code}: ${detail.message}`, metadata };
+  return { code, details: `${detail.code}: ${detail.message}`, metadata };
 }
 
 /** Whether a caller is told this error; all others are faults of the coordinator, to be logged. */

@@ -1,0 +1,188 @@
+// Connect over HTTP with fetch: for browsers, and for Node where gRPC is not wanted.
+import type {
+  DescMessage,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  MessageInitShape,
+  MessageShape,
+} from "@bufbuild/protobuf";
+import { Code, ConnectError, type Transport as ConnectTransport } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-web";
+import { ErrorDetailSchema, methodPath } from "@fedloop/proto";
+import { ClientError } from "../errors.js";
+import type { CallOptions, Transport } from "./transport.js";
+
+export interface ConnectTransportOptions {
+  /** Where the coordinator serves HTTP, such as "https://fedloop.example.org". */
+  readonly baseUrl: string;
+  /** The platform's unless given: for tests, and for apps that add headers of their own. */
+  readonly fetch?: typeof globalThis.fetch;
+}
+
+const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])$/;
+
+/** @throws ClientError BAD_OPTION */
+function checkedUrl(baseUrl: string): string {
+  let url: URL;
+  try {
+    url = new URL(baseUrl);
+  } catch (cause) {
+    throw new ClientError("BAD_OPTION", `expected a URL like https://host as baseUrl, came "${baseUrl}"`, { cause });
+  }
+  const isSafe = url.protocol === "https:" || (url.protocol === "http:" && LOOPBACK.test(url.hostname));
+  if (isSafe) return baseUrl.replace(/\/+$/, "");
+  throw new ClientError("BAD_OPTION", `expected https for an address off loopback, came ${url.protocol}//${url.host}`);
+}
+
+/** What a failed call means to the caller. */
+function clientError(path: string, cause: unknown): ClientError {
+  if (cause instanceof ClientError) return cause;
+  const error = ConnectError.from(cause);
+  const [detail] = error.findDetails(ErrorDetailSchema);
+  if (detail !== undefined) {
+    return new ClientError("REMOTE", `${path}: ${detail.code}: ${detail.message}`, {
+      cause,
+      remoteCode: detail.code,
+      retryAfterMs: detail.retryAfterMs,
+      serverTimeMs: Number(detail.serverTimeMs),
+    });
+  }
+  switch (error.code) {
+    case Code.Unimplemented:
+    case Code.InvalidArgument:
+    case Code.PermissionDenied:
+    case Code.Unauthenticated:
+      // An HTTP status from something that is not the coordinator: a wrong address, a proxy.
+      return new ClientError("PROTOCOL", `${path}: the answer is not a coordinator's (${Code[error.code]})`, { cause });
+    default:
+      // fetch does not tell a refused connection from one that broke, or from a page that CORS keeps out.
+      return new ClientError("UNAVAILABLE", `${path}: the coordinator cannot be reached, or the connection broke`, {
+        cause,
+      });
+  }
+}
+
+/** One call under way: it ends with the app's signal, with the transport, or when it has taken too long. */
+class Call implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #path: string;
+  readonly #signal: AbortSignal | undefined;
+  readonly #calls: Set<Call>;
+  readonly #timer: ReturnType<typeof setTimeout> | undefined;
+  #end: "aborted" | "late" | undefined;
+
+  constructor(path: string, calls: Set<Call>, signal: AbortSignal | undefined, timeoutMs: number | undefined) {
+    this.#path = path;
+    this.#calls = calls;
+    this.#signal = signal;
+    if (signal?.aborted === true) throw new ClientError("ABORTED", `${path} was aborted`, { cause: signal.reason });
+    signal?.addEventListener("abort", this.abort, { once: true });
+    // Not Connect's own time limit, which goes to the server as well and reads like any other cancellation.
+    if (timeoutMs !== undefined) this.#timer = setTimeout(() => this.#stop("late"), timeoutMs);
+    calls.add(this);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  readonly abort = (): void => this.#stop("aborted");
+
+  /** What the call's failure means. */
+  failure(cause: unknown): ClientError {
+    if (this.#end === "late") return new ClientError("DEADLINE", `${this.#path}: no answer in time`, { cause });
+    if (this.#end === "aborted") return new ClientError("ABORTED", `${this.#path} was aborted`, { cause });
+    return clientError(this.#path, cause);
+  }
+
+  /** Ends the request if it is not over: a stream that nobody reads any more would hold its connection. */
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#signal?.removeEventListener("abort", this.abort);
+    this.#calls.delete(this);
+    this.#controller.abort();
+  }
+
+  #stop(end: "aborted" | "late"): void {
+    this.#end ??= end;
+    this.#controller.abort();
+  }
+}
+
+/**
+ * Connect encodes the request message itself. protobuf-es encodes one message the same way each time, so what is sent is
+ * what was signed; if it were not, the coordinator would answer BAD_SIGNATURE.
+ */
+class ConnectWebTransport implements Transport {
+  readonly #transport: ConnectTransport;
+  readonly #calls = new Set<Call>();
+  #isClosed = false;
+
+  constructor({ baseUrl, fetch }: ConnectTransportOptions) {
+    this.#transport = createConnectTransport({
+      baseUrl: checkedUrl(baseUrl),
+      useBinaryFormat: true,
+      ...(fetch === undefined ? {} : { fetch }),
+    });
+  }
+
+  async unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageShape<I>,
+    { metadata, signal, timeoutMs }: CallOptions,
+  ): Promise<MessageShape<O>> {
+    const call = this.#begin(methodPath(method), signal, timeoutMs);
+    try {
+      return (await this.#transport.unary(method, call.signal, undefined, metadata, asInit(request))).message;
+    } catch (cause) {
+      throw call.failure(cause);
+    } finally {
+      call[Symbol.dispose]();
+    }
+  }
+
+  async *serverStream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageShape<I>,
+    { metadata, signal }: CallOptions,
+  ): AsyncGenerator<MessageShape<O>> {
+    const call = this.#begin(methodPath(method), signal, undefined);
+    try {
+      const answer = await this.#transport.stream(method, call.signal, undefined, metadata, one(asInit(request)));
+      for await (const message of answer.message) yield message;
+    } catch (cause) {
+      throw call.failure(cause);
+    } finally {
+      call[Symbol.dispose]();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const call of [...this.#calls]) call.abort();
+  }
+
+  #begin(path: string, signal: AbortSignal | undefined, timeoutMs: number | undefined): Call {
+    if (this.#isClosed) throw new ClientError("ABORTED", `${path}: expected an open transport, this one was closed`);
+    return new Call(path, this.#calls, signal, timeoutMs);
+  }
+}
+
+/** A message is one way of initialising a message of its kind. */
+function asInit<I extends DescMessage>(request: MessageShape<I>): MessageInitShape<I> {
+  return request as MessageInitShape<I>;
+}
+
+async function* one<Message>(message: Message): AsyncGenerator<Message> {
+  yield message;
+}
+
+/**
+ * A transport over Connect and fetch. Browsers keep six connections to a host over HTTP/1.1 and one stream of round
+ * events holds one of them as long as a participant runs; over HTTP/2 there is no such limit.
+ *
+ * @throws ClientError BAD_OPTION for an address off loopback without https
+ */
+export function connectTransport(options: ConnectTransportOptions): Transport {
+  return new ConnectWebTransport(options);
+}

@@ -1,0 +1,191 @@
+import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
+import {
+  ConnectError,
+  type ConnectRouter,
+  type ContextKey,
+  cors as connectCors,
+  createConnectRouter,
+  createContextKey,
+  createContextValues,
+  type HandlerContext,
+  type ServiceImpl,
+} from "@connectrpc/connect";
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import cors from "@fastify/cors";
+import { ErrorDetailSchema, MAX_MESSAGE_BYTES, METADATA, methodPath } from "@fedloop/proto";
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from "fastify";
+import {
+  type CallContext,
+  type CallOptions,
+  goingDown,
+  type ServiceHandlers,
+  type ServiceHost,
+  signedBy,
+} from "../rpc/service.js";
+import { isTold, toldError } from "../rpc/status.js";
+
+export interface ConnectHostOptions extends CallOptions {
+  /**
+   * The origins whose pages may call, such as "https://app.example.org", compared letter by letter. None by default:
+   * pages of other origins than the coordinator's own are then kept out by browsers.
+   */
+  readonly corsOrigins: readonly string[];
+}
+
+type AnyHandler = (request: Message, context: CallContext) => unknown;
+type Register = (router: ConnectRouter) => unknown;
+
+/** The bytes of the request message as they came. */
+const receivedKey: ContextKey<Uint8Array> = createContextKey(new Uint8Array(0), { description: "received message" });
+
+/** Flags and length before each message of a stream (Connect protocol, "Enveloped-Message"). */
+const ENVELOPE_BYTES = 5;
+const STREAM_TYPE = "application/connect+proto";
+const UNARY_TYPE = "application/proto";
+/** For how long a browser need not ask again whether it may call. */
+const PREFLIGHT_SECONDS = 7_200;
+
+/** The coordinator's own header fields of a call. */
+const SIGNATURE_HEADERS = [METADATA.device, METADATA.session, METADATA.nonce, METADATA.time, METADATA.signature];
+
+/**
+ * The Connect face of the services, for browsers: the same handlers, signatures and errors as over gRPC.
+ *
+ * The plugin of connect-fastify would do, but for one thing: it parses a message from the socket, and what a device signs is
+ * the message's bytes. So Fastify reads the body, bounded, and Connect's router gets it from there.
+ */
+export class ConnectHost implements ServiceHost {
+  readonly #options: ConnectHostOptions;
+  readonly #services: { readonly service: DescService; readonly register: Register }[] = [];
+  readonly #draining = new AbortController();
+
+  constructor(options: ConnectHostOptions) {
+    this.#options = options;
+  }
+
+  add<Service extends DescService, const Open extends keyof Service["method"] & string = never>(
+    service: Service,
+    open: readonly Open[],
+    handlers: ServiceHandlers<Service, Open>,
+  ): void {
+    const openNames: ReadonlySet<string> = new Set(open);
+    const calls = Object.fromEntries(
+      service.methods.map((method) => {
+        const handler = (handlers as Record<string, unknown>)[method.localName] as AnyHandler;
+        const isSigned = !openNames.has(method.localName);
+        const isUnary = method.methodKind === "unary";
+        const call = isUnary ? this.#unary(method, handler, isSigned) : this.#stream(method, handler, isSigned);
+        return [method.localName, call];
+      }),
+    );
+    const register: Register = (router) => router.service(service, calls as unknown as Partial<ServiceImpl<Service>>);
+    this.#services.push({ service, register });
+  }
+
+  /** The routes, as a group of their own for the HTTP server. */
+  get routes(): FastifyPluginAsync {
+    return async (app) => {
+      app.addHook("preClose", async () => this.#draining.abort(goingDown()));
+      for (const { service, register } of this.#services) {
+        await app.register((scope) => this.#serve(scope, register), { prefix: `/${service.typeName}` });
+      }
+    };
+  }
+
+  async #serve(app: FastifyInstance, register: Register): Promise<void> {
+    const { corsOrigins } = this.#options;
+    await app.register(cors, {
+      origin: [...corsOrigins],
+      methods: ["POST"],
+      allowedHeaders: [...connectCors.allowedHeaders, ...SIGNATURE_HEADERS],
+      exposedHeaders: [...connectCors.exposedHeaders],
+      credentials: false,
+      maxAge: PREFLIGHT_SECONDS,
+    });
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser([UNARY_TYPE, STREAM_TYPE], { parseAs: "buffer" }, (_request, body, done) =>
+      done(null, body),
+    );
+    // Nothing compressed: what is signed is what is sent, and updates do not compress.
+    const router = createConnectRouter({ grpc: false, grpcWeb: false, acceptCompression: [] });
+    register(router);
+    for (const handle of router.handlers) {
+      const path = handle.requestPath.slice(app.prefix.length);
+      app.post(path, { bodyLimit: MAX_MESSAGE_BYTES + ENVELOPE_BYTES }, async (request, reply) => {
+        const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+        const received = handle.method.methodKind === "unary" ? body : body.subarray(ENVELOPE_BYTES);
+        const values = createContextValues().set(receivedKey, received);
+        const call = universalRequestFromNodeRequest(request.raw, reply.raw, undefined, values);
+        reply.hijack();
+        await answer(handle({ ...call, body: once(body) }), reply);
+      });
+    }
+  }
+
+  #unary(method: DescMethod, handler: AnyHandler, isSigned: boolean) {
+    return async (request: Message, connect: HandlerContext) => {
+      try {
+        const context = await this.#context(method, connect, this.#draining.signal, isSigned);
+        return (await handler(request, context)) as Message;
+      } catch (cause) {
+        throw this.#failure(method, cause);
+      }
+    };
+  }
+
+  #stream(method: DescMethod, handler: AnyHandler, isSigned: boolean) {
+    const draining = this.#draining.signal;
+    return async function* (this: ConnectHost, request: Message, connect: HandlerContext): AsyncGenerator<Message> {
+      try {
+        const signal = AbortSignal.any([connect.signal, draining]);
+        const context = await this.#context(method, connect, signal, isSigned);
+        for await (const item of handler(request, context) as AsyncIterable<Message>) {
+          yield item;
+          // A server that drains still says the last thing it has to say.
+          if (connect.signal.aborted || draining.aborted) return;
+        }
+      } catch (cause) {
+        throw this.#failure(method, cause);
+      }
+    }.bind(this);
+  }
+
+  async #context(
+    method: DescMethod,
+    { requestHeader, values }: HandlerContext,
+    signal: AbortSignal,
+    isSigned: boolean,
+  ): Promise<CallContext> {
+    if (!isSigned) return { signal };
+    const header = (name: string): string | undefined => requestHeader.get(name) ?? undefined;
+    const device = await signedBy(this.#options.authenticator, method, header, values.get(receivedKey));
+    return { signal, device } as CallContext;
+  }
+
+  #failure(method: DescMethod, cause: unknown): ConnectError {
+    if (!isTold(cause)) this.#options.onFault(methodPath(method), cause);
+    const { status, detail } = toldError(cause, this.#options.clock.now());
+    const details = [{ desc: ErrorDetailSchema, value: detail }];
+    return new ConnectError(`${detail.code}: ${detail.message}`, status as number, undefined, details);
+  }
+}
+
+async function* once(body: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield body;
+}
+
+type Universal = Parameters<typeof universalResponseToNodeResponse>[0];
+
+/** Sends what Connect answers, under the headers that Fastify's hooks have set. */
+async function answer(answered: Promise<Universal>, reply: FastifyReply): Promise<void> {
+  try {
+    const response = await answered;
+    for (const [name, value] of Object.entries(reply.getHeaders())) {
+      if (value !== undefined) reply.raw.setHeader(name, value);
+    }
+    await universalResponseToNodeResponse(response, reply.raw);
+  } catch {
+    // The caller is gone, in the middle of its answer; nobody is left to be told.
+    reply.raw.destroy();
+  }
+}
