@@ -11,10 +11,12 @@ export { type GuardContext, type Verdict, type VerifiedPlan, verifyOffer } from 
 export type { ForkClaim, PinnedLog, SeenCheckpoint } from "./guard/receipt.js";
 export { portableSha256, type RunningSha256, type Sha256 } from "./hashing/sha256.js";
 export type { DeviceState, KnownPolicy, OwnConsent, OwnReceipt } from "./identity/device-state.js";
+export type { ReleasedModel } from "./models/released-model.js";
 export { type Model, readModel, type TensorShape } from "./models/safetensors.js";
 export type { ConsentTerms, Decision, Notice, OwnLimits } from "./participation/consent-terms.js";
 export type { ParticipationEvent, WaitingReason } from "./participation/events.js";
-export { type JoinOptions, Participant, type ParticipantExport } from "./participation/participant.js";
+export type { JoinOptions } from "./participation/join-options.js";
+export { Participant, type ParticipantExport } from "./participation/participant.js";
 export { type Clock, systemClock } from "./scheduling/clock.js";
 export type { DeviceStore } from "./store/device-store.js";
 export { memoryStore } from "./store/memory.js";

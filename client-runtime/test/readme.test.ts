@@ -58,8 +58,10 @@ t.test("the README names every public name and no other", async (t) => {
       names.split(",").map((name) => name.trim().replace(/^type /, "")),
     );
   });
-  const grpc = [...readFileSync(`${folder}/src/transport/grpc.node.ts`, "utf8").matchAll(/^export \w+ (\w+)/gm)];
+  const entries = ["transport/grpc.node.ts", "transport/connect.ts"].flatMap((file) => [
+    ...readFileSync(`${folder}/src/${file}`, "utf8").matchAll(/^export \w+ (\w+)/gm),
+  ]);
   const named = [...section("Public names").matchAll(/`([A-Za-z0-9]+)`/g)].map(([, name = ""]) => name);
-  const due = [...exported.filter((name) => name !== ""), ...grpc.map(([, name = ""]) => name)];
+  const due = [...exported.filter((name) => name !== ""), ...entries.map(([, name = ""]) => name)];
   t.strictSame(named.toSorted(), due.toSorted());
 });

@@ -86,10 +86,10 @@ function floatsOf(bytes: Uint8Array): Float32Array {
  * Reads a model.
  *
  * @param bytes the file; the parameters are a view of it when it is aligned, so it must not be changed after
- * @param parameters how many parameters the plan says it has
+ * @param parameters how many parameters the plan says it has; any number where no plan speaks
  * @throws ClientError BAD_MODEL
  */
-export function readModel(bytes: Uint8Array, parameters: number): Model {
+export function readModel(bytes: Uint8Array, parameters?: number): Model {
   if (bytes.length < LENGTH_BYTES) throw bad(`came ${bytes.length} bytes`);
   const headerBytes = Number(new DataView(bytes.buffer, bytes.byteOffset, LENGTH_BYTES).getBigUint64(0, true));
   if (headerBytes > MAX_HEADER_BYTES || LENGTH_BYTES + headerBytes > bytes.length) {
@@ -103,7 +103,7 @@ export function readModel(bytes: Uint8Array, parameters: number): Model {
     place = end;
   }
   if (place !== data.length) throw bad(`came tensors of ${place} bytes in ${data.length}`);
-  if (place !== parameters * FLOAT_BYTES)
+  if (parameters !== undefined && place !== parameters * FLOAT_BYTES)
     throw bad(`came ${place / FLOAT_BYTES} parameters where ${parameters} are due`);
   return { manifest: tensors.map(({ name, shape }) => ({ name, shape })), parameters: floatsOf(data) };
 }

@@ -1,61 +1,23 @@
-import { decodeBase64Url, encodeBase64Url, parseEpsilon, type SignatureVerifier, type Signer } from "@fedloop/consent";
-import { type RandomSource, systemRandom } from "@fedloop/privacy";
-import type { DeviceCrypto } from "@fedloop/privacy/secagg";
-import { Enrollment, type EnrollResponse } from "@fedloop/proto";
+import { encodeBase64Url, parseEpsilon } from "@fedloop/consent";
+import type { RandomSource } from "@fedloop/privacy";
+import { Enrollment } from "@fedloop/proto";
 import { ClientError } from "../errors.js";
 import { type BudgetReport, type Charge, spentEpsilon } from "../guard/budget.js";
 import { completeFloors, completeLimits, type PrivacyFloors, type TransferLimits } from "../guard/floors.js";
 import type { PinnedLog } from "../guard/receipt.js";
-import { portableSha256, type Sha256 } from "../hashing/sha256.js";
-import {
-  type DeviceState,
-  loadState,
-  type OwnConsent,
-  type OwnReceipt,
-  StateKeeper,
-} from "../identity/device-state.js";
+import { portableSha256 } from "../hashing/sha256.js";
+import type { OwnConsent, OwnReceipt, StateKeeper } from "../identity/device-state.js";
+import { type EnrolledDevice, enrolledDevice } from "../identity/enrolment.js";
 import { LogView } from "../identity/log-view.js";
-import { type Clock, systemClock } from "../scheduling/clock.js";
-import type { DeviceStore } from "../store/device-store.js";
-import type { LocalState, Trainer } from "../trainers/trainer.js";
-import { CoordinatorClient } from "../transport/coordinator-client.js";
-import { defaultRetryPolicy, type RetryPolicy } from "../transport/retry.js";
-import type { Transport } from "../transport/transport.js";
-import type { ConsentTerms } from "./consent-terms.js";
+import { ModelShelf, type ReleasedModel } from "../models/released-model.js";
+import type { Clock } from "../scheduling/clock.js";
+import type { LocalState } from "../trainers/trainer.js";
+import type { CoordinatorClient } from "../transport/coordinator-client.js";
+import { defaultRetryPolicy } from "../transport/retry.js";
 import { Consenting } from "./consenting.js";
 import { Driver } from "./driver.js";
 import type { ParticipationEvent } from "./events.js";
-
-/** What an app gives to take part. Everything but the first seven has a default. */
-export interface JoinOptions {
-  readonly population: string;
-  readonly transport: Transport;
-  /** One for each participant. The same store and signer resume where an earlier run stopped. */
-  readonly store: DeviceStore;
-  readonly signer: Signer;
-  readonly verifier: SignatureVerifier;
-  readonly consent: ConsentTerms;
-  readonly trainer: Trainer;
-  /**
-   * What secure aggregation computes with: `nodeDeviceCrypto` of `@fedloop/privacy/secagg/node`, or
-   * `browserDeviceCrypto`. Without it the device refuses rounds with secure aggregation.
-   */
-  readonly secureAggregation?: DeviceCrypto;
-  /** What every round must reach; the private choice where nothing is named. */
-  readonly floors?: Partial<PrivacyFloors>;
-  readonly limits?: Partial<TransferLimits>;
-  /** What the app knows of the log beforehand; without it the first answer is pinned. */
-  readonly trust?: { readonly log?: PinnedLog; readonly operatorKey?: Uint8Array };
-  /** An invitation, where the population demands one. */
-  readonly token?: string;
-  readonly clock?: Clock;
-  readonly random?: RandomSource;
-  readonly sha256?: Sha256;
-  readonly retry?: Partial<RetryPolicy>;
-  /** For each attempt of a call. */
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
-}
+import type { JoinOptions } from "./join-options.js";
 
 /** Everything that a device holds about its participant, as JSON. Byte strings are base64url. */
 export interface ParticipantExport {
@@ -69,8 +31,6 @@ export interface ParticipantExport {
   /** What trainers keep on the device. */
   readonly localState: { readonly [key: string]: string };
 }
-
-const TIMEOUT_MS = 30_000;
 
 /** A participant of one population: consents, takes part in rounds, sees what it did, withdraws, leaves. */
 export class Participant {
@@ -86,13 +46,7 @@ export class Participant {
   #driver: Driver | undefined;
   #hasLeft = false;
 
-  private constructor(
-    options: JoinOptions,
-    client: CoordinatorClient,
-    keeper: StateKeeper,
-    clock: Clock,
-    random: RandomSource,
-  ) {
+  private constructor(options: JoinOptions, { client, keeper, clock, random }: EnrolledDevice) {
     this.#options = options;
     this.#client = client;
     this.#keeper = keeper;
@@ -122,44 +76,8 @@ export class Participant {
   static async join(options: JoinOptions): Promise<Participant> {
     completeFloors(options.floors ?? {});
     completeLimits(options.limits ?? {});
-    const { store, population, signer } = options;
     const signal = ownSignal(options.signal);
-    const clock = options.clock ?? systemClock();
-    const random = options.random ?? systemRandom();
-    const publicKey = encodeBase64Url(signer.publicKey);
-    const known = await loadState(store, population);
-    if (known !== undefined && known.publicKey !== publicKey) {
-      throw new ClientError(
-        "BAD_OPTION",
-        "expected the signer of the participant in this store, came another; use a store of its own",
-      );
-    }
-    const pinned = options.trust?.log;
-    if (known !== undefined && pinned !== undefined) requireLog(pinned, known.log);
-    let keeper = known === undefined ? undefined : new StateKeeper(store, known);
-    const client = new CoordinatorClient({
-      transport: options.transport,
-      population,
-      signer,
-      token: options.token ?? "",
-      sha256: options.sha256 ?? portableSha256,
-      clock,
-      random,
-      retry: { ...defaultRetryPolicy, ...options.retry },
-      timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
-      session: known?.session,
-      onEnrolled: async (answer) => {
-        keeper ??= new StateKeeper(store, firstState(options, publicKey, answer));
-        requireLog(pinned ?? keeper.current.log, logOf(answer));
-        if (answer.subject !== keeper.current.subject) {
-          throw new ClientError("LOG_MISMATCH", "expected the pseudonym that this key had before, came another");
-        }
-        await keeper.change({ session: sessionOf(answer) });
-      },
-    });
-    if (keeper === undefined) await client.enroll(signal);
-    if (keeper === undefined) throw new ClientError("NOT_ENROLLED", "expected an enrolment, there is none");
-    const participant = new Participant(options, client, keeper, clock, random);
+    const participant = new Participant(options, await enrolledDevice(options, signal));
     await participant.#consenting.askWhereOpen(signal);
     return participant;
   }
@@ -242,6 +160,33 @@ export class Participant {
     await this.#consenting.ask(notice, purpose, signal);
   }
 
+  /**
+   * The newest model that a round has released, proven by the log: for the app to use. It is kept on the device, and
+   * given from there while the coordinator cannot be reached.
+   *
+   * @returns undefined before the first round has released one
+   * @throws ClientError GUARD_MODEL, GUARD_TOO_LARGE, GUARD_FORK, BAD_RECEIPT, BAD_MODEL, and those of calls
+   */
+  model(options: { readonly signal?: AbortSignal } = {}): Promise<ReleasedModel | undefined> {
+    this.#requirePresent();
+    const { store, sha256 = portableSha256, retry } = this.#options;
+    const shelf = new ModelShelf({
+      transfer: {
+        client: this.#client,
+        sha256,
+        clock: this.#clock,
+        random: this.#random,
+        retry: { ...defaultRetryPolicy, ...retry },
+      },
+      keeper: this.#keeper,
+      log: this.#log,
+      store,
+      sha256,
+      limits: this.#limits,
+    });
+    return shelf.newest(ownSignal(options.signal));
+  }
+
   /** What the participant has put into the log, or had counted into a sum, in order. */
   receipts(): readonly OwnReceipt[] {
     return this.#keeper.current.receipts;
@@ -308,42 +253,4 @@ export class Participant {
 /** A signal that follows the app's: one app may give the same to thousands of participants, who all listen to it. */
 function ownSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
   return signal === undefined ? undefined : AbortSignal.any([signal]);
-}
-
-function logOf({ log }: EnrollResponse): PinnedLog {
-  if (log === undefined) throw new ClientError("PROTOCOL", "expected the log's identity from Enroll, came none");
-  return { origin: log.origin, verifierKey: log.verifierKey };
-}
-
-function sessionOf(answer: EnrollResponse): DeviceState["session"] {
-  return { deviceId: encodeBase64Url(answer.deviceId), session: encodeBase64Url(answer.session) };
-}
-
-function requireLog(pinned: PinnedLog, came: PinnedLog): void {
-  if (pinned.origin === came.origin && pinned.verifierKey === came.verifierKey) return;
-  throw new ClientError(
-    "LOG_MISMATCH",
-    `expected the log ${pinned.origin} under its pinned key, came ${came.origin}; do not go on with this coordinator`,
-  );
-}
-
-function firstState(options: JoinOptions, publicKey: string, answer: EnrollResponse): DeviceState {
-  if (!/^[A-Za-z0-9_-]{22}$/.test(answer.subject) || decodeBase64Url(answer.subject).length !== 16) {
-    throw new ClientError("PROTOCOL", "expected a pseudonym of 16 bytes from Enroll");
-  }
-  return {
-    v: 1,
-    population: options.population,
-    publicKey,
-    session: sessionOf(answer),
-    subject: answer.subject,
-    log: options.trust?.log ?? logOf(answer),
-    policy: null,
-    checkpoint: null,
-    chain: { next: 0, previous: null },
-    consents: {},
-    lastRound: 0,
-    charges: [],
-    receipts: [],
-  };
 }

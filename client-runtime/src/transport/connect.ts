@@ -17,7 +17,14 @@ export interface ConnectTransportOptions {
   readonly baseUrl: string;
   /** The platform's unless given: for tests, and for apps that add headers of their own. */
   readonly fetch?: typeof globalThis.fetch;
+  /**
+   * After so many milliseconds without a message a stream counts as broken, and is opened anew: fetch does not notice a
+   * connection that died without a word, as when a laptop changes networks. 60 000 unless given.
+   */
+  readonly silenceMs?: number;
 }
+
+const SILENCE_MS = 60_000;
 
 const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])$/;
 
@@ -68,18 +75,27 @@ class Call implements Disposable {
   readonly #path: string;
   readonly #signal: AbortSignal | undefined;
   readonly #calls: Set<Call>;
-  readonly #timer: ReturnType<typeof setTimeout> | undefined;
-  #end: "aborted" | "late" | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #end: "aborted" | "late" | "silent" | undefined;
 
-  constructor(path: string, calls: Set<Call>, signal: AbortSignal | undefined, timeoutMs: number | undefined) {
+  constructor(path: string, calls: Set<Call>, signal: AbortSignal | undefined) {
     this.#path = path;
     this.#calls = calls;
     this.#signal = signal;
     if (signal?.aborted === true) throw new ClientError("ABORTED", `${path} was aborted`, { cause: signal.reason });
     signal?.addEventListener("abort", this.abort, { once: true });
-    // Not Connect's own time limit, which goes to the server as well and reads like any other cancellation.
-    if (timeoutMs !== undefined) this.#timer = setTimeout(() => this.#stop("late"), timeoutMs);
     calls.add(this);
+  }
+
+  /** Ends the call unless this is called again, or the call is over, within so many milliseconds. */
+  within(ms: number, otherwise: "late" | "silent"): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#stop(otherwise), ms);
+  }
+
+  /** Nothing is waited for. */
+  pause(): void {
+    clearTimeout(this.#timer);
   }
 
   get signal(): AbortSignal {
@@ -91,6 +107,9 @@ class Call implements Disposable {
   /** What the call's failure means. */
   failure(cause: unknown): ClientError {
     if (this.#end === "late") return new ClientError("DEADLINE", `${this.#path}: no answer in time`, { cause });
+    if (this.#end === "silent") {
+      return new ClientError("UNAVAILABLE", `${this.#path}: the stream was silent for too long`, { cause });
+    }
     if (this.#end === "aborted") return new ClientError("ABORTED", `${this.#path} was aborted`, { cause });
     return clientError(this.#path, cause);
   }
@@ -103,7 +122,7 @@ class Call implements Disposable {
     this.#controller.abort();
   }
 
-  #stop(end: "aborted" | "late"): void {
+  #stop(end: "aborted" | "late" | "silent"): void {
     this.#end ??= end;
     this.#controller.abort();
   }
@@ -116,9 +135,11 @@ class Call implements Disposable {
 class ConnectWebTransport implements Transport {
   readonly #transport: ConnectTransport;
   readonly #calls = new Set<Call>();
+  readonly #silenceMs: number;
   #isClosed = false;
 
-  constructor({ baseUrl, fetch }: ConnectTransportOptions) {
+  constructor({ baseUrl, fetch, silenceMs = SILENCE_MS }: ConnectTransportOptions) {
+    this.#silenceMs = silenceMs;
     this.#transport = createConnectTransport({
       baseUrl: checkedUrl(baseUrl),
       useBinaryFormat: true,
@@ -131,7 +152,9 @@ class ConnectWebTransport implements Transport {
     request: MessageShape<I>,
     { metadata, signal, timeoutMs }: CallOptions,
   ): Promise<MessageShape<O>> {
-    const call = this.#begin(methodPath(method), signal, timeoutMs);
+    const call = this.#begin(methodPath(method), signal);
+    // Not Connect's own time limit, which goes to the server as well and reads like any other cancellation.
+    if (timeoutMs !== undefined) call.within(timeoutMs, "late");
     try {
       return (await this.#transport.unary(method, call.signal, undefined, metadata, asInit(request))).message;
     } catch (cause) {
@@ -146,10 +169,16 @@ class ConnectWebTransport implements Transport {
     request: MessageShape<I>,
     { metadata, signal }: CallOptions,
   ): AsyncGenerator<MessageShape<O>> {
-    const call = this.#begin(methodPath(method), signal, undefined);
+    const call = this.#begin(methodPath(method), signal);
+    call.within(this.#silenceMs, "silent");
     try {
       const answer = await this.#transport.stream(method, call.signal, undefined, metadata, one(asInit(request)));
-      for await (const message of answer.message) yield message;
+      for await (const message of answer.message) {
+        // A reader may take its time; only the coordinator's is counted.
+        call.pause();
+        yield message;
+        call.within(this.#silenceMs, "silent");
+      }
     } catch (cause) {
       throw call.failure(cause);
     } finally {
@@ -162,9 +191,9 @@ class ConnectWebTransport implements Transport {
     for (const call of [...this.#calls]) call.abort();
   }
 
-  #begin(path: string, signal: AbortSignal | undefined, timeoutMs: number | undefined): Call {
+  #begin(path: string, signal: AbortSignal | undefined): Call {
     if (this.#isClosed) throw new ClientError("ABORTED", `${path}: expected an open transport, this one was closed`);
-    return new Call(path, this.#calls, signal, timeoutMs);
+    return new Call(path, this.#calls, signal);
   }
 }
 

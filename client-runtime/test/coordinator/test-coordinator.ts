@@ -20,6 +20,7 @@ import {
   isConsentEntry,
   joinMessage,
   parseEntry,
+  type RoundClose,
   type RoundPlan,
   sha256Text,
   verifyEntrySignature,
@@ -84,6 +85,11 @@ type OfferMessage = {
   consentIndex: bigint;
 };
 
+interface ReleasedMessage {
+  readonly close: Awaited<ReturnType<TestLog["receipt"]>>;
+  readonly totalBytes: bigint;
+}
+
 /** What a test can make it do wrong. */
 export interface Lies {
   offer?: (offer: OfferMessage, knownTreeSize: number) => Promise<OfferMessage> | OfferMessage;
@@ -94,6 +100,7 @@ export interface Lies {
   /** Called before each chunk of a download is sent; it may throw `Told`. */
   beforeChunk?: (offset: number) => void;
   notice?: Uint8Array;
+  released?: (answer: ReleasedMessage) => ReleasedMessage;
 }
 
 export interface TestCoordinatorOptions {
@@ -116,6 +123,8 @@ export class TestCoordinator {
   readonly view: ConsentView = new ConsentView();
   model: Uint8Array;
   address = "";
+  /** Index of the entry that names `model` as released. */
+  closeOfModel: number | undefined;
   policy = 1;
   readonly #options: TestCoordinatorOptions;
   readonly #verifier = nodeVerifier();
@@ -284,6 +293,7 @@ export class TestCoordinator {
     server.addService(serviceDefinition(Artifacts), {
       getArtifact: this.#stream(Artifacts.method.getArtifact, (call) => this.#artifact(call)),
       uploadChunk: this.#unary(Artifacts.method.uploadChunk, (request, device) => this.#chunk(request, device)),
+      getModel: this.#unary(Artifacts.method.getModel, () => this.#released()),
     });
     const { getCheckpoint, getInclusionProof, getConsistencyProof } = Transparency.method;
     server.addService(serviceDefinition(Transparency), {
@@ -468,6 +478,24 @@ export class TestCoordinator {
     });
   }
 
+  /** Closes a round of its own with `model` as what it released. */
+  async release(model: Uint8Array, changes: Partial<RoundClose> = {}, signer?: NodeSigner): Promise<void> {
+    this.model = model;
+    const close = {
+      population: POPULATION,
+      round: ++this.#number,
+      plan: sha256Text(new Uint8Array(2)),
+      outcome: "completed" as const,
+      reason: null,
+      cohort: { size: 1, blob: null },
+      aggregate: sha256Text(new Uint8Array(1)),
+      modelOut: sha256Text(model),
+      ...changes,
+    };
+    const { index } = await this.log.publish("round.close", close, signer);
+    this.closeOfModel = index;
+  }
+
   async #end(outcome: "completed" | "abandoned", reason: string | null): Promise<void> {
     const current = this.#current;
     if (current === undefined) return;
@@ -534,6 +562,13 @@ export class TestCoordinator {
     this.#watchers.add(call);
     call.on("cancelled", () => this.#watchers.delete(call));
     if (this.#number > 0) call.write(this.#event());
+  }
+
+  async #released() {
+    if (this.closeOfModel === undefined) return {};
+    const close = await this.log.receipt(this.closeOfModel);
+    const answer = { close, totalBytes: BigInt(this.model.length) };
+    return this.lies.released?.(answer) ?? answer;
   }
 
   #artifact(call: ServerWritableStream<Message, Message>): void {

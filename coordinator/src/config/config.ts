@@ -35,8 +35,8 @@ export interface Config {
   readonly origin: string;
   readonly dataDir: string;
   readonly listen: Listen;
-  /** Where HTTP is served; null for nowhere. */
-  readonly http: Listen | null;
+  /** Where HTTP is served, and to pages of which web origins; null for nowhere. */
+  readonly http: (Listen & { readonly corsOrigins: readonly string[] }) | null;
   /** Plan files. */
   readonly plans: readonly string[];
   readonly enrolment: EnrolmentConfig;
@@ -63,19 +63,32 @@ const tokenHash = { error: "the SHA-256 of the invitation, as 64 hexadecimal dig
 const instant = { error: 'a time with its zone, as in "2026-06-30T12:00:00Z"' };
 const plans = { error: "a list of 1 to 100 plan files" };
 
+const webOrigin = { error: 'a web origin, as in "https://app.example.org", without a path' };
+const webOrigins = { error: "a list of at most 100 web origins" };
+
 const tokens = { error: "a list of 1 to 1000 tokens" };
 
 function listenAt(port: number) {
-  return section({
+  return {
     host: z
       .string(host)
       .regex(/^[A-Za-z0-9.:-]{1,253}$/, host)
       .default("127.0.0.1"),
     port: integer(0, 65_535).default(port),
-  });
+  };
 }
 
-const listenSection = listenAt(7443);
+const listenSection = section(listenAt(7443));
+
+const httpSection = section({
+  ...listenAt(7480),
+  corsOrigins: z.array(z.string(webOrigin).refine(isWebOrigin, webOrigin), webOrigins).max(100, webOrigins).default([]),
+});
+
+/** As browsers write an origin: scheme, host and a port that is not the scheme's own; neither "*" nor a path. */
+function isWebOrigin(text: string): boolean {
+  return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}
 
 interface WrittenToken {
   readonly sha256: string;
@@ -86,7 +99,7 @@ interface WrittenConfig {
   readonly origin: string;
   readonly dataDir: string;
   readonly listen: Listen;
-  readonly http?: Listen | undefined;
+  readonly http?: (Listen & { readonly corsOrigins: readonly string[] }) | undefined;
   readonly plans: readonly string[];
   readonly enrolment: { readonly mode: "open" | "token"; readonly tokens?: readonly WrittenToken[] | undefined };
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined } | undefined;
@@ -117,7 +130,7 @@ const configSchema: z.ZodType<WrittenConfig> = section({
   origin: z.string(origin).regex(/^[A-Za-z0-9][A-Za-z0-9._~:/-]{0,199}$/, origin),
   dataDir: text(1_000).default("fedloop-data"),
   listen: listenSection.prefault({}),
-  http: listenAt(7480).optional(),
+  http: httpSection.optional(),
   plans: z.array(text(1_000), plans).min(1, plans).max(100, plans),
   enrolment: enrolmentSection.default({ mode: "open" }),
   tls: section({ cert: text(1_000), key: text(1_000), clientCa: text(1_000).optional() }).optional(),

@@ -10,7 +10,8 @@ import {
   type HandlerContext,
   type ServiceImpl,
 } from "@connectrpc/connect";
-import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
+import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import cors from "@fastify/cors";
 import { ErrorDetailSchema, MAX_MESSAGE_BYTES, METADATA, methodPath } from "@fedloop/proto";
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from "fastify";
@@ -117,7 +118,7 @@ export class ConnectHost implements ServiceHost {
         const values = createContextValues().set(receivedKey, received);
         const call = universalRequestFromNodeRequest(request.raw, reply.raw, undefined, values);
         reply.hijack();
-        await answer(handle({ ...call, body: once(body) }), reply);
+        await send(handle({ ...call, body: once(body) }), reply, () => this.#draining.signal.aborted);
       });
     }
   }
@@ -174,18 +175,44 @@ async function* once(body: Uint8Array): AsyncGenerator<Uint8Array> {
   yield body;
 }
 
-type Universal = Parameters<typeof universalResponseToNodeResponse>[0];
-
-/** Sends what Connect answers, under the headers that Fastify's hooks have set. */
-async function answer(answered: Promise<Universal>, reply: FastifyReply): Promise<void> {
+/**
+ * Sends what Connect answers, under the headers that Fastify's hooks have set. connect-node has a function for this, which
+ * waits for ever when a caller goes away in the middle of an answer.
+ */
+async function send(
+  answered: Promise<UniversalServerResponse>,
+  reply: FastifyReply,
+  isLast: () => boolean,
+): Promise<void> {
+  const { raw } = reply;
   try {
-    const response = await answered;
+    const { status, header, body } = await answered;
     for (const [name, value] of Object.entries(reply.getHeaders())) {
-      if (value !== undefined) reply.raw.setHeader(name, value);
+      if (value !== undefined) raw.setHeader(name, value);
     }
-    await universalResponseToNodeResponse(response, reply.raw);
+    if (isLast()) raw.setHeader("connection", "close");
+    raw.writeHead(status, Object.fromEntries(header ?? []));
+    raw.flushHeaders();
+    for await (const message of body ?? []) {
+      if (!raw.write(message)) await drained(raw);
+      if (raw.destroyed) break;
+    }
+    raw.end();
   } catch {
-    // The caller is gone, in the middle of its answer; nobody is left to be told.
-    reply.raw.destroy();
+    // Connect turns all errors into answers: here the caller is gone, and nobody is left to be told.
+    raw.destroy();
   }
+}
+
+/** Resolves when more can be written, or nobody reads any more. */
+function drained(raw: FastifyReply["raw"]): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      raw.off("drain", done);
+      raw.off("close", done);
+      resolve();
+    };
+    raw.once("drain", done);
+    raw.once("close", done);
+  });
 }

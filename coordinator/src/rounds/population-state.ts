@@ -127,6 +127,23 @@ async function newestDebit(store: StoreReader, population: string): Promise<Uint
   return undefined;
 }
 
+/** Index of the round.close entry by which a population's round released a model; undefined while it is not closed. */
+export async function closeOfModel(store: Store, population: string, model: Uint8Array): Promise<number | undefined> {
+  const closes = await store.db
+    .selectFrom("entries")
+    .select(["index", "bytes"])
+    .where("type", "=", "round.close")
+    .orderBy("index", "desc")
+    .execute();
+  const name = Buffer.from(model).toString("base64url");
+  for (const { index, bytes } of closes) {
+    const entry = parseEntry(bytes);
+    if (entry.type !== "round.close" || entry.body.population !== population) continue;
+    if (entry.body.modelOut === name) return index;
+  }
+  return undefined;
+}
+
 /** The participants whose update is in a round's sum. */
 export async function submittedSubjects(store: StoreReader, population: string, round: number): Promise<string[]> {
   const rows = await store.db

@@ -12,7 +12,7 @@ import { type Eligible, eligibleParticipants } from "./eligibility.js";
 import { RoundEngine, type RoundNotice, type Submission } from "./engine.js";
 import { EventHub } from "./event-hub.js";
 import { plannedRound, type RoundProgress } from "./machine.js";
-import { PopulationState, type StoredRound } from "./population-state.js";
+import { closeOfModel, PopulationState, type StoredRound } from "./population-state.js";
 import { costOf, type RoundSpec } from "./round-spec.js";
 import { PopulationRoundWork, type ResumedRound } from "./round-work.js";
 import type { Schedule } from "./schedule.js";
@@ -23,6 +23,9 @@ import type { Chunk } from "./uploads.js";
 
 /** With the budget spent, only a new policy brings more rounds: devices look for it now and then. Milliseconds. */
 const WHEN_SPENT_MS = { after: 60_000, before: 600_000 };
+
+/** How long closing a round takes at most, as devices are told. Milliseconds. */
+const WHILE_CLOSING_MS = 200;
 
 /** Nothing to do for a device now, and when to ask again. */
 export interface Idle {
@@ -80,6 +83,7 @@ export class Population {
   #state: PopulationState | undefined;
   #current: Current | undefined;
   #finished: "rounds-done" | "budget" | "abandoned" | undefined;
+  #released: { readonly model: Uint8Array; readonly closeIndex: number; readonly bytes: number } | undefined;
 
   constructor(deps: PopulationDependencies, schedule: Schedule, initialModel: Uint8Array) {
     this.#deps = deps;
@@ -280,6 +284,29 @@ export class Population {
       throw new CoordinatorError("NOT_FOUND", "expected the hash of the population's present model; check in again");
     }
     return this.#deps.artifacts.openArtifact(sha256);
+  }
+
+  /**
+   * The newest released model: the index of the entry that closed its round, and the size of its file. Undefined before
+   * the first.
+   *
+   * @throws CoordinatorError RETRY while the round that released it is being closed
+   */
+  async releasedModel(): Promise<{ readonly closeIndex: number; readonly bytes: number } | undefined> {
+    const model = this.#state?.model ?? this.#initialModel;
+    if (Buffer.from(model).equals(this.#initialModel)) return undefined;
+    const known = this.#released;
+    if (known !== undefined && Buffer.from(known.model).equals(model)) return known;
+    const closeIndex = await closeOfModel(this.#deps.store, this.name, model);
+    if (closeIndex === undefined) {
+      throw new CoordinatorError("RETRY", "the round that released the model is just being closed; ask again", {
+        retryAfterMs: WHILE_CLOSING_MS,
+      });
+    }
+    const artifact = await this.#deps.artifacts.openArtifact(model);
+    await artifact.close();
+    this.#released = { model, closeIndex, bytes: artifact.totalBytes };
+    return this.#released;
   }
 
   /** A consent was given or withdrawn: who waits for enough participants may look again. */

@@ -1,11 +1,18 @@
 import type { Artifacts } from "@fedloop/proto";
 import { CoordinatorError } from "../errors.js";
+import type { Ledger } from "../ledger/ledger.js";
 import type { Populations } from "../rounds/populations.js";
 import { ModelChunks } from "./model-chunks.js";
 import type { ServiceHandlers } from "./service.js";
+import { receiptOf } from "./transparency.js";
+
+export interface ArtifactsDependencies {
+  readonly ledger: Ledger;
+  readonly populations: Populations;
+}
 
 /** fedloop.v1.Artifacts */
-export function artifactsService(populations: Populations): ServiceHandlers<typeof Artifacts> {
+export function artifactsService({ ledger, populations }: ArtifactsDependencies): ServiceHandlers<typeof Artifacts> {
   const models = new ModelChunks();
   return {
     async *getArtifact(request, { device }) {
@@ -27,6 +34,12 @@ export function artifactsService(populations: Populations): ServiceHandlers<type
         sha256: request.sha256,
       });
       return { nextOffset: BigInt(nextOffset) };
+    },
+    async getModel(request, { device }) {
+      const released = await populations.named(request.population, device).releasedModel();
+      if (released === undefined) return {};
+      const { message } = await receiptOf(ledger, released.closeIndex);
+      return { close: message, totalBytes: BigInt(released.bytes) };
     },
   };
 }

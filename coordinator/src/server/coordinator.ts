@@ -7,6 +7,7 @@ import { MaskPool } from "@fedloop/privacy/secagg/node";
 import { Artifacts, Consent, Enrollment, Rounds, Transparency } from "@fedloop/proto";
 import type { ServerCredentials } from "@grpc/grpc-js";
 import type { FastifyPluginAsync } from "fastify";
+import { ConnectHost } from "../http/connect.js";
 import { HttpServer, type HttpTls } from "../http/http-server.js";
 import { tileRoutes } from "../http/tiles.js";
 import { Ledger } from "../ledger/ledger.js";
@@ -43,7 +44,13 @@ export interface CoordinatorOptions {
   /** host:port; port 0 takes a free one. */
   readonly address: string;
   /** Where HTTP is served too, and under which certificates; nowhere unless given. */
-  readonly http?: { readonly host: string; readonly port: number; readonly tls: HttpTls | null } | null;
+  readonly http?: {
+    readonly host: string;
+    readonly port: number;
+    readonly tls: HttpTls | null;
+    /** Web origins whose pages may take part. */
+    readonly corsOrigins: readonly string[];
+  } | null;
   readonly clock: { now(): number };
   readonly concurrentUploads: number;
   readonly onFault: (where: string, cause: unknown) => void;
@@ -144,23 +151,29 @@ export class Coordinator {
     const populations = new Populations(list);
     const verifierKey = checkpoints.vkey;
     const authenticator = new Authenticator({ registry, verifier, clock });
-    const server = new GrpcServer({ authenticator, clock, onFault: options.onFault });
-    server.add(Enrollment, ["enroll"], enrollmentService({ ledger, registry, clock, log: { origin, verifierKey } }));
-    server.add(Consent, ["getNotice"], consentService({ ledger, populations, policies, verifier, clock, origin }));
-    server.add(Rounds, [], roundsService({ ledger, populations, clock }));
-    server.add(Artifacts, [], artifactsService(populations));
-    server.add(
-      Transparency,
-      ["getCheckpoint", "getInclusionProof", "getConsistencyProof"],
-      transparencyService(ledger),
-    );
+    const calls = { authenticator, clock, onFault: options.onFault };
+    const server = new GrpcServer(calls);
+    const connect = new ConnectHost({ ...calls, corsOrigins: options.http?.corsOrigins ?? [] });
+    for (const host of [server, connect]) {
+      host.add(Enrollment, ["enroll"], enrollmentService({ ledger, registry, clock, log: { origin, verifierKey } }));
+      host.add(Consent, ["getNotice"], consentService({ ledger, populations, policies, verifier, clock, origin }));
+      host.add(Rounds, [], roundsService({ ledger, populations, clock }));
+      host.add(Artifacts, [], artifactsService({ ledger, populations }));
+      host.add(
+        Transparency,
+        ["getCheckpoint", "getInclusionProof", "getConsistencyProof"],
+        transparencyService(ledger),
+      );
+    }
     addHealth(server.server);
     addReflection(server.server);
     const port = await server.listen(options.address, options.credentials);
-    const http = await openHttp(options, [tileRoutes(publishedLog(ledger))]).catch(async (cause: unknown) => {
-      await server.close(0);
-      throw cause;
-    });
+    const http = await openHttp(options, [tileRoutes(publishedLog(ledger)), connect.routes]).catch(
+      async (cause: unknown) => {
+        await server.close(0);
+        throw cause;
+      },
+    );
     return new Coordinator({
       ledger,
       store,

@@ -37,7 +37,7 @@ t.test("a configuration that says everything is read as it stands, paths relativ
     `origin: example.org/log
 dataDir: ../data
 listen: { host: 0.0.0.0, port: 443 }
-http: { host: 0.0.0.0, port: 8443 }
+http: { host: 0.0.0.0, port: 8443, corsOrigins: [https://app.example.org] }
 plans: [a.yaml, /plans/b.yaml]
 enrolment:
   mode: token
@@ -52,7 +52,7 @@ limits: { concurrentUploads: 4 }
     origin: "example.org/log",
     dataDir: join(folder, "data"),
     listen: { host: "0.0.0.0", port: 443 },
-    http: { host: "0.0.0.0", port: 8443 },
+    http: { host: "0.0.0.0", port: 8443, corsOrigins: ["https://app.example.org"] },
     plans: [join(folder, "etc", "a.yaml"), "/plans/b.yaml"],
     enrolment: {
       type: "token",
@@ -87,8 +87,17 @@ t.test("the environment goes before the file", async (t) => {
   t.throws(() => parse(SHORTEST, { FEDLOOP_DATA_DIR: "" }), { code: "BAD_CONFIG", message: /^FEDLOOP_DATA_DIR/ });
 });
 
+t.test("only whole web origins are let in, no wildcard and no path", async (t) => {
+  for (const origin of ["*", "https://app.example.org/", "app.example.org", "https://app.example.org:443", "null"]) {
+    t.throws(() => parse(`${SHORTEST}http: { corsOrigins: ["${origin}"] }\n`), {
+      code: "BAD_CONFIG",
+      message: /http\.corsOrigins/,
+    });
+  }
+});
+
 t.test("HTTP is served where the configuration has a section for it, at a port of its own", async (t) => {
-  t.same(parse(`${SHORTEST}http: {}\n`).http, { host: "127.0.0.1", port: 7480 });
+  t.same(parse(`${SHORTEST}http: {}\n`).http, { host: "127.0.0.1", port: 7480, corsOrigins: [] });
 });
 
 t.test("off loopback there is no plaintext, wherever the address comes from", async (t) => {

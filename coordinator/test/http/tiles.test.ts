@@ -113,7 +113,7 @@ t.test("what the log does not have, or another spelling of what it has, is not f
 });
 
 t.test("a coordinator serves its log over HTTP where it is told to", async (t) => {
-  const federation = await Federation.open(t, { http: { host: "127.0.0.1", port: 0, tls: null } });
+  const federation = await Federation.open(t, { http: { host: "127.0.0.1", port: 0, tls: null, corsOrigins: [] } });
   const { httpPort, ledger } = federation.coordinator;
   const response = await fetch(`http://127.0.0.1:${httpPort}/checkpoint`);
   t.equal(await response.text(), ledger.checkpoint().text);

@@ -4,8 +4,14 @@ export { advertiseKeys, type DeviceSetup, type KeysState } from "./client/keys.j
 export { type MaskedState, maskVector } from "./client/masked.js";
 export { dealShares, type SharesState } from "./client/shares.js";
 export { revealShares } from "./client/unmask.js";
-export { browserDeviceCrypto, type DeviceCrypto, type UnmaskCrypto } from "./crypto/device-crypto.js";
+export {
+  type BrowserDeviceCryptoOptions,
+  browserDeviceCrypto,
+  type DeviceCrypto,
+  type UnmaskCrypto,
+} from "./crypto/device-crypto.js";
 export { type KeyAgreement, type KeyPair, requirePublicKey } from "./crypto/key-agreement.js";
+export { nobleShareCipher } from "./crypto/noble-share-cipher.js";
 export { type LibsodiumAead, libsodiumShareCipher, type ShareCipher } from "./crypto/share-cipher.js";
 export type { SignatureVerifier, Signer } from "./crypto/signatures.js";
 export { webCryptoKeyAgreement } from "./crypto/webcrypto-key-agreement.js";

@@ -1,5 +1,6 @@
 import t from "tap";
 import { hchacha20 } from "../../../src/secagg/crypto/hchacha20.js";
+import { nobleShareCipher } from "../../../src/secagg/crypto/noble-share-cipher.js";
 import { type LibsodiumAead, libsodiumShareCipher, type ShareCipher } from "../../../src/secagg/crypto/share-cipher.js";
 import { nodeShareCipher } from "../../../src/secagg/crypto/share-cipher.node.js";
 import { seededBytes } from "../seeded-random.js";
@@ -68,4 +69,5 @@ function compliance(name: string, cipher: ShareCipher): void {
 }
 
 compliance("node:crypto", nodeShareCipher());
+compliance("noble", nobleShareCipher());
 compliance("libsodium", libsodiumShareCipher(sodiumShape()));

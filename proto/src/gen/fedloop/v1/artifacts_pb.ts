@@ -6,13 +6,15 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { LogReceipt } from "./transparency_pb.js";
+import { file_fedloop_v1_transparency } from "./transparency_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file fedloop/v1/artifacts.proto.
  */
 export const file_fedloop_v1_artifacts: GenFile = /*@__PURE__*/
-  fileDesc("ChpmZWRsb29wL3YxL2FydGlmYWN0cy5wcm90bxIKZmVkbG9vcC52MSI0ChJHZXRBcnRpZmFjdFJlcXVlc3QSDgoGc2hhMjU2GAEgASgMEg4KBm9mZnNldBgCIAEoBCJCCg1BcnRpZmFjdENodW5rEg4KBm9mZnNldBgBIAEoBBIMCgRkYXRhGAIgASgMEhMKC3RvdGFsX2J5dGVzGAMgASgEInoKElVwbG9hZENodW5rUmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJEg0KBXJvdW5kGAIgASgEEhMKC3RvdGFsX2J5dGVzGAMgASgEEg4KBm9mZnNldBgEIAEoBBIMCgRkYXRhGAUgASgMEg4KBnNoYTI1NhgGIAEoDCIqChNVcGxvYWRDaHVua1Jlc3BvbnNlEhMKC25leHRfb2Zmc2V0GAEgASgEMqcBCglBcnRpZmFjdHMSSgoLR2V0QXJ0aWZhY3QSHi5mZWRsb29wLnYxLkdldEFydGlmYWN0UmVxdWVzdBoZLmZlZGxvb3AudjEuQXJ0aWZhY3RDaHVuazABEk4KC1VwbG9hZENodW5rEh4uZmVkbG9vcC52MS5VcGxvYWRDaHVua1JlcXVlc3QaHy5mZWRsb29wLnYxLlVwbG9hZENodW5rUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChpmZWRsb29wL3YxL2FydGlmYWN0cy5wcm90bxIKZmVkbG9vcC52MSI0ChJHZXRBcnRpZmFjdFJlcXVlc3QSDgoGc2hhMjU2GAEgASgMEg4KBm9mZnNldBgCIAEoBCJCCg1BcnRpZmFjdENodW5rEg4KBm9mZnNldBgBIAEoBBIMCgRkYXRhGAIgASgMEhMKC3RvdGFsX2J5dGVzGAMgASgEInoKElVwbG9hZENodW5rUmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJEg0KBXJvdW5kGAIgASgEEhMKC3RvdGFsX2J5dGVzGAMgASgEEg4KBm9mZnNldBgEIAEoBBIMCgRkYXRhGAUgASgMEg4KBnNoYTI1NhgGIAEoDCIqChNVcGxvYWRDaHVua1Jlc3BvbnNlEhMKC25leHRfb2Zmc2V0GAEgASgEIiUKD0dldE1vZGVsUmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJIk4KEEdldE1vZGVsUmVzcG9uc2USJQoFY2xvc2UYASABKAsyFi5mZWRsb29wLnYxLkxvZ1JlY2VpcHQSEwoLdG90YWxfYnl0ZXMYAiABKAQy7gEKCUFydGlmYWN0cxJKCgtHZXRBcnRpZmFjdBIeLmZlZGxvb3AudjEuR2V0QXJ0aWZhY3RSZXF1ZXN0GhkuZmVkbG9vcC52MS5BcnRpZmFjdENodW5rMAESTgoLVXBsb2FkQ2h1bmsSHi5mZWRsb29wLnYxLlVwbG9hZENodW5rUmVxdWVzdBofLmZlZGxvb3AudjEuVXBsb2FkQ2h1bmtSZXNwb25zZRJFCghHZXRNb2RlbBIbLmZlZGxvb3AudjEuR2V0TW9kZWxSZXF1ZXN0GhwuZmVkbG9vcC52MS5HZXRNb2RlbFJlc3BvbnNlYgZwcm90bzM", [file_fedloop_v1_transparency]);
 
 /**
  * @generated from message fedloop.v1.GetArtifactRequest
@@ -137,6 +139,49 @@ export const UploadChunkResponseSchema: GenMessage<UploadChunkResponse> = /*@__P
   messageDesc(file_fedloop_v1_artifacts, 3);
 
 /**
+ * @generated from message fedloop.v1.GetModelRequest
+ */
+export type GetModelRequest = Message<"fedloop.v1.GetModelRequest"> & {
+  /**
+   * @generated from field: string population = 1;
+   */
+  population: string;
+};
+
+/**
+ * Describes the message fedloop.v1.GetModelRequest.
+ * Use `create(GetModelRequestSchema)` to create a new message.
+ */
+export const GetModelRequestSchema: GenMessage<GetModelRequest> = /*@__PURE__*/
+  messageDesc(file_fedloop_v1_artifacts, 4);
+
+/**
+ * @generated from message fedloop.v1.GetModelResponse
+ */
+export type GetModelResponse = Message<"fedloop.v1.GetModelResponse"> & {
+  /**
+   * The entry round.close whose modelOut is the newest model; unset before the first round has released one.
+   *
+   * @generated from field: fedloop.v1.LogReceipt close = 1;
+   */
+  close?: LogReceipt | undefined;
+
+  /**
+   * Size of the model's file.
+   *
+   * @generated from field: uint64 total_bytes = 2;
+   */
+  totalBytes: bigint;
+};
+
+/**
+ * Describes the message fedloop.v1.GetModelResponse.
+ * Use `create(GetModelResponseSchema)` to create a new message.
+ */
+export const GetModelResponseSchema: GenMessage<GetModelResponse> = /*@__PURE__*/
+  messageDesc(file_fedloop_v1_artifacts, 5);
+
+/**
  * @generated from service fedloop.v1.Artifacts
  */
 export const Artifacts: GenService<{
@@ -164,6 +209,18 @@ export const Artifacts: GenService<{
     methodKind: "unary";
     input: typeof UploadChunkRequestSchema;
     output: typeof UploadChunkResponseSchema;
+  },
+  /**
+   * Which model is the newest that was released, for using it: the log entry that says so. The device verifies the entry
+   * and fetches the model as an artifact.
+   * Errors: UNKNOWN_POPULATION, RETRY (a round is just being closed).
+   *
+   * @generated from rpc fedloop.v1.Artifacts.GetModel
+   */
+  getModel: {
+    methodKind: "unary";
+    input: typeof GetModelRequestSchema;
+    output: typeof GetModelResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_fedloop_v1_artifacts, 0);
