@@ -128,7 +128,11 @@ async function newestDebit(store: StoreReader, population: string): Promise<Uint
 }
 
 /** Index of the round.close entry by which a population's round released a model; undefined while it is not closed. */
-export async function closeOfModel(store: Store, population: string, model: Uint8Array): Promise<number | undefined> {
+export async function closeOfModel(
+  store: StoreReader,
+  population: string,
+  model: Uint8Array,
+): Promise<number | undefined> {
   const closes = await store.db
     .selectFrom("entries")
     .select(["index", "bytes"])
