@@ -35,15 +35,19 @@ export type ClientErrorCode =
   | "CONSENT_REFUSED"
   | "DEADLINE"
   | "ENCODING"
+  | "HELD"
   | "LOG_MISMATCH"
+  | "NO_CRYPTO"
   | "NON_FINITE"
   | "NOT_ENROLLED"
   | "PROTOCOL"
   | "REMOTE"
+  | "STORE_BUSY"
   | "STORE_CORRUPT"
   | "STORE_FAILED"
   | "TRAINER_FAILED"
   | "UNAVAILABLE"
+  | "WORKER"
   | "WRONG_LENGTH";
 
 /** What each code means, as the README prints it. */
@@ -80,15 +84,19 @@ export const clientErrors: { readonly [Code in ClientErrorCode]: string } = {
   GUARD_TOO_LARGE: "The model or the update is larger than the app allows.",
   GUARD_UNSUPPORTED: "The plan asks for something that this runtime or this app's trainer cannot do.",
   GUARD_WITHDRAWN: "The participant has withdrawn the consent for the round's purpose.",
+  HELD: "A training was given up because the device is needed: on battery, on a metered network, or offline.",
   LOG_MISMATCH: "The coordinator presents another log or operator than the one that is pinned.",
+  NO_CRYPTO: "This platform lacks a primitive that the device needs; the message names it and what to pass instead.",
   NON_FINITE: "Training produced a value that is not finite; nothing was sent.",
   NOT_ENROLLED: "The participant has left; join again.",
   PROTOCOL: "The coordinator's answer does not follow the protocol.",
   REMOTE: "The coordinator refused the call; `remoteCode` says why.",
+  STORE_BUSY: "Another tab has the device store open; close it there, or wait until it is closed.",
   STORE_CORRUPT: "What lies in the device store was not written by this version, or was damaged.",
   STORE_FAILED: "The device store could not read or write.",
   TRAINER_FAILED: "The app's trainer threw an error; `cause` is that error.",
   UNAVAILABLE: "The coordinator could not be reached, also not when tried again.",
+  WORKER: "The worker that holds the participant failed or has ended; start another and join again.",
   WRONG_LENGTH: "A vector does not have the length that the plan names.",
 };
 

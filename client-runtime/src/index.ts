@@ -13,13 +13,23 @@ export { portableSha256, type RunningSha256, type Sha256 } from "./hashing/sha25
 export type { DeviceState, KnownPolicy, OwnConsent, OwnReceipt } from "./identity/device-state.js";
 export type { ReleasedModel } from "./models/released-model.js";
 export { type Model, readModel, type TensorShape } from "./models/safetensors.js";
+export type { Abortable, AppParticipant } from "./participation/app-participant.js";
 export type { ConsentTerms, Decision, Notice, OwnLimits } from "./participation/consent-terms.js";
 export type { ParticipationEvent, WaitingReason } from "./participation/events.js";
 export type { JoinOptions } from "./participation/join-options.js";
 export { Participant, type ParticipantExport } from "./participation/participant.js";
 export { type Clock, systemClock } from "./scheduling/clock.js";
+export {
+  type ConditionsSource,
+  type DeviceConditions,
+  defaultSchedulingLimits,
+  type HoldReason,
+  type SchedulingLimits,
+  SettableConditions,
+} from "./scheduling/conditions.js";
 export type { DeviceStore } from "./store/device-store.js";
 export { memoryStore } from "./store/memory.js";
+export { importSealingKey, type SealingKey, sealedStore } from "./store/sealed.js";
 export { biasedFactorisationTrainer, type Ratings } from "./trainers/biased-factorisation.js";
 export { choiceSetting, integerSetting, realSetting } from "./trainers/settings.js";
 export type { LocalState, Trainer, TrainerSettings, TrainingTask } from "./trainers/trainer.js";

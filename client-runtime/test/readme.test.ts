@@ -52,7 +52,13 @@ t.test("the README's table of errors is the one in the code", async (t) => {
 });
 
 t.test("the README names every public name and no other", async (t) => {
-  const exported = ["index.ts", "index.node.ts", "trainers/tensorflow/index.ts"].flatMap((file) => {
+  const exported = [
+    "index.ts",
+    "index.node.ts",
+    "index.browser.ts",
+    "worker/index.ts",
+    "trainers/tensorflow/index.ts",
+  ].flatMap((file) => {
     const source = readFileSync(`${folder}/src/${file}`, "utf8");
     return [...source.matchAll(/export (?:type )?\{([^}]*)\}/g)].flatMap(([, names = ""]) =>
       names.split(",").map((name) => name.trim().replace(/^type /, "")),

@@ -1,14 +1,22 @@
 import type { GuardCode } from "../errors.js";
+import type { HoldReason } from "../scheduling/conditions.js";
 
-/** Why a participant waits. */
-export type WaitingReason = "no-round" | "cohort-full" | "budget" | "not-eligible" | "unreachable" | "round-over";
+/** Why a participant waits: for a round, or (`HoldReason`) until its device may train again. */
+export type WaitingReason =
+  | "no-round"
+  | "cohort-full"
+  | "budget"
+  | "not-eligible"
+  | "unreachable"
+  | "round-over"
+  | HoldReason;
 
 /** What a participant tells its app while it takes part. */
 export type ParticipationEvent =
   | {
       readonly type: "waiting";
       readonly reason: WaitingReason;
-      /** The window in which the device checks in again, milliseconds from now. */
+      /** The window in which the device checks in again, milliseconds from now; without end while the device is held. */
       readonly afterMs: number;
       readonly beforeMs: number;
     }

@@ -5,6 +5,7 @@ import type { PrivacyFloors, TransferLimits } from "../guard/floors.js";
 import type { PinnedLog } from "../guard/receipt.js";
 import type { Sha256 } from "../hashing/sha256.js";
 import type { Clock } from "../scheduling/clock.js";
+import type { ConditionsSource, SchedulingLimits } from "../scheduling/conditions.js";
 import type { DeviceStore } from "../store/device-store.js";
 import type { Trainer } from "../trainers/trainer.js";
 import type { RetryPolicy } from "../transport/retry.js";
@@ -29,6 +30,11 @@ export interface JoinOptions {
   /** What every round must reach; the private choice where nothing is named. */
   readonly floors?: Partial<PrivacyFloors>;
   readonly limits?: Partial<TransferLimits>;
+  /** When the device may train: what is known of it, and what the app allows. Without it, at any time. */
+  readonly scheduling?: {
+    readonly conditions: ConditionsSource;
+    readonly limits?: Partial<SchedulingLimits>;
+  };
   /** What the app knows of the log beforehand; without it the first answer is pinned. */
   readonly trust?: { readonly log?: PinnedLog; readonly operatorKey?: Uint8Array };
   /** An invitation, where the population demands one. */

@@ -11,9 +11,12 @@ import { type EnrolledDevice, enrolledDevice } from "../identity/enrolment.js";
 import { LogView } from "../identity/log-view.js";
 import { ModelShelf, type ReleasedModel } from "../models/released-model.js";
 import type { Clock } from "../scheduling/clock.js";
+import { defaultSchedulingLimits } from "../scheduling/conditions.js";
+import { TrainingGate } from "../scheduling/training-gate.js";
 import type { LocalState } from "../trainers/trainer.js";
 import type { CoordinatorClient } from "../transport/coordinator-client.js";
 import { defaultRetryPolicy } from "../transport/retry.js";
+import type { AppParticipant } from "./app-participant.js";
 import { Consenting } from "./consenting.js";
 import { Driver } from "./driver.js";
 import type { ParticipationEvent } from "./events.js";
@@ -33,7 +36,7 @@ export interface ParticipantExport {
 }
 
 /** A participant of one population: consents, takes part in rounds, sees what it did, withdraws, leaves. */
-export class Participant {
+export class Participant implements AppParticipant {
   readonly #options: JoinOptions;
   readonly #client: CoordinatorClient;
   readonly #keeper: StateKeeper;
@@ -122,6 +125,7 @@ export class Participant {
       floors: this.#floors,
       limits: this.#limits,
       secureAggregation: this.#options.secureAggregation,
+      gate: this.#gate(),
       clock: this.#clock,
       random: this.#random,
       sha256: sha256 ?? portableSha256,
@@ -233,6 +237,14 @@ export class Participant {
     this.#hasLeft = true;
     const { store, population } = this.#options;
     for (const key of await store.keys(`${population}/`)) await store.delete(key);
+  }
+
+  #gate(): TrainingGate | undefined {
+    const { scheduling, population, store } = this.#options;
+    if (scheduling === undefined) return undefined;
+    const { conditions, limits } = scheduling;
+    const complete = { ...defaultSchedulingLimits, ...limits };
+    return new TrainingGate({ population, conditions, limits: complete, store, clock: this.#clock });
   }
 
   #requirePresent(): void {

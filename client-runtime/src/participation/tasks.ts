@@ -14,6 +14,8 @@ import type { StateKeeper } from "../identity/device-state.js";
 import type { LogView } from "../identity/log-view.js";
 import { readModel } from "../models/safetensors.js";
 import type { Clock } from "../scheduling/clock.js";
+import type { HoldReason } from "../scheduling/conditions.js";
+import type { TrainingGate } from "../scheduling/training-gate.js";
 import type { LocalState, Trainer, TrainingTask } from "../trainers/trainer.js";
 import { downloadArtifact, type TransferContext } from "../transfer/download.js";
 import { submitUpdate } from "../transfer/upload.js";
@@ -41,6 +43,8 @@ export interface ParticipationDependencies {
   readonly retry: RetryPolicy;
   /** What secure aggregation computes with; without it only rounds without are taken part in. */
   readonly secureAggregation: DeviceCrypto | undefined;
+  /** Holds rounds up while the device is needed for something else. */
+  readonly gate: TrainingGate | undefined;
 }
 
 /** An effect that is answered by a message. */
@@ -103,7 +107,12 @@ export class ParticipationTasks {
     const { keeper, signer } = this.#dependencies;
     const { population, subject, checkpoint: known, log } = keeper.current;
     const request = { population, knownTreeSize: BigInt(known?.size ?? 0) };
-    if (plan === null) return outcomeOf(await this.#ask(request, signal), known);
+    if (plan === null) {
+      const hold = (reason: HoldReason): void =>
+        this.#host.tell({ type: "waiting", reason, afterMs: 0, beforeMs: Number.POSITIVE_INFINITY });
+      await this.#dependencies.gate?.opened(hold, signal);
+      return outcomeOf(await this.#ask(request, signal), known);
+    }
     this.#requireConsent(plan);
     const claim = { log: log.origin, plan: plan.leafHash, population, round: plan.round, subject };
     const signature = await signer.sign(joinMessage(claim));
@@ -181,7 +190,9 @@ export class ParticipationTasks {
       signal,
       onProgress,
     };
-    const trained = await train(trainer, kind, task);
+    const { gate } = this.#dependencies;
+    const training = (signal: AbortSignal): Promise<Float32Array> => train(trainer, kind, { ...task, signal });
+    const trained = await (gate === undefined ? training(signal) : gate.during(training, signal));
     throwIfAborted(signal);
     if (plan.secure === null) return { type: "encoded", task: number, update: encodeUpdate(trained, plan, random) };
     this.#openSession(plan, plan.secure, quantiseUpdate(trained, plan, random));

@@ -60,6 +60,7 @@ const STALE: ReadonlySet<string> = new Set(["STALE_OFFER", "NOT_IN_ROUND", "WRON
 const LOCAL: ReadonlySet<string> = new Set([
   "BACKEND",
   "ENCODING",
+  "HELD",
   "NON_FINITE",
   "STORE_FAILED",
   "TRAINER_FAILED",

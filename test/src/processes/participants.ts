@@ -4,6 +4,8 @@
 import { memoryStore, Participant } from "@fedloop/client-runtime";
 import { grpcTransport } from "@fedloop/client-runtime/grpc";
 import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
+import { systemRandom } from "@fedloop/privacy";
+import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
 import { briskClock } from "./brisk-clock.js";
 import { POPULATION, PURPOSE } from "./serve.js";
 
@@ -15,19 +17,22 @@ function print(value: unknown): void {
 
 const transport = grpcTransport({ address, channelOptions: { "grpc.max_reconnect_backoff_ms": 100 } });
 
+const verifier = nodeVerifier();
+
 async function live(value: number): Promise<void> {
   const participant = await Participant.join({
     population: POPULATION,
     transport,
     store: memoryStore(),
     signer: generateNodeSigner(),
-    verifier: nodeVerifier(),
+    verifier,
     trainer: {
       id: "test",
       train: async ({ updateLength }) => ({ update: new Float32Array(updateLength).fill(value) }),
       evaluate: async ({ updateLength }) => new Float32Array(updateLength).fill(value),
     },
     floors: { allowNoNoise: true, requireSecureAggregation: false, minimumCohort: 1 },
+    secureAggregation: nodeDeviceCrypto({ random: systemRandom(), verifier }),
     consent: {
       purposes: [PURPOSE],
       decide: () => true,

@@ -20,6 +20,7 @@ export const ORIGIN = "example.org/processes";
 export interface ServeLine {
   readonly event: string;
   readonly address?: string;
+  readonly http?: string | null;
   readonly verifierKey?: string;
   readonly round?: number;
   readonly state?: string;
@@ -54,15 +55,21 @@ export function temporaryFolder(t: Test): string {
   return folder;
 }
 
+/** Where HTTP is to be served, and to which web origins. */
+export interface HttpSection {
+  readonly port: number;
+  readonly corsOrigins: readonly string[];
+}
+
 /** Writes configuration, plan and notice. @returns path of the configuration */
-export function writeConfiguration(folder: string, plan: PlanSections = {}, port = 0): string {
+export function writeConfiguration(folder: string, plan: PlanSections = {}, port = 0, http?: HttpSection): string {
   writeFileSync(join(folder, "notice.md"), "Your ratings train a model. They stay with you.\n");
   writeFileSync(join(folder, "plan.yaml"), JSON.stringify({ ...PLAN, ...plan }));
   const config = join(folder, "fedloop.yaml");
   const listen = { host: "127.0.0.1", port };
   writeFileSync(
     config,
-    JSON.stringify({ origin: ORIGIN, dataDir: "data", listen, plans: ["plan.yaml"], log: { level: "warn" } }),
+    JSON.stringify({ origin: ORIGIN, dataDir: "data", listen, http, plans: ["plan.yaml"], log: { level: "warn" } }),
   );
   return config;
 }
@@ -75,8 +82,8 @@ export class ServeProcess extends LineProcess<ServeLine> {
   }
 
   /** Where it listens, and the key of its log. */
-  async listening(): Promise<{ readonly address: string; readonly verifierKey: string }> {
-    const { address = "", verifierKey = "" } = await this.line(({ event }) => event === "listening");
-    return { address, verifierKey };
+  async listening(): Promise<{ readonly address: string; readonly http: string; readonly verifierKey: string }> {
+    const { address = "", http, verifierKey = "" } = await this.line(({ event }) => event === "listening");
+    return { address, http: http ?? "", verifierKey };
   }
 }

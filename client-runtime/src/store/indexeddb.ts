@@ -1,0 +1,174 @@
+// A store in the browser's own database, for one tab at a time.
+import { ClientError } from "../errors.js";
+import type { DeviceStore } from "./device-store.js";
+import { checkKey } from "./memory.js";
+
+/** What an IndexedDB store may be told. */
+export interface IndexedDbStoreOptions {
+  /**
+   * How long to wait, in milliseconds, while another tab has the store open; Infinity waits until it closes. A page that
+   * was just reloaded finds its former self still closing, so the default is 5 000.
+   */
+  readonly waitMs?: number;
+  /** The platform's unless given. */
+  readonly indexedDB?: IDBFactory;
+  readonly locks?: LockManager;
+}
+
+const WAIT_MS = 5_000;
+const VALUES = "values";
+
+/** A request of IndexedDB as a promise. */
+export function settled<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+/** Opens a database with one object store in it. */
+export async function openDatabase(factory: IDBFactory, name: string, storeName: string): Promise<IDBDatabase> {
+  const request = factory.open(name, 1);
+  request.onupgradeneeded = () => void request.result.createObjectStore(storeName);
+  const database = await settled(request);
+  // Whoever wants to delete or upgrade the database is not held up.
+  database.onversionchange = () => database.close();
+  return database;
+}
+
+/** Resolves when a transaction is on disk. */
+export function committed(transaction: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onerror = () => reject(transaction.error);
+    transaction.onabort = () => reject(transaction.error);
+  });
+}
+
+function failed(verb: string, cause: unknown): ClientError {
+  if (cause instanceof ClientError) return cause;
+  return new ClientError("STORE_FAILED", `could not ${verb} the device store; is there room, and storage allowed?`, {
+    cause,
+  });
+}
+
+interface Opened {
+  readonly database: IDBDatabase;
+  readonly release: () => void;
+}
+
+class IndexedDbStore implements DeviceStore {
+  readonly #name: string;
+  readonly #options: IndexedDbStoreOptions;
+  #opened: Promise<Opened> | undefined;
+  #closed = false;
+
+  constructor(name: string, options: IndexedDbStoreOptions) {
+    this.#name = name;
+    this.#options = options;
+  }
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    const store = await this.#values("readonly", "read");
+    try {
+      const value: unknown = await settled(store.get(key));
+      return value instanceof Uint8Array ? value : undefined;
+    } catch (cause) {
+      throw failed("read", cause);
+    }
+  }
+
+  async put(key: string, bytes: Uint8Array): Promise<void> {
+    checkKey(key);
+    // A copy now, without what else lies in its buffer: the caller may change the bytes while the database opens.
+    const value = bytes.slice();
+    const store = await this.#values("readwrite", "write");
+    try {
+      store.put(value, key);
+      await committed(store.transaction);
+    } catch (cause) {
+      throw failed("write", cause);
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    const store = await this.#values("readwrite", "delete from");
+    try {
+      store.delete(key);
+      await committed(store.transaction);
+    } catch (cause) {
+      throw failed("delete from", cause);
+    }
+  }
+
+  async keys(prefix: string): Promise<string[]> {
+    const store = await this.#values("readonly", "list");
+    try {
+      const keys = await settled(store.getAllKeys());
+      return keys.filter((key) => typeof key === "string").filter((key) => key.startsWith(prefix));
+    } catch (cause) {
+      throw failed("list", cause);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const opened = await this.#opened?.catch(() => undefined);
+    opened?.database.close();
+    opened?.release();
+  }
+
+  async #values(mode: IDBTransactionMode, verb: string): Promise<IDBObjectStore> {
+    if (this.#closed) throw new ClientError("STORE_FAILED", "expected an open store, this one was closed");
+    this.#opened ??= this.#open();
+    try {
+      const { database } = await this.#opened;
+      // Durable before it counts: a charge that a crash forgets would be a budget overrun.
+      return database.transaction(VALUES, mode, { durability: "strict" }).objectStore(VALUES);
+    } catch (cause) {
+      this.#opened = undefined;
+      throw failed(verb, cause);
+    }
+  }
+
+  async #open(): Promise<Opened> {
+    const release = await exclusive(this.#name, this.#options);
+    try {
+      const database = await openDatabase(this.#options.indexedDB ?? globalThis.indexedDB, this.#name, VALUES);
+      return { database, release };
+    } catch (cause) {
+      release();
+      throw cause;
+    }
+  }
+}
+
+/** Takes the name for this tab. @returns what gives it back */
+async function exclusive(name: string, options: IndexedDbStoreOptions): Promise<() => void> {
+  const { locks = globalThis.navigator.locks, waitMs = WAIT_MS } = options;
+  const patience = new AbortController();
+  const timer = Number.isFinite(waitMs) ? setTimeout(() => patience.abort(), waitMs) : undefined;
+  try {
+    return await new Promise<() => void>((taken, refused) => {
+      locks
+        .request(`fedloop/${name}`, { signal: patience.signal }, () => new Promise<void>((release) => taken(release)))
+        .catch(refused);
+    });
+  } catch (cause) {
+    throw new ClientError("STORE_BUSY", "expected a store that no other tab has open; close that one, or wait", {
+      cause,
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * A store in IndexedDB. One tab has it open at a time, from its first use until `close` or the end of the page, since a
+ * participant is one device: others meet STORE_BUSY after `waitMs`.
+ *
+ * @param name of the database; one for each participant
+ */
+export function indexedDbStore(name: string, options: IndexedDbStoreOptions = {}): DeviceStore {
+  return new IndexedDbStore(name, options);
+}

@@ -1,0 +1,12 @@
+/** What a test gives to a page's participant. */
+export interface PageSettings {
+  readonly coordinator: string;
+  readonly population: string;
+  readonly purpose: string;
+  /** Of the participant's database and key. */
+  readonly device: string;
+  /** What the trainer answers, in every coordinate. */
+  readonly value: number;
+  /** For how long the trainer computes without a pause, milliseconds of the worker's thread. */
+  readonly busyMs?: number;
+}
