@@ -13,11 +13,12 @@ export { portableSha256, type RunningSha256, type Sha256 } from "./hashing/sha25
 export type { DeviceState, KnownPolicy, OwnConsent, OwnReceipt } from "./identity/device-state.js";
 export type { ReleasedModel } from "./models/released-model.js";
 export { type Model, readModel, type TensorShape } from "./models/safetensors.js";
-export type { Abortable, AppParticipant } from "./participation/app-participant.js";
+export type { Abortable, AppParticipant, ExportOptions } from "./participation/app-participant.js";
 export type { ConsentTerms, Decision, Notice, OwnLimits } from "./participation/consent-terms.js";
 export type { ParticipationEvent, WaitingReason } from "./participation/events.js";
 export type { JoinOptions } from "./participation/join-options.js";
 export { Participant, type ParticipantExport } from "./participation/participant.js";
+export type { CoordinatorExport, ErasureReceipt } from "./participation/subject-rights.js";
 export { type Clock, systemClock } from "./scheduling/clock.js";
 export {
   type ConditionsSource,

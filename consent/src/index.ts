@@ -116,7 +116,7 @@ export {
   verifyReceipt,
 } from "./log/stored-proof.js";
 export { TiledTree, type TileFetch, tiledEntries } from "./log/tile-reader.js";
-export { newTiles, type TileFile, type TileSource, tileHeaders } from "./log/tile-writer.js";
+export { newTileNames, newTiles, type TileFile, type TileSource, tileHeaders, tileOf } from "./log/tile-writer.js";
 export {
   entryBundleBytes,
   maxEntryBytes,
@@ -141,6 +141,7 @@ export {
 } from "./log/verifier-key.js";
 export { admitEntry, expectedKey } from "./records/admission.js";
 export { eligibleRoot } from "./records/eligible.js";
+export { type ExportClaim, exportMessage, verifyExport } from "./records/export-receipt.js";
 export { type JoinClaim, joinMessage } from "./records/join.js";
 export { subjectPseudonym } from "./records/pseudonym.js";
 export type { ConsentRecord, ConsentState } from "./records/record.js";

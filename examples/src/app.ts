@@ -134,7 +134,7 @@ async function main([address, folder, path, ...flags]: readonly string[]): Promi
     }
     const { epsilon, delta, rounds } = participant.budget();
     console.log(`${rounds} rounds cost ε ${epsilon.toFixed(3)} at δ ${delta}`);
-    const { model } = (await participant.export()).localState;
+    const { model } = (await participant.export({ local: true })).localState;
     if (model === undefined) return;
     const parameters = new Float32Array(decodeBase64Url(model).slice().buffer);
     console.log(`recommended: lecturers ${recommended(parameters, ratings).join(", ")}`);

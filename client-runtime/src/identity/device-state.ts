@@ -45,6 +45,8 @@ export interface OwnReceipt {
   readonly leafHash: string;
   /** Milliseconds since the epoch. */
   readonly timeMs: number;
+  /** With a consent: entry, inclusion proof and checkpoint as a C2SP tlog-proof; `verifyReceipt` checks it offline. */
+  readonly proof?: string;
 }
 
 /** A participant in one population, as it is kept. */
@@ -55,6 +57,8 @@ export interface DeviceState {
   readonly publicKey: string;
   readonly session: Session;
   readonly subject: string;
+  /** The participant's key, base64url of 32 bytes; missing where the coordinator has lost it. */
+  readonly subjectKey?: string;
   readonly log: PinnedLog;
   readonly policy: KnownPolicy | null;
   readonly checkpoint: SeenCheckpoint | null;
@@ -76,6 +80,7 @@ const schema: z.ZodMiniType<DeviceState> = z.strictObject({
   publicKey: z.string(),
   session: z.strictObject({ deviceId: z.string(), session: z.string() }),
   subject: z.string(),
+  subjectKey: z.exactOptional(z.string()),
   log: z.strictObject({ origin: z.string(), verifierKey: z.string() }),
   policy: z.nullable(
     z.strictObject({
@@ -110,6 +115,7 @@ const schema: z.ZodMiniType<DeviceState> = z.strictObject({
       index,
       leafHash: z.string(),
       timeMs: index,
+      proof: z.exactOptional(z.string()),
     }),
   ),
   charges: z.array(

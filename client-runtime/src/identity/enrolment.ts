@@ -58,7 +58,11 @@ export async function enrolledDevice(options: JoinOptions, signal: AbortSignal |
       if (answer.subject !== keeper.current.subject) {
         throw new ClientError("LOG_MISMATCH", "expected the pseudonym that this key had before, came another");
       }
-      await keeper.change({ session: sessionOf(answer) });
+      const { subjectKey } = answer;
+      await keeper.change({
+        session: sessionOf(answer),
+        ...(subjectKey.length === 0 ? {} : { subjectKey: encodeBase64Url(subjectKey) }),
+      });
     },
   });
   if (keeper === undefined) await client.enroll(signal);

@@ -4,10 +4,17 @@ import type { OwnConsent, OwnReceipt } from "../identity/device-state.js";
 import type { ReleasedModel } from "../models/released-model.js";
 import type { ParticipationEvent } from "./events.js";
 import type { ParticipantExport } from "./participant.js";
+import type { ErasureReceipt } from "./subject-rights.js";
 
 /** What every call takes. */
 export interface Abortable {
   readonly signal?: AbortSignal;
+}
+
+/** What an export takes. */
+export interface ExportOptions extends Abortable {
+  /** Asks the device alone: without the coordinator's part. */
+  readonly local?: boolean;
 }
 
 type Eventually<T> = T | Promise<T>;
@@ -29,7 +36,8 @@ export interface AppParticipant {
   budget(delta?: number): Eventually<BudgetReport>;
   ask(purpose: string, options?: Abortable): Promise<void>;
   withdraw(purpose?: string, options?: Abortable): Promise<void>;
-  export(): Promise<ParticipantExport>;
+  export(options?: ExportOptions): Promise<ParticipantExport>;
   forkEvidence(): Promise<string | undefined>;
   leave(options?: Abortable): Promise<void>;
+  erase(options?: Abortable): Promise<ErasureReceipt>;
 }

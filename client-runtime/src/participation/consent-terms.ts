@@ -25,6 +25,10 @@ export interface Decision {
   readonly limits?: OwnLimits;
   /** Milliseconds since the epoch; without it the consent holds until it is withdrawn. */
   readonly validUntilMs?: number;
+  /** Who decided, where it was not the participant alone. A minor's consent must be a guardian's. */
+  readonly by?: "subject" | "guardian";
+  /** That the participant was asked about, and confirmed, the conflict with the Global Privacy Control signal. */
+  readonly conflictConfirmed?: boolean;
 }
 
 /** What the app asks, and what its consent records say about the circumstances. */
@@ -35,13 +39,26 @@ export interface ConsentTerms {
   readonly decide: (notice: Notice, purpose: string) => Promise<Decision | boolean> | Decision | boolean;
   readonly dataCategories: readonly string[];
   readonly specialCategory?: boolean;
+  /** Who else gets the data; nobody unless given. */
+  readonly recipients?: readonly string[];
   /** Where the data are kept, and for how long. */
   readonly storage: string;
   readonly retention: string;
   readonly jurisdiction: string;
+  /** Whether the law there asks beforehand (opt-in, unless given) or lets people refuse afterwards. */
+  readonly model?: "opt-in" | "opt-out";
   /** How the participant can withdraw. */
   readonly withdrawal: string;
   /** The screen or command through which the participant answers. */
   readonly interface: string;
+  /** Signals that the device sends: Global Privacy Control (`navigator.globalPrivacyControl`). */
   readonly signals?: { readonly gpc: boolean; readonly conflictConfirmed?: boolean };
+  readonly ageBand?: "adult" | "minor";
+  /** Who decides for a minor. The log gets a commitment to it; the text itself is encrypted under the participant's key. */
+  readonly guardian?: string;
+  /**
+   * Personal data that belong to the consent, for example the account it was given from. Encrypted under the
+   * participant's key beside the log entry: an export shows them, an erasure makes them unreadable for ever.
+   */
+  readonly personal?: { readonly [name: string]: string };
 }

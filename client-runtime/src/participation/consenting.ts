@@ -2,10 +2,14 @@
 import {
   buildEntry,
   type ConsentRecord,
+  commitment,
   decodeBase64Url,
+  type EncryptedPayload,
   encodeBase64Url,
+  encryptPayload,
   entryLeafHash,
   equalBytes,
+  formatStoredProof,
   isConsentEntry,
   parseEntry,
   type Signer,
@@ -111,12 +115,44 @@ export class Consenting {
     }
     const answer = await terms.decide(notice, purpose);
     const decision: Decision = typeof answer === "boolean" ? { given: answer } : answer;
+    if (decision.given) this.#requireStanding(decision);
     await this.#record(purpose, decision.given ? "given" : "refused", decision, signal);
   }
 
   /** Withdraws consent to one purpose. When the coordinator cannot be reached the entry is kept and sent later. */
   withdraw(purpose: string, signal?: AbortSignal): Promise<void> {
     return this.#record(purpose, "withdrawn", { given: false }, signal);
+  }
+
+  /**
+   * Builds withdrawals from purposes and hands them over all at once; a participant whose log knows more than its device
+   * learns it, and builds them again.
+   */
+  withdrawing<T>(
+    purposes: readonly string[],
+    send: (entries: Uint8Array[]) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    return this.#inOrder(async () => {
+      const before = this.#dependencies.keeper.current;
+      const known = purposes.map((purpose) => ownConsent(before, purpose)?.leafHash ?? null);
+      try {
+        return await send(await this.#buildWithdrawals(purposes, known));
+      } catch (cause) {
+        if (!isRefusal(cause) || !isBehind(cause)) throw cause;
+        await this.#dependencies.keeper.change({ chain: before.chain, consents: before.consents });
+        const latest: (string | null)[] = [];
+        for (const purpose of purposes) latest.push(await this.#catchUp(purpose, signal));
+        return send(await this.#buildWithdrawals(purposes, latest));
+      }
+    });
+  }
+
+  async #buildWithdrawals(purposes: readonly string[], supersedes: readonly (string | null)[]): Promise<Uint8Array[]> {
+    const entries: Uint8Array[] = [];
+    for (const [at, purpose] of purposes.entries())
+      entries.push(await this.#build(purpose, "withdrawn", { given: false }, supersedes[at] ?? null));
+    return entries;
   }
 
   /** Sends entries again whose receipt never came. */
@@ -140,12 +176,11 @@ export class Consenting {
         await this.#send(purpose, entry, signal);
       } catch (cause) {
         if (!isRefusal(cause)) throw cause;
-        const isBehind = cause.remoteCode === "CHAIN_BROKEN" || cause.remoteCode === "WITHDRAWN_LATER";
         // A withdrawal holds on this device whatever the coordinator says to it; it is sent again later.
-        if (state === "withdrawn" && !isBehind) throw cause;
+        if (state === "withdrawn" && !isBehind(cause)) throw cause;
         await this.#dependencies.keeper.change({ chain: before.chain, consents: before.consents });
         // A device that lost its store begins anew, while the log remembers what it said before.
-        if (!isBehind) throw cause;
+        if (!isBehind(cause)) throw cause;
         const supersedes = await this.#catchUp(purpose, signal);
         await this.#send(purpose, await this.#build(purpose, state, decision, supersedes), signal);
       }
@@ -170,6 +205,11 @@ export class Consenting {
       rounds: decision.limits?.rounds ?? null,
     };
     const validUntil = decision.validUntilMs ?? null;
+    const id = this.#freshId();
+    const type = `consent.${state}` as const;
+    const place = { log: current.log.origin, type, id };
+    const personal = state === "given" ? this.#personal(place) : undefined;
+    const conflictConfirmed = decision.conflictConfirmed ?? terms.signals?.conflictConfirmed;
     const record: ConsentRecord = {
       id: this.#freshId(),
       subject: current.subject,
@@ -182,27 +222,32 @@ export class Consenting {
       basis: "consent",
       dataCategories: terms.dataCategories,
       specialCategory: terms.specialCategory ?? false,
+      ...(terms.recipients === undefined ? {} : { recipients: terms.recipients }),
       storage: terms.storage,
       retention: terms.retention,
       jurisdiction: terms.jurisdiction,
-      model: "opt-in",
+      model: terms.model ?? "opt-in",
       withdrawal: terms.withdrawal,
-      event: { time, validUntil, state },
+      event: { time, validUntil, state, ...(decision.by === undefined ? {} : { actor: decision.by }) },
       interface: terms.interface,
-      signals: terms.signals ?? { gpc: false },
+      signals: {
+        gpc: terms.signals?.gpc ?? false,
+        ...(conflictConfirmed === undefined ? {} : { conflictConfirmed }),
+      },
+      ...(terms.ageBand === undefined ? {} : { ageBand: terms.ageBand }),
+      ...(personal?.guardian === undefined ? {} : { guardian: personal.guardian }),
       limits,
       supersedes,
     };
     const bytes = await buildEntry(
       {
-        type: `consent.${state}`,
-        log: current.log.origin,
-        id: this.#freshId(),
+        ...place,
         ts: time,
         actor: current.subject,
         aseq: chain.next,
         aprev: chain.previous,
         body: { record },
+        ...(personal?.enc === undefined ? {} : { enc: personal.enc }),
       },
       signer,
     );
@@ -246,9 +291,59 @@ export class Consenting {
           index,
           leafHash,
           timeMs: Math.round(client.nowMs()),
+          proof: formatStoredProof({
+            extra: entry,
+            index,
+            path: receipt.inclusionPath,
+            checkpoint: receipt.checkpoint,
+          }),
         },
       ],
     });
+  }
+
+  /** What of the terms goes encrypted beside the entry, and the commitment to the guardian that the record names. */
+  #personal(place: { readonly log: string; readonly type: string; readonly id: string }): {
+    readonly enc?: EncryptedPayload;
+    readonly guardian?: string;
+  } {
+    const { terms, keeper, random } = this.#dependencies;
+    const { guardian, personal } = terms;
+    if (guardian === undefined && personal === undefined) return {};
+    const { subjectKey } = keeper.current;
+    if (subjectKey === undefined) {
+      throw new ClientError(
+        "CONSENT_REFUSED",
+        "expected the participant's key to encrypt personal data under, the coordinator has lost it; leave them out",
+      );
+    }
+    const opening = new Uint8Array(32);
+    random.fill(opening);
+    const payload = {
+      ...(personal === undefined ? {} : { personal: { ...personal } }),
+      ...(guardian === undefined ? {} : { guardian, guardianOpening: encodeBase64Url(opening) }),
+    };
+    return {
+      enc: encryptPayload(place, decodeBase64Url(subjectKey), payload),
+      ...(guardian === undefined ? {} : { guardian: commitment(opening, guardian) }),
+    };
+  }
+
+  /** What the log would refuse is not asked of it: a minor's own yes, or one against Global Privacy Control. */
+  #requireStanding({ by, conflictConfirmed }: Decision): void {
+    const { terms } = this.#dependencies;
+    if (terms.ageBand === "minor" && (terms.guardian === undefined || by !== "guardian")) {
+      throw new ClientError(
+        "CONSENT_REFUSED",
+        "expected a guardian's decision for a minor, with terms.guardian and decision.by; without one the answer is no",
+      );
+    }
+    if (terms.signals?.gpc === true && (conflictConfirmed ?? terms.signals.conflictConfirmed) !== true) {
+      throw new ClientError(
+        "CONSENT_REFUSED",
+        "expected the conflict with Global Privacy Control to be put to the participant and confirmed; without that the answer is no",
+      );
+    }
   }
 
   /** Learns from the log what this participant said before. @returns the leaf hash to supersede */
@@ -290,7 +385,7 @@ export class Consenting {
     return encodeBase64Url(bytes);
   }
 
-  #inOrder(work: () => Promise<void>): Promise<void> {
+  #inOrder<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#last.then(work);
     this.#last = result.catch(() => {});
     return result;
@@ -300,6 +395,11 @@ export class Consenting {
 /** The participant's latest decision about a purpose. */
 export function ownConsent(state: Pick<DeviceState, "consents">, purpose: string): OwnConsent | undefined {
   return Object.hasOwn(state.consents, purpose) ? state.consents[purpose] : undefined;
+}
+
+/** The log knows more of this participant than its device. */
+function isBehind({ remoteCode }: ClientError): boolean {
+  return remoteCode === "CHAIN_BROKEN" || remoteCode === "WITHDRAWN_LATER";
 }
 
 /** The coordinator answered, and the answer is no: the entry is not in the log. */

@@ -16,11 +16,12 @@ import { TrainingGate } from "../scheduling/training-gate.js";
 import type { LocalState } from "../trainers/trainer.js";
 import type { CoordinatorClient } from "../transport/coordinator-client.js";
 import { defaultRetryPolicy } from "../transport/retry.js";
-import type { AppParticipant } from "./app-participant.js";
+import type { AppParticipant, ExportOptions } from "./app-participant.js";
 import { Consenting } from "./consenting.js";
 import { Driver } from "./driver.js";
 import type { ParticipationEvent } from "./events.js";
 import type { JoinOptions } from "./join-options.js";
+import { type CoordinatorExport, type ErasureReceipt, SubjectRights } from "./subject-rights.js";
 
 /** Everything that a device holds about its participant, as JSON. Byte strings are base64url. */
 export interface ParticipantExport {
@@ -33,6 +34,8 @@ export interface ParticipantExport {
   readonly charges: readonly Charge[];
   /** What trainers keep on the device. */
   readonly localState: { readonly [key: string]: string };
+  /** What the coordinator holds, with its receipt; null where only the device was asked. */
+  readonly coordinator: CoordinatorExport | null;
 }
 
 /** A participant of one population: consents, takes part in rounds, sees what it did, withdraws, leaves. */
@@ -42,6 +45,7 @@ export class Participant implements AppParticipant {
   readonly #keeper: StateKeeper;
   readonly #log: LogView;
   readonly #consenting: Consenting;
+  readonly #rights: SubjectRights;
   readonly #floors: PrivacyFloors;
   readonly #limits: TransferLimits;
   readonly #clock: Clock;
@@ -68,6 +72,7 @@ export class Participant implements AppParticipant {
       terms: options.consent,
       operatorKey: options.trust?.operatorKey,
     });
+    this.#rights = new SubjectRights({ client, keeper, log: this.#log, consenting: this.#consenting });
   }
 
   /**
@@ -147,9 +152,7 @@ export class Participant implements AppParticipant {
    */
   async withdraw(purpose?: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#requirePresent();
-    const purposes = Object.entries(this.consents)
-      .filter(([name, { state }]) => state === "given" && (purpose === undefined || name === purpose))
-      .map(([name]) => name);
+    const purposes = this.#given(purpose);
     this.#driver?.withdraw(purposes);
     const signal = ownSignal(options.signal);
     await this.#consenting.resend(signal);
@@ -218,8 +221,15 @@ export class Participant implements AppParticipant {
     return this.#log.evidence();
   }
 
-  /** Everything that the device holds about the participant. */
-  async export(): Promise<ParticipantExport> {
+  /**
+   * Everything that the device and the coordinator hold about the participant. The coordinator's part comes with a receipt
+   * that the operator signed, and that was checked.
+   *
+   * @throws ClientError BAD_RECEIPT, and those of the call
+   */
+  async export(options: ExportOptions = {}): Promise<ParticipantExport> {
+    this.#requirePresent();
+    const coordinator = options.local === true ? null : await this.#rights.export(ownSignal(options.signal));
     const { population, subject, publicKey, log, consents, receipts, charges } = this.#keeper.current;
     const prefix = this.#trainerPrefix();
     const localState: Record<string, string> = {};
@@ -227,13 +237,35 @@ export class Participant implements AppParticipant {
       const bytes = await this.#options.store.get(key);
       if (bytes !== undefined) localState[key.slice(prefix.length)] = encodeBase64Url(bytes);
     }
-    return { population, subject, publicKey, log, consents, receipts, charges, localState };
+    return { population, subject, publicKey, log, consents, receipts, charges, localState, coordinator };
+  }
+
+  /**
+   * Withdraws from all purposes and has the participant erased: the coordinator destroys the participant's key and all it
+   * holds outside the log, then this device what it holds. The receipt proves that the log says so; it is all that is left.
+   * Taking part again needs a fresh signer.
+   *
+   * @throws ClientError BAD_RECEIPT, and those of the call; the withdrawals then hold on this device all the same
+   */
+  async erase(options: { readonly signal?: AbortSignal } = {}): Promise<ErasureReceipt> {
+    this.#requirePresent();
+    const signal = ownSignal(options.signal);
+    const purposes = this.#given();
+    this.#driver?.withdraw(purposes);
+    await this.#consenting.resend(signal);
+    const receipt = await this.#rights.erase(purposes, signal);
+    await this.#forget();
+    return receipt;
   }
 
   /** Withdraws from all purposes, ends the registration, and erases what the device holds about the participant. */
   async leave(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     await this.withdraw(undefined, options);
     await this.#client.call(Enrollment.method.leave, {}, ownSignal(options.signal));
+    await this.#forget();
+  }
+
+  async #forget(): Promise<void> {
     this.#hasLeft = true;
     const { store, population } = this.#options;
     for (const key of await store.keys(`${population}/`)) await store.delete(key);
@@ -245,6 +277,13 @@ export class Participant implements AppParticipant {
     const { conditions, limits } = scheduling;
     const complete = { ...defaultSchedulingLimits, ...limits };
     return new TrainingGate({ population, conditions, limits: complete, store, clock: this.#clock });
+  }
+
+  /** The purposes with a consent in force, or with one of them named. */
+  #given(purpose?: string): string[] {
+    return Object.entries(this.consents)
+      .filter(([name, { state }]) => state === "given" && (purpose === undefined || name === purpose))
+      .map(([name]) => name);
   }
 
   #requirePresent(): void {

@@ -26,6 +26,7 @@ export type RemoteMethod =
   | "export"
   | "forkEvidence"
   | "leave"
+  | "erase"
   | "close";
 
 export type ToWorker =

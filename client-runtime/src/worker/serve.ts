@@ -110,11 +110,13 @@ class ParticipantServer {
       case "withdraw":
         return participant.withdraw(text, { signal });
       case "export":
-        return participant.export();
+        return participant.export({ local: text === "local", signal });
       case "forkEvidence":
         return participant.forkEvidence();
       case "leave":
         return participant.leave({ signal });
+      case "erase":
+        return participant.erase({ signal });
     }
   }
 

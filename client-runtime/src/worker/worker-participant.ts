@@ -4,10 +4,11 @@ import type { BudgetReport } from "../guard/budget.js";
 import type { PinnedLog } from "../guard/receipt.js";
 import type { OwnConsent, OwnReceipt } from "../identity/device-state.js";
 import type { ReleasedModel } from "../models/released-model.js";
-import type { Abortable, AppParticipant } from "../participation/app-participant.js";
+import type { Abortable, AppParticipant, ExportOptions } from "../participation/app-participant.js";
 import type { ConsentTerms } from "../participation/consent-terms.js";
 import type { ParticipationEvent } from "../participation/events.js";
 import type { ParticipantExport } from "../participation/participant.js";
+import type { ErasureReceipt } from "../participation/subject-rights.js";
 import type { ConditionsSource } from "../scheduling/conditions.js";
 import {
   type FromWorker,
@@ -148,8 +149,8 @@ export class WorkerParticipant implements AppParticipant {
     await this.#call("withdraw", [purpose], signal);
   }
 
-  async export(): Promise<ParticipantExport> {
-    return (await this.#call("export", [])) as ParticipantExport;
+  async export({ local, signal }: ExportOptions = {}): Promise<ParticipantExport> {
+    return (await this.#call("export", local === true ? ["local"] : [], signal)) as ParticipantExport;
   }
 
   async forkEvidence(): Promise<string | undefined> {
@@ -158,6 +159,10 @@ export class WorkerParticipant implements AppParticipant {
 
   async leave({ signal }: Abortable = {}): Promise<void> {
     await this.#call("leave", [], signal);
+  }
+
+  async erase({ signal }: Abortable = {}): Promise<ErasureReceipt> {
+    return (await this.#call("erase", [], signal)) as ErasureReceipt;
   }
 
   /** Ends a run, and closes store and transport in the worker, which can then be terminated. */

@@ -309,7 +309,7 @@ t.test("export holds what the device knows, and nothing that the signer hides", 
   });
   const participant = await join({ trainer });
   await take(participant.run());
-  const exported = await participant.export();
+  const exported = await participant.export({ local: true });
   t.match(exported, { population: "lecturers", subject: participant.subject, localState: { taste: "AQID" } });
   t.same(exported.receipts, participant.receipts());
   t.equal(exported.charges.length, 1);

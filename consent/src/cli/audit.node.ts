@@ -3,6 +3,7 @@ import { exitHolds, exitUnusable, type Terminal, UnusableError } from "./command
 import { compareCommand } from "./compare.node.js";
 import { explainCommand } from "./explain.node.js";
 import { exportEventsCommand } from "./export-events.node.js";
+import { keygenCommand } from "./keygen.node.js";
 import { reportCommand } from "./report.node.js";
 import { verifyCommand } from "./verify.node.js";
 
@@ -18,6 +19,8 @@ Usage:
       Check that NEW's log extends OLD's. If not, --evidence keeps a proof of the fork that convinces anyone.
   fedloop-audit export-events BUNDLE [--population NAME] [--trust FILE]
       Print what a population has spent as one DpEvent in JSON, for any accountant (\`fedloop epsilon --event -\`).
+  fedloop-audit keygen --out FILE
+      Make your X25519 key: the private half goes to FILE, the public one, which the operator seals to, is printed.
   fedloop-audit explain [CODE]
       Say what a finding code means; without CODE, all of them.
 
@@ -52,6 +55,8 @@ export async function runAudit(args: readonly string[], terminal: Terminal): Pro
         return await compareCommand(rest, terminal);
       case "export-events":
         return await exportEventsCommand(rest, terminal);
+      case "keygen":
+        return await keygenCommand(rest, terminal);
       case "explain":
         return explainCommand(rest, terminal);
       default:

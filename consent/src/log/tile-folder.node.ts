@@ -5,13 +5,14 @@ import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/prom
 import { dirname, join } from "node:path";
 import { LedgerError } from "../errors.js";
 import { readUnverifiedCheckpoint } from "./checkpoint.js";
-import { newTiles, type TileSource } from "./tile-writer.js";
-import { parseTilePath } from "./tiles.js";
+import { newTileNames } from "./tile-writer.js";
+import { parseTilePath, type TileName, tilePath } from "./tiles.js";
 
 /** The calls that make a file durable. Tests let each of them fail. */
 export interface DurableFiles {
   readonly makeFolder: (path: string) => Promise<void>;
-  readonly write: (path: string, bytes: Uint8Array) => Promise<void>;
+  /** @param mode permissions of a file that is made by this */
+  readonly write: (path: string, bytes: Uint8Array, mode?: number) => Promise<void>;
   readonly rename: (from: string, to: string) => Promise<void>;
   readonly syncFolder: (path: string) => Promise<void>;
 }
@@ -29,8 +30,8 @@ export const durableFiles: DurableFiles = {
   makeFolder: async (path) => {
     await mkdir(path, { recursive: true });
   },
-  write: async (path, bytes) => {
-    await withHandle(await open(path, "w"), async (handle) => {
+  write: async (path, bytes, mode) => {
+    await withHandle(await open(path, "w", mode), async (handle) => {
       await handle.writeFile(bytes);
       await handle.sync();
     });
@@ -54,8 +55,15 @@ export class TileFolder {
   /**
    * Publishes the growth of a log: all new tiles first, then the signed checkpoint. After a crash the same call
    * completes what was begun.
+   *
+   * @param tile the bytes of a tile; `tileOf` makes them of a tree
+   * @throws LedgerError OUT_OF_RANGE when more is published than the checkpoint has
    */
-  async publish(source: TileSource, checkpoint: string, signal?: AbortSignal): Promise<void> {
+  async publish(
+    tile: (name: TileName) => Uint8Array | Promise<Uint8Array>,
+    checkpoint: string,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const { size } = readUnverifiedCheckpoint(checkpoint);
     const published = await this.checkpoint();
     const oldSize = published === undefined ? 0 : readUnverifiedCheckpoint(published).size;
@@ -64,9 +72,9 @@ export class TileFolder {
         "OUT_OF_RANGE",
         `${oldSize} entries are published, more than the ${size} to publish: was an old copy of the log restored?`,
       );
-    for (const { path, bytes } of newTiles(source, oldSize, size)) {
+    for (const name of newTileNames(oldSize, size)) {
       signal?.throwIfAborted();
-      await this.#put(path, bytes);
+      await this.#put(tilePath(name), await tile(name));
     }
     await this.#put("checkpoint", new TextEncoder().encode(checkpoint));
   }

@@ -15,33 +15,33 @@ export interface TileSource {
 }
 
 /**
- * The tiles and entry bundles that a log must publish before a checkpoint of `newSize`, given that those of `oldSize`
- * are published: every tile at the growing edge, full or partial (C2SP tlog-tiles). Write them all, then the checkpoint.
+ * Names of the tiles and entry bundles that a log must publish before a checkpoint of `newSize`, given that those of
+ * `oldSize` are published: every tile at the growing edge, full or partial (C2SP tlog-tiles). Write them all, then the
+ * checkpoint.
  */
-export function* newTiles({ tree, entry }: TileSource, oldSize: number, newSize: number): Generator<TileFile> {
-  yield* edgeTiles("entries", oldSize, newSize, ({ first, width }) =>
-    entryBundleBytes(Array.from({ length: width }, (_, at) => entry(first + at))),
-  );
-  for (let level = 0, scale = 1; newSize >= scale; level++, scale *= tileWidth) {
-    const height = 8 * level;
-    yield* edgeTiles(level, Math.floor(oldSize / scale), Math.floor(newSize / scale), ({ first, width }) =>
-      tileBytes(Array.from({ length: width }, (_, at) => tree.completeSubtree(height, first + at))),
-    );
-  }
+export function* newTileNames(oldSize: number, newSize: number): Generator<TileName> {
+  yield* edgeTiles("entries", oldSize, newSize);
+  for (let level = 0, scale = 1; newSize >= scale; level++, scale *= tileWidth)
+    yield* edgeTiles(level, Math.floor(oldSize / scale), Math.floor(newSize / scale));
 }
 
-function* edgeTiles(
-  level: TileName["level"],
-  oldCount: number,
-  newCount: number,
-  bytesOf: (span: { readonly first: number; readonly width: number }) => Uint8Array,
-): Generator<TileFile> {
+function* edgeTiles(level: TileName["level"], oldCount: number, newCount: number): Generator<TileName> {
   if (newCount === oldCount) return;
-  for (let index = Math.floor(oldCount / tileWidth); index * tileWidth < newCount; index++) {
-    const first = index * tileWidth;
-    const width = Math.min(tileWidth, newCount - first);
-    yield { path: tilePath({ level, index: BigInt(index), width }), bytes: bytesOf({ first, width }) };
-  }
+  for (let index = Math.floor(oldCount / tileWidth); index * tileWidth < newCount; index++)
+    yield { level, index: BigInt(index), width: Math.min(tileWidth, newCount - index * tileWidth) };
+}
+
+/** The bytes of a tile or entry bundle. @throws LedgerError OUT_OF_RANGE where the tree has none such */
+export function tileOf({ tree, entry }: TileSource, { level, index, width }: TileName): Uint8Array {
+  const first = Number(index) * tileWidth;
+  return level === "entries"
+    ? entryBundleBytes(Array.from({ length: width }, (_, at) => entry(first + at)))
+    : tileBytes(Array.from({ length: width }, (_, at) => tree.completeSubtree(8 * level, first + at)));
+}
+
+/** The files of {@link newTileNames}. */
+export function* newTiles(source: TileSource, oldSize: number, newSize: number): Generator<TileFile> {
+  for (const name of newTileNames(oldSize, newSize)) yield { path: tilePath(name), bytes: tileOf(source, name) };
 }
 
 /**

@@ -144,6 +144,20 @@ export class ConsentView {
     return subjects.sort();
   }
 
+  /** Consents that are given by their latest entry and whose `validUntil` has come, in no order. */
+  ended(at: number): ConsentStatus[] {
+    const ended: ConsentStatus[] = [];
+    for (const [subject, purposes] of this.#decisions) {
+      if (this.isErased(subject)) continue;
+      for (const decisions of purposes.values()) {
+        const latest = decisions.at(-1);
+        const { validUntil = null } = latest?.record.event ?? {};
+        if (latest?.state === "given" && validUntil !== null && at >= validUntil) ended.push(latest);
+      }
+    }
+    return ended;
+  }
+
   /** The policy in force for a population. */
   policy(population: string, treeSize: number = this.#size): PublishedPolicy | undefined {
     return lastBefore(this.#policies.get(population), treeSize);

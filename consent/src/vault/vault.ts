@@ -17,7 +17,12 @@ export interface WrappedKey {
 /** Where wraps are kept. Every call is durable when it returns. */
 export interface VaultStore {
   get(subjectId: string): Promise<WrappedKey | undefined>;
-  put(subjectId: string, key: WrappedKey): Promise<void>;
+  /**
+   * Puts a wrap in the place of another one, or of none, and answers whether it did: not when something else is there,
+   * nor when wraps under its key-encryption key are no longer taken. So nothing that was destroyed comes back, and no
+   * key-encryption key is destroyed under a wrap that is being made.
+   */
+  put(subjectId: string, key: WrappedKey, before: WrappedKey | undefined): Promise<boolean>;
   /** Removes every copy that the store has. Removing what is not there is no error. */
   delete(subjectId: string): Promise<void>;
   /** Ids of all subjects, in any order; wraps may be put while it runs. */
@@ -27,7 +32,7 @@ export interface VaultStore {
 /** The key-encryption keys at hand, by name. They are kept apart from the store. */
 export interface KeyEncryptionKeys {
   /** Name of the one that new wraps are made under. */
-  readonly current: string;
+  current(): Promise<string>;
   /** 32 bytes, or undefined where the key is not (or no longer) at hand. */
   key(name: string): Promise<Uint8Array | undefined>;
 }
@@ -57,11 +62,20 @@ export class SubjectVault {
    * @throws LedgerError KEY_LOST, BAD_CIPHERTEXT
    */
   async obtain(subjectId: string): Promise<Uint8Array> {
-    const known = await this.find(subjectId);
-    if (known !== undefined) return known;
-    const key = freshKey();
-    await this.#put(subjectId, key);
-    return key;
+    for (;;) {
+      const known = await this.find(subjectId);
+      if (known !== undefined) return known;
+      const key = freshKey();
+      if (await this.#put(subjectId, key, undefined)) return key;
+    }
+  }
+
+  /**
+   * Takes in a key that was made elsewhere. One that the subject has already stays.
+   * @throws LedgerError KEY_LOST, BAD_KEY
+   */
+  async adopt(subjectId: string, key: Uint8Array): Promise<void> {
+    while ((await this.#store.get(subjectId)) === undefined && !(await this.#put(subjectId, key, undefined)));
   }
 
   /**
@@ -71,14 +85,14 @@ export class SubjectVault {
    */
   async find(subjectId: string): Promise<Uint8Array | undefined> {
     const wrap = await this.#store.get(subjectId);
-    if (wrap === undefined) return undefined;
-    const kek = await this.#keys.key(wrap.kek);
+    return wrap === undefined ? undefined : this.#unwrap(subjectId, wrap);
+  }
+
+  async #unwrap(subjectId: string, { kek: name, wrapped }: WrappedKey): Promise<Uint8Array> {
+    const kek = await this.#keys.key(name);
     if (kek === undefined)
-      throw new LedgerError(
-        "KEY_LOST",
-        `The key-encryption key ${wrap.kek} is not at hand; restore it to open its wraps.`,
-      );
-    return open(kek, decodeBase64Url(wrap.wrapped), context(subjectId, wrap.kek));
+      throw new LedgerError("KEY_LOST", `The key-encryption key ${name} is not at hand; restore it to open its wraps.`);
+    return open(kek, decodeBase64Url(wrapped), context(subjectId, name));
   }
 
   /** A subject's pseudonym in a population; undefined where the subject has no key. @throws as {@link find} */
@@ -104,14 +118,8 @@ export class SubjectVault {
       signal?.throwIfAborted();
       const wrap = await this.#store.get(subjectId);
       if (wrap === undefined) continue; // destroyed meanwhile
-      if (wrap.kek === this.#keys.current) {
-        alreadyCurrent++;
-        continue;
-      }
-      const key = await this.find(subjectId);
-      if (key === undefined) continue;
-      await this.#put(subjectId, key);
-      rewrapped++;
+      if (wrap.kek === (await this.#keys.current())) alreadyCurrent++;
+      else if (await this.#put(subjectId, await this.#unwrap(subjectId, wrap), wrap)) rewrapped++;
     }
     return { rewrapped, alreadyCurrent };
   }
@@ -151,13 +159,13 @@ export class SubjectVault {
     return pseudonyms.sort();
   }
 
-  async #put(subjectId: string, key: Uint8Array): Promise<void> {
-    const { current } = this.#keys;
+  async #put(subjectId: string, key: Uint8Array, before: WrappedKey | undefined): Promise<boolean> {
+    const current = await this.#keys.current();
     const kek = await this.#keys.key(current);
     if (kek === undefined)
       throw new LedgerError("KEY_LOST", `The current key-encryption key ${current} is not at hand.`);
     const wrapped = encodeBase64Url(seal(kek, key, context(subjectId, current)));
-    await this.#store.put(subjectId, { kek: current, wrapped });
+    return this.#store.put(subjectId, { kek: current, wrapped }, before);
   }
 }
 
@@ -166,8 +174,10 @@ export function memoryVaultStore(): VaultStore {
   const wraps = new Map<string, WrappedKey>();
   return {
     get: async (subjectId) => wraps.get(subjectId),
-    put: async (subjectId, key) => {
+    put: async (subjectId, key, before) => {
+      if (wraps.get(subjectId)?.wrapped !== before?.wrapped) return false;
       wraps.set(subjectId, key);
+      return true;
     },
     delete: async (subjectId) => {
       wraps.delete(subjectId);

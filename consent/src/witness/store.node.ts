@@ -7,7 +7,12 @@ import { LedgerError } from "../errors.js";
 import { type DurableFiles, durableFiles } from "../log/tile-folder.node.js";
 import type { Head, WitnessStore } from "./witness.js";
 
-const headFile = z.strictObject({ origin: z.string(), size: z.int().check(z.gte(0)), root: z.string() });
+const headFile = z.strictObject({
+  origin: z.string(),
+  size: z.int().check(z.gte(0)),
+  root: z.string(),
+  note: z.string(),
+});
 
 /**
  * A witness's store as one small file for each log, replaced whole and synced. One process may use a folder at a time;
@@ -27,14 +32,14 @@ export function fileWitnessStore(folder: string, files: DurableFiles = durableFi
     const { success, data } = headFile.safeParse(JSON.parse(text));
     if (!success || data.origin !== origin)
       throw new LedgerError("BAD_PROOF", `The witness's record of ${origin} is damaged; restore it from a backup.`);
-    return { size: data.size, root: decodeBase64(data.root) };
+    return { size: data.size, root: decodeBase64(data.root), note: data.note };
   }
 
-  async function advance(origin: string, oldSize: number, { size, root }: Head): Promise<boolean> {
+  async function advance(origin: string, oldSize: number, { size, root, note }: Head): Promise<boolean> {
     if (((await latest(origin))?.size ?? 0) !== oldSize) return false;
     await mkdir(folder, { recursive: true });
     const path = pathOf(folder, origin);
-    await files.write(`${path}.new`, encodeUtf8(JSON.stringify({ origin, size, root: encodeBase64(root) })));
+    await files.write(`${path}.new`, encodeUtf8(JSON.stringify({ origin, size, root: encodeBase64(root), note })));
     await files.rename(`${path}.new`, path);
     await files.syncFolder(folder);
     return true;

@@ -4,13 +4,17 @@ import { equalBytes } from "../crypto/bytes.js";
 import type { SignatureVerifier } from "../crypto/ed25519.js";
 import { LedgerError } from "../errors.js";
 import { type Checkpoint, parseCheckpointText } from "../log/checkpoint.js";
+import { formatForkEvidence, verifyForkEvidence } from "../log/fork.js";
 import { type NoteSigner, type OpenedNote, openNote, parseNote, signatureLine } from "../log/note.js";
 import { verifyConsistency } from "../log/proofs.js";
-import { parseVkey, type VerifierKey } from "../log/verifier-key.js";
+import { encodeVkey, parseVkey, type VerifierKey } from "../log/verifier-key.js";
 import { type AddCheckpoint, parseAddCheckpoint } from "./request.js";
 
 /** A head that a witness has cosigned. */
-export type Head = Pick<Checkpoint, "size" | "root">;
+export interface Head extends Pick<Checkpoint, "size" | "root"> {
+  /** The note as the log signed it: evidence, should the log ever sign another history. */
+  readonly note: string;
+}
 
 /** Keeps, for each log, the last head that was cosigned. */
 export interface WitnessStore {
@@ -37,6 +41,8 @@ export interface WitnessSettings {
   readonly logs: readonly string[];
   readonly store: WitnessStore;
   readonly verifier: SignatureVerifier;
+  /** Told of a proven fork, as `formatForkEvidence` writes it and `verifyForkEvidence` checks it. */
+  readonly onFork?: (origin: string, evidence: string) => void;
 }
 
 function answer(status: WitnessResponse["status"], body: string): WitnessResponse {
@@ -73,6 +79,26 @@ export class Witness {
     return this.#extend(request, checkpoint, note);
   }
 
+  /** Two heads that the log's key signed and that no append-only log has are shown to whoever listens. */
+  async #accuse(
+    latest: Head,
+    checkpoint: Checkpoint,
+    { oldSize, proof, checkpoint: note }: AddCheckpoint,
+  ): Promise<void> {
+    const { onFork, verifier } = this.#settings;
+    const key = this.#keys.find(({ name }) => name === checkpoint.origin);
+    if (onFork === undefined || key === undefined || oldSize !== latest.size) return;
+    const evidence = formatForkEvidence(encodeVkey(key), latest.note, note, proof);
+    try {
+      await verifyForkEvidence(evidence, verifier);
+    } catch (error) {
+      // A wrong proof is no fork: the log may have made a mistake.
+      if (error instanceof LedgerError) return;
+      throw error;
+    }
+    onFork(checkpoint.origin, evidence);
+  }
+
   async #opened(note: string, keys: readonly VerifierKey[]): Promise<OpenedNote | undefined> {
     try {
       return await openNote(note, keys, this.#settings.verifier);
@@ -82,7 +108,8 @@ export class Witness {
     }
   }
 
-  async #extend({ oldSize, proof }: AddCheckpoint, checkpoint: Checkpoint, note: OpenedNote): Promise<WitnessResponse> {
+  async #extend(request: AddCheckpoint, checkpoint: Checkpoint, note: OpenedNote): Promise<WitnessResponse> {
+    const { oldSize, proof } = request;
     const { store, signer } = this.#settings;
     const { origin, size, root } = checkpoint;
     const latest = await store.latest(origin);
@@ -93,13 +120,19 @@ export class Witness {
     });
     if (oldSize !== (latest?.size ?? 0)) return conflict(latest?.size ?? 0);
     if (latest !== undefined && oldSize === size) {
-      if (!equalBytes(latest.root, root)) return conflict(latest.size);
+      if (!equalBytes(latest.root, root)) {
+        await this.#accuse(latest, checkpoint, request);
+        return conflict(latest.size);
+      }
       if (proof.length > 0) return answer(422, "From a size to itself there is nothing to prove.\n");
     } else if (latest !== undefined && latest.size > 0) {
       const claim = { oldSize, oldRoot: latest.root, newSize: size, newRoot: root, path: proof };
-      if (!verifyConsistency(claim)) return answer(422, "The consistency proof does not verify.\n");
+      if (!verifyConsistency(claim)) {
+        await this.#accuse(latest, checkpoint, request);
+        return answer(422, "The consistency proof does not verify.\n");
+      }
     }
-    if (!(await store.advance(origin, oldSize, { size, root }))) {
+    if (!(await store.advance(origin, oldSize, { size, root, note: request.checkpoint }))) {
       return conflict((await store.latest(origin))?.size ?? 0);
     }
     return answer(200, await signatureLine(note.text, signer));
@@ -113,7 +146,7 @@ export function memoryWitnessStore(): WitnessStore {
     latest: async (origin) => heads.get(origin),
     advance: async (origin, oldSize, head) => {
       if ((heads.get(origin)?.size ?? 0) !== oldSize) return false;
-      heads.set(origin, { size: head.size, root: head.root.slice() });
+      heads.set(origin, { size: head.size, root: head.root.slice(), note: head.note });
       return true;
     },
   };

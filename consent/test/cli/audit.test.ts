@@ -1,12 +1,20 @@
 import { execFile } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { epsilonOf, parseDpEvent } from "@fedloop/privacy";
 import t from "tap";
 import { runAudit } from "../../src/cli/audit.node.js";
 import { progressOn } from "../../src/cli/verify.node.js";
-import { encodeBase64Url, findingMeanings, verifyForkEvidence } from "../../src/index.js";
+import {
+  decodeBase64Url,
+  encodeBase64Url,
+  findingMeanings,
+  openSealed,
+  recipientFromBytes,
+  sealTo,
+  verifyForkEvidence,
+} from "../../src/index.js";
 import { nodeVerifier } from "../../src/index.node.js";
 import { operator, population, testDevice } from "../author.js";
 import { bundleOf, completeLog, shortLog, startedLog } from "../complete-log.js";
@@ -120,6 +128,17 @@ t.test("a trust file is held against the bundle", async (t) => {
   }
 });
 
+t.test("keygen makes a key that opens what is sealed to it, and never overwrites one", async (t) => {
+  const path = join(folder, "made.key");
+  const { code, out } = await audit("keygen", "--out", path);
+  t.equal(code, 0);
+  t.equal(statSync(path).mode & 0o077, 0);
+  const auditor = await recipientFromBytes(decodeBase64Url(readFileSync(path, "utf8").trim()));
+  const message = new Uint8Array([1, 2, 3]);
+  t.strictSame(await openSealed(auditor, await sealTo(decodeBase64Url(out.trim()), message)), message);
+  t.equal((await audit("keygen", "--out", path)).code, 2);
+});
+
 t.test("wrong arguments and unreadable files exit 2 and say what was expected", async (t) => {
   for (const args of [
     [],
@@ -131,6 +150,7 @@ t.test("wrong arguments and unreadable files exit 2 and say what was expected", 
     ["verify", good, "--unknown"],
     ["prove", good],
     ["explain", "NO_SUCH_CODE"],
+    ["keygen"],
     ["export-events", good, "--population", "another"],
   ]) {
     const { code, out, error } = await audit(...args);
@@ -143,7 +163,7 @@ t.test("wrong arguments and unreadable files exit 2 and say what was expected", 
 t.test("help lists every command and exits 0", async (t) => {
   const { code, out } = await audit("--help");
   t.equal(code, 0);
-  for (const command of ["verify", "report", "compare", "export-events", "explain"])
+  for (const command of ["verify", "report", "compare", "export-events", "keygen", "explain"])
     t.match(out, `fedloop-audit ${command}`);
   t.equal((await audit("verify", "--help")).code, 0);
 });

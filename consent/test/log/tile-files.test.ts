@@ -13,6 +13,7 @@ import {
   TiledTree,
   tiledEntries,
   tileHeaders,
+  tileOf,
   verifyConsistency,
   verifyInclusion,
 } from "../../src/index.js";
@@ -73,7 +74,7 @@ t.test("a folder holds what readers verify, and a changed tile is noticed", asyn
   const folder = new TileFolder(path);
   t.equal(await folder.checkpoint(), undefined);
   const log = new GrowingLog();
-  for (const size of [3, 300, 520]) await folder.publish(log, await log.grow(size));
+  for (const size of [3, 300, 520]) await folder.publish((name) => tileOf(log, name), await log.grow(size));
   const note = (await folder.checkpoint()) ?? "";
   const checkpoint = await openCheckpoint(note, { vkey: signer.vkey }, nodeVerifier());
   const read: string[] = [];
@@ -95,8 +96,8 @@ t.test("a restored older log is not published over a newer checkpoint", async (t
   const folder = new TileFolder(mkdtempSync(join(t.testdir(), "tiles")));
   const log = new GrowingLog();
   const older = await log.grow(3);
-  await folder.publish(log, await log.grow(9));
-  await rejects(t, "OUT_OF_RANGE", "the older checkpoint", () => folder.publish(log, older));
+  await folder.publish((name) => tileOf(log, name), await log.grow(9));
+  await rejects(t, "OUT_OF_RANGE", "the older checkpoint", () => folder.publish((name) => tileOf(log, name), older));
 });
 
 t.test("paths outside the log are not read", async (t) => {
@@ -112,7 +113,7 @@ t.test(
     for (let failing = 0; ; failing++) {
       const path = mkdtempSync(join(t.testdir(), "tiles"));
       const log = new GrowingLog();
-      await new TileFolder(path).publish(log, await log.grow(5));
+      await new TileFolder(path).publish((name) => tileOf(log, name), await log.grow(5));
       let calls = 0;
       const failAt = <A extends readonly unknown[]>(call: (...args: A) => Promise<void>) => {
         return async (...args: A): Promise<void> => {
@@ -129,7 +130,7 @@ t.test(
       const note = await log.grow(600);
       let failed = false;
       try {
-        await new TileFolder(path, faulty).publish(log, note);
+        await new TileFolder(path, faulty).publish((name) => tileOf(log, name), note);
       } catch {
         failed = true;
         failures++;
@@ -144,7 +145,7 @@ t.test(
       };
       const seen = await check();
       t.ok(seen === 5 || seen === 600, `${seen} entries after call ${failing}`);
-      await folder.publish(log, note);
+      await folder.publish((name) => tileOf(log, name), note);
       t.equal(await check(), 600);
       if (!failed) break;
     }

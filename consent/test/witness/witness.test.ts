@@ -16,6 +16,7 @@ import {
   parseAddCheckpoint,
   parseVkey,
   signCheckpoint,
+  verifyForkEvidence,
   Witness,
   type WitnessContact,
   type WitnessStore,
@@ -56,16 +57,16 @@ function storeSuite(t: Test, name: string, open: () => WitnessStore): void {
     const store = open();
     const root = new Uint8Array(32).fill(1);
     t.equal(await store.latest(origin), undefined);
-    t.equal(await store.advance(origin, 3, { size: 5, root }), false);
-    t.equal(await store.advance(origin, 0, { size: 5, root }), true);
-    t.equal(await store.advance(origin, 0, { size: 9, root }), false);
-    t.strictSame(await store.latest(origin), { size: 5, root });
+    t.equal(await store.advance(origin, 3, { size: 5, root, note: "" }), false);
+    t.equal(await store.advance(origin, 0, { size: 5, root, note: "" }), true);
+    t.equal(await store.advance(origin, 0, { size: 9, root, note: "" }), false);
+    t.strictSame(await store.latest(origin), { size: 5, root, note: "" });
     t.equal(await store.latest("other.example"), undefined);
   });
 
   t.test(`${name}: of two advances at once one wins`, async (t) => {
     const store = open();
-    const heads = [5, 6, 7, 8].map((size) => ({ size, root: new Uint8Array(32).fill(size) }));
+    const heads = [5, 6, 7, 8].map((size) => ({ size, root: new Uint8Array(32).fill(size), note: "" }));
     const won = await Promise.all(heads.map((head) => store.advance(origin, 0, head)));
     t.equal(won.filter(Boolean).length, 1);
     t.strictSame(await store.latest(origin), heads[won.indexOf(true)]);
@@ -77,7 +78,7 @@ storeSuite(t, "file", () => fileWitnessStore(mkdtempSync(join(t.testdir(), "witn
 
 t.test("a file store survives a restart and refuses a damaged record", async (t) => {
   const folder = mkdtempSync(join(t.testdir(), "witness"));
-  await fileWitnessStore(folder).advance(origin, 0, { size: 5, root: new Uint8Array(32) });
+  await fileWitnessStore(folder).advance(origin, 0, { size: 5, root: new Uint8Array(32), note: "" });
   t.equal((await fileWitnessStore(folder).latest(origin))?.size, 5);
   const { readdirSync } = await import("node:fs");
   const [file = ""] = readdirSync(folder);
@@ -200,6 +201,34 @@ t.test("a log that was rolled back gets no cosignature", async (t) => {
   };
   await collectCosignatures(newer, settings);
   await rejects(t, "NO_QUORUM", "the older head", () => collectCosignatures(older, settings));
+});
+
+t.test("a log that signs two histories is convicted by its witness, and a wrong proof convicts nobody", async (t) => {
+  const evidence: string[] = [];
+  for (const [oldSize, newSize] of [
+    [5, 5],
+    [5, 9],
+    [6, 13],
+  ] as const) {
+    const signer = cosigner("witness.example", generateNodeSigner(), () => 1_767_139_200);
+    const onFork = (log: string, text: string): void => {
+      t.equal(log, origin);
+      evidence.push(text);
+    };
+    const witness = new Witness({ signer, logs: [logSigner.vkey], store: memoryWitnessStore(), verifier, onFork });
+    const [honest, other] = [new TestLog(), new TestLog("other")];
+    await witness.addCheckpoint(formatAddCheckpoint({ oldSize: 0, proof: [], checkpoint: await honest.grow(oldSize) }));
+    const checkpoint = await other.grow(newSize);
+    const proof = other.tree.consistencyProof(oldSize, newSize);
+    const garbled = proof.map((hash) => hash.map((byte) => byte ^ 1));
+    if (proof.length > 0) await witness.addCheckpoint(formatAddCheckpoint({ oldSize, proof: garbled, checkpoint }));
+    const { length } = evidence;
+    const { status } = await witness.addCheckpoint(formatAddCheckpoint({ oldSize, proof, checkpoint }));
+    t.equal(status, oldSize === newSize ? 409 : 422);
+    t.equal(evidence.length, length + 1);
+    t.match(await verifyForkEvidence(evidence.at(-1) ?? "", verifier), { origin, oldSize, newSize });
+  }
+  t.equal(evidence.length, 3);
 });
 
 t.test("an HTTP witness is asked at its submission prefix", async (t) => {

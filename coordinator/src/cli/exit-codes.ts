@@ -31,6 +31,7 @@ const OF_ERROR: Readonly<Partial<Record<string, ExitCode>>> = {
   LEDGER_STOPPED: 4,
   CLOCK_BEHIND: 4,
   ARTIFACT_CORRUPT: 4,
+  VAULT_KEY_LOST: 4,
   BUDGET_EXCEEDED: 5,
   NO_CONSENT: 5,
   ROUND_FAILED: 6,

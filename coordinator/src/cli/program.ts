@@ -180,6 +180,72 @@ function addAccounting(program: Command, surroundings: Surroundings): void {
     });
 }
 
+function addVault(program: Command, surroundings: Surroundings): void {
+  const vault = program.command("vault").description("the participants' keys");
+  const add = (name: string, description: string, run: (module: VaultModule) => VaultModule["vaultStatus"]): void => {
+    vault
+      .command(name)
+      .description(description)
+      .addOption(jsonOption("print one JSON object"))
+      .action(async ({ json }: Json, command: Command) => {
+        const { config } = command.optsWithGlobals<Global>();
+        await run(await import("./vault.js"))({ config, json }, surroundings);
+      });
+  };
+  add("status", "say how many participants have a key, and under which key-encryption key", (it) => it.vaultStatus);
+  add(
+    "rotate-key",
+    "replace the key-encryption key, or complete a replacement that was interrupted; a coordinator may run meanwhile",
+    (it) => it.rotateVaultKey,
+  );
+  add("subjects", "print the pseudonyms that still have a key, for an auditor's trust file", (it) => it.vaultSubjects);
+}
+
+interface WitnessFlags extends Json {
+  readonly name: string;
+  readonly data: string;
+  readonly listen: string;
+  readonly log: readonly string[];
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+}
+
+function addWitness(program: Command, { signal, print }: Surroundings): void {
+  program
+    .command("witness")
+    .description("run a witness: cosign the checkpoints of logs as long as they only grow (C2SP tlog-witness)")
+    .requiredOption("--name <name>", "the witness's own name, as in witness.example.org", someText)
+    .requiredOption("--log <vkey...>", "verifier keys of the logs to watch", collected, [])
+    .option("--data <dir>", "folder of its key and of what it has cosigned", someText, "fedloop-witness")
+    .option("--listen <host:port>", "where to listen; off loopback only with a certificate", someText, "127.0.0.1:7481")
+    .option("--tls-cert <file>", "certificate chain, PEM", someText)
+    .option("--tls-key <file>", "its private key, PEM", someText)
+    .addOption(jsonOption("print one JSON object when it listens"))
+    .action(async ({ name, data, listen, log: logs, tlsCert, tlsKey, json }: WitnessFlags) => {
+      if ((tlsCert === undefined) !== (tlsKey === undefined))
+        throw new CoordinatorError("USAGE", "expected --tls-cert and --tls-key together, came one of them");
+      const tls = tlsCert === undefined || tlsKey === undefined ? null : { cert: tlsCert, key: tlsKey };
+      const { parseListen } = await import("../config/config.js");
+      const { runWitness } = await import("../server/witness.js");
+      await runWitness({
+        name,
+        dataDir: data,
+        listen: parseListen(listen, "--listen"),
+        logs,
+        tls,
+        json,
+        signal,
+        print,
+      });
+    });
+}
+
+function collected(written: string, before: readonly string[]): readonly string[] {
+  return [...before, someText(written)];
+}
+
+type VaultModule = typeof import("./vault.js");
+
 function exitCodesText(): string {
   const lines = Object.entries(EXIT_CODES).map(([code, meaning]) => `  ${code.padEnd(5)}${meaning}`);
   return `\nExit codes:\n${lines.join("\n")}\n`;
@@ -205,6 +271,8 @@ export function fedloopProgram(surroundings: Surroundings, fail: (exitCode: Exit
   addAuditBundle(program, surroundings);
   addAccounting(program, surroundings);
   addBudget(program, surroundings);
+  addVault(program, surroundings);
+  addWitness(program, surroundings);
   forAll(program, (command) => {
     command.exitOverride();
     // What is wrong is told once, by runFedloop, in the form of all other errors.

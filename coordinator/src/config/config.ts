@@ -1,8 +1,9 @@
 /** `fedloop.yaml`: what the operator of one coordinator decides. What a population does is in its plan. */
 import { dirname, resolve } from "node:path";
+import { parseVkey } from "@fedloop/consent";
 import * as z from "zod";
 import { CoordinatorError } from "../errors.js";
-import { integer, oneOf, section, text } from "./fields.js";
+import { duration, integer, oneOf, section, text } from "./fields.js";
 import { checkYaml, parseYaml, readYamlFile, type YamlDocument } from "./yaml-document.js";
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
@@ -29,14 +30,36 @@ export type EnrolmentConfig =
   | { readonly type: "open" }
   | { readonly type: "token"; readonly tokens: readonly { readonly sha256: Uint8Array; readonly expiresMs: number }[] };
 
+/** Witnesses of the log, as the configuration names them. */
+export interface WitnessConfig {
+  /** How many of them must have cosigned. */
+  readonly quorum: number;
+  readonly members: readonly {
+    /** C2SP verifier key of a cosigner. */
+    readonly key: string;
+    /** Submission prefix: add-checkpoint is below it. */
+    readonly url: string;
+  }[];
+}
+
 /** A configuration with every default filled in and every path absolute. */
 export interface Config {
   /** The name of the log, first line of its checkpoints. It can never change. */
   readonly origin: string;
   readonly dataDir: string;
+  /** Folder of the subject vault: beside the data folder, so that a backup of that one does not hold it. */
+  readonly vaultDir: string;
   readonly listen: Listen;
   /** Where HTTP is served, and to pages of which web origins; null for nowhere. */
   readonly http: (Listen & { readonly corsOrigins: readonly string[] }) | null;
+  /** Folder that gets the published log as files; null for none. */
+  readonly tiles: string | null;
+  /** Who must have cosigned what is published; null for nobody. */
+  readonly witnesses: WitnessConfig | null;
+  /** X25519 keys of auditors, to whom cohort lists are sealed; none for open lists. */
+  readonly auditors: readonly Uint8Array[];
+  /** Longest silence of the log, milliseconds: then it gets a heartbeat. */
+  readonly heartbeatMs: number;
   /** Plan files. */
   readonly plans: readonly string[];
   readonly enrolment: EnrolmentConfig;
@@ -53,6 +76,11 @@ export interface Config {
 export type ConfigEnvironment = Readonly<Record<string, string | undefined>>;
 
 const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;
+
+/** Whether nobody outside this machine reaches the host. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.test(host);
+}
 
 const origin = {
   error:
@@ -98,8 +126,13 @@ interface WrittenToken {
 interface WrittenConfig {
   readonly origin: string;
   readonly dataDir: string;
+  readonly vaultDir?: string | undefined;
   readonly listen: Listen;
   readonly http?: (Listen & { readonly corsOrigins: readonly string[] }) | undefined;
+  readonly tiles?: string | undefined;
+  readonly witnesses?: WitnessConfig | undefined;
+  readonly auditors: readonly string[];
+  readonly heartbeat: number;
   readonly plans: readonly string[];
   readonly enrolment: { readonly mode: "open" | "token"; readonly tokens?: readonly WrittenToken[] | undefined };
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined } | undefined;
@@ -126,11 +159,51 @@ const enrolmentSection = section({
   context.addIssue({ code: "custom", path: ["mode"], message });
 });
 
+const auditorKey = { error: "an auditor's X25519 public key, 32 bytes as base64url, from `fedloop-audit keygen`" };
+const auditorKeys = { error: "a list of at most 64 keys of auditors" };
+const witnessKey = { error: "a witness's verifier key, as `fedloop witness` prints it" };
+const witnessUrl = { error: 'the witness\'s address, as in "https://witness.example.org"' };
+const members = { error: "a list of 1 to 64 witnesses" };
+
+const witnessSection = section({
+  quorum: integer(1, 64),
+  members: z
+    .array(
+      section({
+        key: z.string(witnessKey).refine(isCosignerKey, witnessKey),
+        url: z.string(witnessUrl).regex(/^https?:\/\/[^\s?#]+$/, witnessUrl),
+      }),
+      members,
+    )
+    .min(1, members)
+    .max(64, members),
+}).superRefine(({ quorum, members }, context) => {
+  if (quorum <= new Set(members.map(({ key }) => key)).size) return;
+  const message = `expected at most as many as there are different witnesses, came ${quorum} of ${members.length}`;
+  context.addIssue({ code: "custom", path: ["quorum"], message });
+});
+
+function isCosignerKey(text: string): boolean {
+  try {
+    return parseVkey(text).algorithm === "cosignature/v1";
+  } catch {
+    return false;
+  }
+}
+
 const configSchema: z.ZodType<WrittenConfig> = section({
   origin: z.string(origin).regex(/^[A-Za-z0-9][A-Za-z0-9._~:/-]{0,199}$/, origin),
   dataDir: text(1_000).default("fedloop-data"),
+  vaultDir: text(1_000).optional(),
   listen: listenSection.prefault({}),
   http: httpSection.optional(),
+  tiles: text(1_000).optional(),
+  witnesses: witnessSection.optional(),
+  auditors: z
+    .array(z.string(auditorKey).regex(/^[A-Za-z0-9_-]{43}$/, auditorKey), auditorKeys)
+    .max(64, auditorKeys)
+    .default([]),
+  heartbeat: duration().prefault("1h"),
   plans: z.array(text(1_000), plans).min(1, plans).max(100, plans),
   enrolment: enrolmentSection.default({ mode: "open" }),
   tls: section({ cert: text(1_000), key: text(1_000), clientCa: text(1_000).optional() }).optional(),
@@ -138,13 +211,14 @@ const configSchema: z.ZodType<WrittenConfig> = section({
   limits: section({ concurrentUploads: integer(1, 10_000).default(16) }).prefault({}),
 });
 
-function parseListen(written: string): Listen {
+/** An address as host:port or [host]:port. @throws CoordinatorError BAD_CONFIG, with what it stood in */
+export function parseListen(written: string, where: string): Listen {
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(written) ?? [];
   const parsed = listenSection.safeParse({ host: bracketed ?? plain, port: Number(port) });
   if (port !== undefined && parsed.success) return parsed.data;
   throw new CoordinatorError(
     "BAD_CONFIG",
-    `FEDLOOP_LISTEN: expected host:port, as in 127.0.0.1:7443 or [::1]:7443, came ${JSON.stringify(written.slice(0, 60))}`,
+    `${where}: expected host:port, as in 127.0.0.1:7443 or [::1]:7443, came ${JSON.stringify(written.slice(0, 60))}`,
   );
 }
 
@@ -171,15 +245,15 @@ function tlsOf(tls: WrittenConfig["tls"], folder: string): TlsFiles | null {
 function complete(document: YamlDocument, folder: string, environment: ConfigEnvironment): Config {
   const written = checkYaml(document, configSchema, "BAD_CONFIG");
   const { FEDLOOP_LISTEN: listenOverride, FEDLOOP_DATA_DIR: dataDirOverride } = environment;
-  const listen = listenOverride === undefined ? written.listen : parseListen(listenOverride);
-  if (written.tls === undefined && !LOOPBACK.test(listen.host)) {
+  const listen = listenOverride === undefined ? written.listen : parseListen(listenOverride, "FEDLOOP_LISTEN");
+  if (written.tls === undefined && !isLoopback(listen.host)) {
     const place = listenOverride === undefined ? `${document.where(["listen", "host"])} listen.host` : "FEDLOOP_LISTEN";
     throw new CoordinatorError(
       "BAD_CONFIG",
       `${place}: expected a loopback address, or tls with cert and key, came ${listen.host} without tls`,
     );
   }
-  if (written.tls === undefined && written.http !== undefined && !LOOPBACK.test(written.http.host)) {
+  if (written.tls === undefined && written.http !== undefined && !isLoopback(written.http.host)) {
     throw new CoordinatorError(
       "BAD_CONFIG",
       `${document.where(["http", "host"])} http.host: expected a loopback address, or tls with cert and key, came ${written.http.host} without tls`,
@@ -187,12 +261,18 @@ function complete(document: YamlDocument, folder: string, environment: ConfigEnv
   }
   if (dataDirOverride === "")
     throw new CoordinatorError("BAD_CONFIG", "FEDLOOP_DATA_DIR: expected a folder, came nothing");
+  // A path in the environment is relative to where the command runs, one in the file to the file.
+  const dataDir = dataDirOverride === undefined ? resolve(folder, written.dataDir) : resolve(dataDirOverride);
   return {
     origin: written.origin,
-    // A path in the environment is relative to where the command runs, one in the file to the file.
-    dataDir: dataDirOverride === undefined ? resolve(folder, written.dataDir) : resolve(dataDirOverride),
+    dataDir,
+    vaultDir: written.vaultDir === undefined ? `${dataDir}-vault` : resolve(folder, written.vaultDir),
     listen,
     http: written.http ?? null,
+    tiles: written.tiles === undefined ? null : resolve(folder, written.tiles),
+    witnesses: written.witnesses ?? null,
+    auditors: written.auditors.map((key) => new Uint8Array(Buffer.from(key, "base64url"))),
+    heartbeatMs: written.heartbeat,
     plans: written.plans.map((plan) => resolve(folder, plan)),
     enrolment: enrolmentOf(written.enrolment),
     tls: tlsOf(written.tls, folder),

@@ -11,6 +11,8 @@ export interface BundleExport {
   readonly database: string;
   /** The log's verifier key, C2SP signed-note. */
   readonly verifierKey: string;
+  /** Verifier keys of the log's witnesses. */
+  readonly witnesses?: readonly string[];
   /** The file to write; it is there when it is whole. */
   readonly path: string;
   readonly signal?: AbortSignal;
@@ -22,14 +24,18 @@ export interface BundleExport {
  * @returns number of entries
  * @throws CoordinatorError FILE_UNREADABLE, STORE_UNREADABLE, LEDGER_CORRUPT
  */
-export async function exportBundle({ database, verifierKey, path, signal }: BundleExport): Promise<number> {
+export async function exportBundle({ database, verifierKey, witnesses, path, signal }: BundleExport): Promise<number> {
   await using store = openSqliteReader(database);
-  const checkpoint = await store.db.selectFrom("checkpoint").selectAll().executeTakeFirst();
+  const newest = await store.db.selectFrom("checkpoint").select(["size", "text"]).executeTakeFirst();
+  // Where there are witnesses, auditors get what these have cosigned.
+  const published = await store.db.selectFrom("published").select(["size", "text"]).executeTakeFirst();
+  const checkpoint = published ?? newest;
   if (checkpoint === undefined)
     throw new CoordinatorError("LEDGER_CORRUPT", "expected a signed checkpoint, there is none");
   const { size, text } = checkpoint;
   const contents = {
     vkey: verifierKey,
+    ...(witnesses === undefined || published === undefined ? {} : { witnesses }),
     checkpoint: text,
     entries: entryBytes(store, size),
     blobs: await namedBlobs(store, size),

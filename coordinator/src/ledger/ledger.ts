@@ -118,6 +118,7 @@ export class Ledger {
   readonly #options: LedgerOptions;
   readonly #recent = new RecentEntries(RECENT_BYTES);
   readonly #queue: Job[] = [];
+  readonly #listeners = new Set<() => void>();
   #tree: MerkleTree;
   #view: ConsentView;
   /** Goes ahead of `#view` by the entries of the transaction under way. */
@@ -170,6 +171,11 @@ export class Ledger {
   /** Number of entries, all of them durable and in the checkpoint. */
   get size(): number {
     return this.#checkpoint.size;
+  }
+
+  /** Time of the coordinator's last entry, milliseconds since the epoch; 0 in an empty log. */
+  get lastTimeMs(): number {
+    return this.#lastTimeMs;
   }
 
   /** Who consents to what, after the last committed entry. A commit may replace it: do not keep it. */
@@ -275,6 +281,20 @@ export class Ledger {
     const entries: Uint8Array[] = [];
     for await (const bytes of this.entries(first, first + width)) entries.push(bytes);
     return entryBundleBytes(entries);
+  }
+
+  /** Root of the tree of the first `size` entries, 32 bytes. @throws CoordinatorError OUT_OF_RANGE */
+  rootAt(size: number): Uint8Array {
+    if (size > this.size) {
+      throw new CoordinatorError("OUT_OF_RANGE", `expected a size up to ${this.size}, came ${size}`);
+    }
+    return this.#tree.root(size);
+  }
+
+  /** Calls back after each commit that added entries. @returns what ends that */
+  onGrowth(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Waits for the works under way and takes no more. The store stays open. */
@@ -392,7 +412,9 @@ export class Ledger {
       this.#recent.add(index, entry);
     }
     this.#checkpoint = checkpoint;
-    if (entries.length > 0) this.#lastTimeMs = timeMs;
+    if (entries.length === 0) return;
+    this.#lastTimeMs = timeMs;
+    for (const listener of this.#listeners) listener();
   }
 
   /**

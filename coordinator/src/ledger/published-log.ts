@@ -1,18 +1,8 @@
 import type { TileName } from "@fedloop/consent";
-import type { Ledger } from "./ledger.js";
-
 /** A log as its readers may see it. */
 export interface PublishedLog {
   /** The newest published checkpoint, a C2SP signed note. */
   checkpoint(): string;
   /** The bytes of a tile or entry bundle; undefined where the published tree has none such. */
   tile(name: TileName): Promise<Uint8Array | undefined>;
-}
-
-/** The log without witnesses: everything that is durable is published. */
-export function publishedLog(ledger: Ledger): PublishedLog {
-  return {
-    checkpoint: () => ledger.checkpoint().text,
-    tile: (name) => ledger.tile(name),
-  };
 }

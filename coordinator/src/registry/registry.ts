@@ -1,7 +1,8 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import type { SignatureVerifier } from "@fedloop/consent";
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { type SignatureVerifier, subjectPseudonym } from "@fedloop/consent";
 import { CoordinatorError } from "../errors.js";
 import type { Store } from "../store/database.js";
+import type { Vault } from "../vault/vault.js";
 import type { Device } from "./device.js";
 
 /** How long a session lasts. A device that comes back later enrolls again with the same key. */
@@ -36,6 +37,9 @@ export interface RegistryOptions {
   readonly verifier: SignatureVerifier;
   readonly clock: { now(): number };
   readonly policy: EnrolmentPolicy;
+  readonly vault: Pick<Vault, "subjects">;
+  /** Whether a device key was one of a participant who was erased. */
+  readonly isErasedKey: (publicKey: Uint8Array) => boolean;
 }
 
 /** Who the devices are. Kept in memory as they call, and in the store for good. */
@@ -52,19 +56,28 @@ export class Registry {
    * without one until it leaves.
    *
    * @throws CoordinatorError UNKNOWN_POPULATION, BAD_REQUEST, BAD_SIGNATURE, CLOCK_SKEW, TOKEN_REQUIRED,
-   * TOKEN_INVALID, TOKEN_EXPIRED
+   * TOKEN_INVALID, TOKEN_EXPIRED, ERASED
    */
   async enroll(enrolment: Enrolment): Promise<Device> {
     await this.#check(enrolment);
+    if (this.#options.isErasedKey(enrolment.publicKey)) {
+      throw new CoordinatorError(
+        "ERASED",
+        "expected a key of its own, came one of a participant who was erased; make a fresh key to take part anew",
+      );
+    }
     const now = this.#options.clock.now();
     const known = await this.#findByKey(enrolment.population, enrolment.publicKey);
     if (known === undefined || known.hasLeft) this.#checkToken(enrolment.token);
     const session = randomBytes(16);
     const expires = now + SESSION_MS;
     if (known === undefined) {
-      const { device, subjectKey } = newDevice(enrolment, session, expires);
+      const device = await this.#newDevice(enrolment, session, expires);
       // The same key at the same time, from a call that was repeated: the one that came first made the device.
-      if (!(await this.#insert(device, subjectKey, session, now))) return this.enroll(enrolment);
+      if (!(await this.#insert(device, session, now))) {
+        await this.#options.vault.subjects.destroy(device.id);
+        return this.enroll(enrolment);
+      }
       this.#devices.set(device.id, device);
       return device;
     }
@@ -76,6 +89,16 @@ export class Registry {
       .execute();
     this.#devices.set(opened.id, opened);
     return opened;
+  }
+
+  /** The key of the device's participant, 32 bytes; undefined where the vault has lost it. */
+  subjectKey(device: Device): Promise<Uint8Array | undefined> {
+    return this.#options.vault.subjects.find(device.id);
+  }
+
+  /** Knows nothing any more of a device whose rows were erased. */
+  forget(device: Device): void {
+    this.#devices.delete(device.id);
   }
 
   /** The device with this id, or undefined when it is unknown or has left. */
@@ -220,41 +243,30 @@ export class Registry {
   }
 
   /** @returns false when the key is registered already; nothing is then changed */
-  #insert(device: Device, subjectKey: Uint8Array, session: Uint8Array, now: number): Promise<boolean> {
-    const id = Buffer.from(device.id, "base64url");
-    return this.#options.store.db.transaction().execute(async (tx) => {
-      const { numInsertedOrUpdatedRows } = await tx
-        .insertInto("devices")
-        .values({
-          device_id: id,
-          population: device.population,
-          public_key: device.publicKey,
-          subject: device.subject,
-          session,
-          session_expires_ms: device.sessionExpiresMs,
-          enrolled_ms: now,
-          left_ms: null,
-        })
-        .onConflict((conflict) => conflict.columns(["population", "public_key"]).doNothing())
-        .executeTakeFirst();
-      if (numInsertedOrUpdatedRows === 0n) return false;
-      await tx.insertInto("subject_keys").values({ device_id: id, subject_key: subjectKey }).execute();
-      return true;
-    });
+  async #insert(device: Device, session: Uint8Array, now: number): Promise<boolean> {
+    const { numInsertedOrUpdatedRows } = await this.#options.store.db
+      .insertInto("devices")
+      .values({
+        device_id: Buffer.from(device.id, "base64url"),
+        population: device.population,
+        public_key: device.publicKey,
+        subject: device.subject,
+        session,
+        session_expires_ms: device.sessionExpiresMs,
+        enrolled_ms: now,
+        left_ms: null,
+      })
+      .onConflict((conflict) => conflict.columns(["population", "public_key"]).doNothing())
+      .executeTakeFirst();
+    return numInsertedOrUpdatedRows !== 0n;
   }
-}
 
-function newDevice(
-  { population, publicKey }: Enrolment,
-  session: Buffer,
-  sessionExpiresMs: number,
-): { readonly device: Device; readonly subjectKey: Uint8Array } {
-  const subjectKey = randomBytes(32);
-  // P = HMAC(K_s, scope). With K_s destroyed nothing links the pseudonym to the device.
-  const subject = createHmac("sha256", subjectKey).update(population).digest().subarray(0, 16).toString("base64url");
-  const id = randomBytes(16).toString("base64url");
-  const device = { id, population, publicKey, subject, session: session.toString("base64url"), sessionExpiresMs };
-  return { device, subjectKey };
+  /** A device whose participant's key is durable in the vault: its pseudonym is made from that key. */
+  async #newDevice({ population, publicKey }: Enrolment, session: Buffer, sessionExpiresMs: number): Promise<Device> {
+    const id = randomBytes(16).toString("base64url");
+    const subject = subjectPseudonym(await this.#options.vault.subjects.obtain(id), population);
+    return { id, population, publicKey, subject, session: session.toString("base64url"), sessionExpiresMs };
+  }
 }
 
 interface DeviceRow {

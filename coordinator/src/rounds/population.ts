@@ -58,6 +58,8 @@ export interface PopulationDependencies {
   readonly unmaskEngine: () => UnmaskEngine;
   /** The log's name. */
   readonly origin: string;
+  /** To whom cohort lists are sealed; open lists where there are none. */
+  readonly auditors?: readonly Uint8Array[];
   /** Uploads of large updates held at a time. */
   readonly concurrentUploads: number;
   readonly onNotice?: (population: string, notice: RoundNotice) => void;

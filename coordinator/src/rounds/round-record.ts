@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { canonicalBytes, type EntryBodies } from "@fedloop/consent";
+import { canonicalBytes, type EntryBodies, sealView } from "@fedloop/consent";
 import type { DpEvent } from "@fedloop/privacy";
 import type { Ledger, LedgerTransaction } from "../ledger/ledger.js";
 import type { RoundKind } from "../store/database.js";
@@ -32,6 +32,14 @@ export interface ReleasedMetrics {
   readonly metrics: string;
 }
 
+/** To whom cohort lists are sealed; with no auditors they are open. */
+export interface CohortSealing {
+  /** The log's name. */
+  readonly log: string;
+  /** X25519 keys of 32 bytes. */
+  readonly auditors: readonly Uint8Array[];
+}
+
 interface RoundChanges {
   readonly state: RoundState;
   readonly deadline_ms?: number | null;
@@ -57,10 +65,18 @@ export class RoundRecord {
   readonly round: number;
   readonly #ledger: Ledger;
   readonly #clock: { now(): number };
+  readonly #sealing: CohortSealing;
 
-  constructor(ledger: Ledger, clock: { now(): number }, population: string, round: number) {
+  constructor(
+    ledger: Ledger,
+    clock: { now(): number },
+    population: string,
+    round: number,
+    sealing: CohortSealing = { log: "", auditors: [] },
+  ) {
     this.#ledger = ledger;
     this.#clock = clock;
+    this.#sealing = sealing;
     this.population = population;
     this.round = round;
   }
@@ -198,7 +214,7 @@ export class RoundRecord {
         .where("state", "=", "submitted")
         .orderBy("subject")
         .execute();
-      const cohort = canonicalBytes(
+      const list = canonicalBytes(
         members.map((member) => ({
           subject: member.subject,
           consent: member.consent_index,
@@ -206,6 +222,8 @@ export class RoundRecord {
           maskKey: member.mask_key === null ? null : base64url(member.mask_key),
         })),
       );
+      const { log, auditors } = this.#sealing;
+      const cohort = auditors.length === 0 ? list : await sealView(list, auditors, { log, plan: base64url(plan.hash) });
       const blob = createHash("sha256").update(cohort).digest();
       await tx.db
         .insertInto("blobs")

@@ -28,6 +28,10 @@ export interface RoundWorkDependencies {
   readonly random: RandomSource;
   readonly schedule: Schedule;
   readonly state: PopulationState;
+  /** The log's name. */
+  readonly origin: string;
+  /** To whom cohort lists are sealed: X25519 keys of 32 bytes; open lists where there are none. */
+  readonly auditors?: readonly Uint8Array[];
   /** Who may take part in a round that is about to be planned. */
   readonly eligible: () => Promise<Eligible>;
 }
@@ -56,7 +60,8 @@ export class PopulationRoundWork implements RoundWork {
   constructor(deps: RoundWorkDependencies, spec: RoundSpec, round: number, resumed?: ResumedRound) {
     this.#deps = deps;
     this.#spec = spec;
-    this.#record = new RoundRecord(deps.ledger, deps.clock, deps.schedule.population, round);
+    const sealing = { log: deps.origin, auditors: deps.auditors ?? [] };
+    this.#record = new RoundRecord(deps.ledger, deps.clock, deps.schedule.population, round, sealing);
     this.#plan = resumed?.plan;
     this.#aggregate = resumed?.aggregate ?? undefined;
     this.#debit = resumed?.debit;

@@ -6,15 +6,20 @@ import {
   LedgerError,
   parseEntry,
   type SignatureVerifier,
+  type Signer,
   verifyEntrySignature,
 } from "@fedloop/consent";
 import type { Consent } from "@fedloop/proto";
 import { CoordinatorError } from "../errors.js";
 import type { Ledger } from "../ledger/ledger.js";
 import type { Device } from "../registry/device.js";
-import { CLOCK_SKEW_MS } from "../registry/registry.js";
+import { CLOCK_SKEW_MS, type Registry } from "../registry/registry.js";
 import type { Populations } from "../rounds/populations.js";
 import type { Policy } from "../server/policies.js";
+import type { Store } from "../store/database.js";
+import type { Erasures } from "../vault/erasures.js";
+import { exportSubject } from "../vault/export.js";
+import type { Vault } from "../vault/vault.js";
 import type { ServiceHandlers } from "./service.js";
 import { receiptOf } from "./transparency.js";
 
@@ -26,10 +31,15 @@ export interface ConsentDependencies {
   readonly verifier: SignatureVerifier;
   readonly clock: { now(): number };
   readonly origin: string;
+  readonly store: Store;
+  readonly vault: Vault;
+  readonly erasures: Erasures;
+  readonly registry: Registry;
+  readonly operator: Signer;
 }
 
 /** fedloop.v1.Consent: takes entries that devices sign; it can refuse one, it cannot make one. */
-export function consentService(deps: ConsentDependencies): ServiceHandlers<typeof Consent, "getNotice"> {
+export function consentService(deps: ConsentDependencies): ServiceHandlers<typeof Consent, "getNotice" | "getErasure"> {
   const { ledger, populations, policies } = deps;
   const policyOf = (population: string): Policy => {
     const policy = policies.get(population);
@@ -62,6 +72,31 @@ export function consentService(deps: ConsentDependencies): ServiceHandlers<typeo
         nextActorSequence: BigInt(chain?.nextSequence ?? 0),
         previousLeafHash: chain === undefined ? new Uint8Array() : decodeBase64Url(chain.leafHash),
       };
+    },
+    async export(_request, { device }) {
+      const { document, timeMs, signature } = await exportSubject(device, deps);
+      return { document, timeMs: BigInt(timeMs), signature };
+    },
+    async erase(request, { device }) {
+      for (const bytes of request.withdrawals) {
+        const { type } = await checkedEntry(deps, device, bytes, policyOf(device.population));
+        if (type === "consent.withdrawn") continue;
+        throw new CoordinatorError("BAD_ENTRY", `expected withdrawals to erase after, came a ${type} entry`);
+      }
+      await populations.of(device).beforeWithdrawal(device);
+      const { withdrawals, erasure } = await deps.erasures.erase(device, request.withdrawals);
+      deps.registry.forget(device);
+      populations.of(device).consentChanged();
+      const receipts = await Promise.all(withdrawals.map((index) => receiptOf(ledger, index)));
+      return {
+        withdrawals: receipts.map(({ message }) => message),
+        erasure: (await receiptOf(ledger, erasure)).message,
+      };
+    },
+    async getErasure(request) {
+      const index = deps.erasures.indexOf(request.subject);
+      if (index === undefined) throw new CoordinatorError("NOT_FOUND", "expected someone who was erased, nobody was");
+      return { erasure: (await receiptOf(ledger, index)).message };
     },
   };
 }

@@ -28,6 +28,7 @@ export function enrollmentService({
         signature: request.signature,
         token: request.token,
       });
+      const subjectKey = await registry.subjectKey(device);
       return {
         deviceId: Buffer.from(device.id, "base64url"),
         session: Buffer.from(device.session ?? "", "base64url"),
@@ -35,6 +36,7 @@ export function enrollmentService({
         subject: device.subject,
         log,
         serverTimeMs: BigInt(clock.now()),
+        ...(subjectKey === undefined ? {} : { subjectKey }),
       };
     },
     async rotateKey(request, { device }) {

@@ -11,7 +11,8 @@ import { ConnectHost } from "../http/connect.js";
 import { HttpServer, type HttpTls } from "../http/http-server.js";
 import { tileRoutes } from "../http/tiles.js";
 import { Ledger } from "../ledger/ledger.js";
-import { publishedLog } from "../ledger/published-log.js";
+import { Publisher, type WitnessPolicy } from "../ledger/publisher.js";
+import { Upkeep } from "../ledger/upkeep.js";
 import { ArtifactStore } from "../models/artifact-store.js";
 import { encodeSafetensors, parameterCount } from "../models/safetensors.js";
 import type { LoadedPlan } from "../plan/load.js";
@@ -29,6 +30,9 @@ import { roundsService } from "../rpc/rounds.js";
 import { transparencyService } from "../rpc/transparency.js";
 import type { Store } from "../store/database.js";
 import { openSqliteStore } from "../store/sqlite.js";
+import { Erasures } from "../vault/erasures.js";
+import { moveSubjectKeys } from "../vault/move-subject-keys.js";
+import { Vault, vaultPlaces } from "../vault/vault.js";
 import { addHealth } from "./health.js";
 import { type CoordinatorKeys, loadKeys } from "./keys.js";
 import { type Policy, publishPolicy } from "./policies.js";
@@ -38,11 +42,21 @@ export interface CoordinatorOptions {
   /** Name of the log: the first line of its checkpoints. */
   readonly origin: string;
   readonly dataDir: string;
+  /** Folder of the subject vault, which is not to be backed up with the data folder; inside it unless given. */
+  readonly vaultDir?: string;
   readonly plans: readonly LoadedPlan[];
   readonly enrolment: EnrolmentPolicy;
   readonly credentials: ServerCredentials;
   /** host:port; port 0 takes a free one. */
   readonly address: string;
+  /** A folder that gets the log's tiles as files. */
+  readonly tiles?: string | null;
+  /** Who must have cosigned what is published; nobody unless given. */
+  readonly witnesses?: WitnessPolicy | null;
+  /** X25519 keys of the auditors, 32 bytes each, to whom cohort lists are sealed; open lists unless given. */
+  readonly auditors?: readonly Uint8Array[];
+  /** Longest silence of the log, milliseconds, before it gets a heartbeat; none unless given. */
+  readonly heartbeatMs?: number;
   /** Where HTTP is served too, and under which certificates; nowhere unless given. */
   readonly http?: {
     readonly host: string;
@@ -64,6 +78,7 @@ export class Coordinator {
   readonly store: Store;
   readonly artifacts: ArtifactStore;
   readonly registry: Registry;
+  readonly vault: Vault;
   readonly populations: Populations;
   readonly verifierKey: string;
   readonly port: number;
@@ -71,6 +86,8 @@ export class Coordinator {
   readonly httpPort: number | null;
   readonly #server: GrpcServer;
   readonly #http: HttpServer | undefined;
+  readonly publisher: Publisher;
+  readonly #upkeep: Upkeep | undefined;
   readonly #closeUnmaskEngine: () => Promise<void>;
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
@@ -80,23 +97,29 @@ export class Coordinator {
     store: Store;
     artifacts: ArtifactStore;
     registry: Registry;
+    vault: Vault;
     populations: Populations;
     verifierKey: string;
     port: number;
     server: GrpcServer;
     http: HttpServer | undefined;
+    publisher: Publisher;
+    upkeep: Upkeep | undefined;
     closeUnmaskEngine: () => Promise<void>;
   }) {
     this.ledger = parts.ledger;
     this.store = parts.store;
     this.artifacts = parts.artifacts;
     this.registry = parts.registry;
+    this.vault = parts.vault;
     this.populations = parts.populations;
     this.verifierKey = parts.verifierKey;
     this.port = parts.port;
     this.httpPort = parts.http?.port ?? null;
     this.#server = parts.server;
     this.#http = parts.http;
+    this.publisher = parts.publisher;
+    this.#upkeep = parts.upkeep;
     this.#closeUnmaskEngine = parts.closeUnmaskEngine;
   }
 
@@ -110,22 +133,39 @@ export class Coordinator {
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
     const keys = await loadKeys(dataDir);
     const store = await openSqliteStore(join(dataDir, "fedloop.sqlite"));
+    let vault: Vault | undefined;
     try {
-      return await Coordinator.#openWith(options, keys, store);
+      vault = await Vault.open(vaultPlaces(dataDir, options.vaultDir));
+      await moveSubjectKeys(store, vault);
+      return await Coordinator.#openWith(options, keys, store, vault);
     } catch (cause) {
       // Whoever tries again, in this process too, finds the folder free.
+      vault?.close();
       await store.close();
       throw cause;
     }
   }
 
-  static async #openWith(options: CoordinatorOptions, keys: CoordinatorKeys, store: Store): Promise<Coordinator> {
+  static async #openWith(
+    options: CoordinatorOptions,
+    keys: CoordinatorKeys,
+    store: Store,
+    vault: Vault,
+  ): Promise<Coordinator> {
     const { clock, dataDir, origin } = options;
     const artifacts = await ArtifactStore.open(join(dataDir, "artifacts"));
     const checkpoints = noteSigner(origin, keys.checkpoint);
     const ledger = await Ledger.open({ store, origin, operatorSigner: keys.operator, noteSigner: checkpoints, clock });
     const verifier: SignatureVerifier = nodeVerifier();
-    const registry = new Registry({ store, verifier, clock, policy: options.enrolment });
+    const erasures = await Erasures.open({ store, ledger, vault, clock });
+    const registry = new Registry({
+      store,
+      verifier,
+      clock,
+      policy: options.enrolment,
+      vault,
+      isErasedKey: (publicKey) => erasures.isErasedKey(publicKey),
+    });
     let pool: MaskPool | undefined;
     // Threads are started by the first round that needs them, once for all.
     const unmaskEngine = (): MaskPool => {
@@ -156,7 +196,23 @@ export class Coordinator {
     const connect = new ConnectHost({ ...calls, corsOrigins: options.http?.corsOrigins ?? [] });
     for (const host of [server, connect]) {
       host.add(Enrollment, ["enroll"], enrollmentService({ ledger, registry, clock, log: { origin, verifierKey } }));
-      host.add(Consent, ["getNotice"], consentService({ ledger, populations, policies, verifier, clock, origin }));
+      host.add(
+        Consent,
+        ["getNotice", "getErasure"],
+        consentService({
+          ledger,
+          populations,
+          policies,
+          verifier,
+          clock,
+          origin,
+          store,
+          vault,
+          erasures,
+          registry,
+          operator: keys.operator,
+        }),
+      );
       host.add(Rounds, [], roundsService({ ledger, populations, clock }));
       host.add(Artifacts, [], artifactsService({ ledger, populations }));
       host.add(
@@ -168,22 +224,39 @@ export class Coordinator {
     addHealth(server.server);
     addReflection(server.server);
     const port = await server.listen(options.address, options.credentials);
-    const http = await openHttp(options, [tileRoutes(publishedLog(ledger)), connect.routes]).catch(
-      async (cause: unknown) => {
-        await server.close(0);
-        throw cause;
-      },
-    );
+    const publisher = await Publisher.open({
+      ledger,
+      store,
+      vkey: verifierKey,
+      verifier,
+      tiles: options.tiles ?? undefined,
+      witnesses: options.witnesses ?? undefined,
+      onFault: options.onFault,
+    }).catch(async (cause: unknown) => {
+      await server.close(0);
+      throw cause;
+    });
+    const http = await openHttp(options, [tileRoutes(publisher), connect.routes]).catch(async (cause: unknown) => {
+      await server.close(0);
+      await publisher.close();
+      throw cause;
+    });
     return new Coordinator({
       ledger,
       store,
       artifacts,
       registry,
+      vault,
       populations,
       verifierKey,
       port,
       server,
       http,
+      publisher,
+      upkeep:
+        options.heartbeatMs === undefined
+          ? undefined
+          : new Upkeep({ ledger, clock, heartbeatMs: options.heartbeatMs, onFault: options.onFault }),
       closeUnmaskEngine: async () => pool?.close(),
     });
   }
@@ -193,6 +266,7 @@ export class Coordinator {
    */
   run(signal: AbortSignal): Promise<void> {
     const stop = AbortSignal.any([signal, this.#stopping.signal]);
+    this.#upkeep?.start();
     const driven = [...this.populations.all()].map((population) => population.run(stop));
     this.#running = Promise.all(driven).then(() => undefined);
     return this.#running;
@@ -204,7 +278,10 @@ export class Coordinator {
     await this.#running.catch(() => undefined);
     await Promise.all([this.#server.close(), this.#http?.close()]);
     await this.#closeUnmaskEngine();
+    await this.#upkeep?.close();
     await this.ledger[Symbol.asyncDispose]();
+    await this.publisher.close();
+    this.vault.close();
     await this.store.close();
   }
 

@@ -20,9 +20,14 @@ export async function loadKeys(dataDir: string): Promise<CoordinatorKeys> {
   const folder = join(dataDir, "keys");
   await mkdir(folder, { recursive: true, mode: 0o700 });
   return {
-    operator: nodeSigner(await seed(join(folder, "operator.key"))),
-    checkpoint: nodeSigner(await seed(join(folder, "checkpoint.key"))),
+    operator: await loadSigner(join(folder, "operator.key")),
+    checkpoint: await loadSigner(join(folder, "checkpoint.key")),
   };
+}
+
+/** The signer whose 32 secret bytes are in a file, which is made where there is none. @throws CoordinatorError FILE_UNREADABLE */
+export async function loadSigner(path: string): Promise<NodeSigner> {
+  return nodeSigner(await seed(path));
 }
 
 async function seed(path: string): Promise<Uint8Array> {

@@ -1,9 +1,11 @@
 import { readFile } from "node:fs/promises";
+import { httpWitness } from "@fedloop/consent";
 import { ServerCredentials } from "@grpc/grpc-js";
 import pino from "pino";
 import { type Config, type ConfigEnvironment, loadConfig } from "../config/config.js";
 import { CoordinatorError } from "../errors.js";
 import type { HttpTls } from "../http/http-server.js";
+import type { WitnessPolicy } from "../ledger/publisher.js";
 import { loadPlan } from "../plan/load.js";
 import type { RoundNotice } from "../rounds/engine.js";
 import { Coordinator } from "./coordinator.js";
@@ -48,10 +50,15 @@ export async function runServe(options: ServeOptions): Promise<void> {
   const coordinator = await Coordinator.open({
     origin: config.origin,
     dataDir: config.dataDir,
+    vaultDir: config.vaultDir,
     plans,
     enrolment: config.enrolment,
     credentials: credentialsOf(tls),
     address: `${config.listen.host}:${config.listen.port}`,
+    tiles: config.tiles,
+    witnesses: witnessesOf(config),
+    auditors: config.auditors,
+    heartbeatMs: config.heartbeatMs,
     http: config.http === null ? null : { ...config.http, tls },
     clock: { now: () => Date.now() },
     concurrentUploads: config.limits.concurrentUploads,
@@ -111,6 +118,12 @@ function credentialsOf(tls: HttpTls | null): ServerCredentials {
   const { cert, key, clientCa } = tls;
   const pair = { private_key: Buffer.from(key), cert_chain: Buffer.from(cert) };
   return ServerCredentials.createSsl(clientCa === null ? null : Buffer.from(clientCa), [pair], clientCa !== null);
+}
+
+function witnessesOf({ witnesses }: Config): WitnessPolicy | null {
+  if (witnesses === null) return null;
+  const { quorum, members } = witnesses;
+  return { quorum, witnesses: members.map(({ key, url }) => httpWitness(key, url, fetch)) };
 }
 
 function httpBase({ http, tls }: Config, port: number | null): string | null {

@@ -87,11 +87,26 @@ export interface DevicesTable {
   left_ms: number | null;
 }
 
-/** The vault: what links a device to its pseudonyms. Apart from the log, so that it can be destroyed. */
+/** Subject keys as versions before the vault kept them: moved into it when the coordinator opens, then gone. */
 export interface SubjectKeysTable {
   device_id: Uint8Array;
   /** 32 bytes. */
   subject_key: Uint8Array;
+}
+
+/** Erasures that were begun and are not completed. */
+export interface ErasuresTable {
+  device_id: Uint8Array;
+  subject: string;
+  public_key: Uint8Array;
+  requested_ms: number;
+}
+
+/** One row (`id` is 1) where there are witnesses: the newest checkpoint that enough of them have cosigned. */
+export interface PublishedTable {
+  id: number;
+  size: number;
+  text: string;
 }
 
 export interface RoundsTable {
@@ -156,6 +171,8 @@ export interface Database {
   populations: PopulationsTable;
   devices: DevicesTable;
   subject_keys: SubjectKeysTable;
+  erasures: ErasuresTable;
+  published: PublishedTable;
   rounds: RoundsTable;
   participants: ParticipantsTable;
   models: ModelsTable;
@@ -173,6 +190,10 @@ export interface Store {
   readonly db: Kysely<Database>;
   /** For messages: the file, or where the server is. */
   readonly location: string;
+  /**
+   * Leaves nothing of what was deleted in the files. False when a reader was in the way; the next call tries again.
+   */
+  scrub(): Promise<boolean>;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -147,8 +147,36 @@ function firstVersion(dialect: SchemaDialect): Migration {
   };
 }
 
+function vaultAndWitnesses(dialect: SchemaDialect): Migration {
+  const { integer, bytes, text } = TYPES[dialect];
+  const end = dialect === "sqlite" ? sql`strict` : sql``;
+  return {
+    async up(db: Kysely<unknown>): Promise<void> {
+      const { schema } = db;
+      await schema
+        .createTable("erasures")
+        .addColumn("device_id", bytes, (column) => column.primaryKey())
+        .addColumn("subject", text, (column) => column.notNull())
+        .addColumn("public_key", bytes, (column) => column.notNull())
+        .addColumn("requested_ms", integer, (column) => column.notNull())
+        .modifyEnd(end)
+        .execute();
+      await schema
+        .createTable("published")
+        .addColumn("id", integer, (column) => column.primaryKey().check(sql`id = 1`))
+        .addColumn("size", integer, (column) => column.notNull())
+        .addColumn("text", text, (column) => column.notNull())
+        .modifyEnd(end)
+        .execute();
+    },
+  };
+}
+
 /** All versions of the schema for a dialect, for Kysely's `Migrator`. */
 export function migrationsFor(dialect: SchemaDialect): MigrationProvider {
-  const migrations: Readonly<Record<string, Migration>> = { "0001-first": firstVersion(dialect) };
+  const migrations: Readonly<Record<string, Migration>> = {
+    "0001-first": firstVersion(dialect),
+    "0002-vault-and-witnesses": vaultAndWitnesses(dialect),
+  };
   return { getMigrations: () => Promise.resolve(migrations) };
 }

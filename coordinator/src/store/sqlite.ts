@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import Sqlite from "better-sqlite3";
-import { Kysely, Migrator } from "kysely";
+import { Kysely, Migrator, sql } from "kysely";
 import { CoordinatorError } from "../errors.js";
 import type { Database, Store } from "./database.js";
 import { migrationsFor } from "./migrations.js";
@@ -88,5 +88,9 @@ export async function openSqliteStore(path: string, options: { readonly signal?:
     closing ??= opened.destroy().finally(() => lock?.release());
     return closing;
   };
-  return { db: opened, location: path, close, [Symbol.asyncDispose]: close };
+  const scrub = async (): Promise<boolean> => {
+    const { rows } = await sql<{ busy: number }>`pragma wal_checkpoint(truncate)`.execute(opened);
+    return rows[0]?.busy === 0;
+  };
+  return { db: opened, location: path, scrub, close, [Symbol.asyncDispose]: close };
 }

@@ -1,5 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { cosigner } from "@fedloop/consent";
+import { nodeSigner } from "@fedloop/consent/node";
 import t from "tap";
 import { loadConfig, parseConfig } from "../../src/config/config.js";
 import { temporaryFolder } from "../temporary-folder.js";
@@ -8,6 +10,7 @@ const SHORTEST = `origin: coordinator.example.org/lecturers
 plans: [plans/lecturers.yaml]
 `;
 
+const WITNESS = cosigner("witness.example.org", nodeSigner(new Uint8Array(32).fill(7)), () => 0).vkey;
 const HASH = "ab".repeat(32);
 
 function parse(text: string, environment: Record<string, string> = {}) {
@@ -18,8 +21,13 @@ t.test("a configuration that says only what it must listens on loopback, and any
   t.same(parse(SHORTEST), {
     origin: "coordinator.example.org/lecturers",
     dataDir: "/srv/fedloop/fedloop-data",
+    vaultDir: "/srv/fedloop/fedloop-data-vault",
     listen: { host: "127.0.0.1", port: 7443 },
     http: null,
+    tiles: null,
+    witnesses: null,
+    auditors: [],
+    heartbeatMs: 3_600_000,
     plans: ["/srv/fedloop/plans/lecturers.yaml"],
     enrolment: { type: "open" },
     tls: null,
@@ -36,8 +44,15 @@ t.test("a configuration that says everything is read as it stands, paths relativ
     path,
     `origin: example.org/log
 dataDir: ../data
+vaultDir: /vault
 listen: { host: 0.0.0.0, port: 443 }
 http: { host: 0.0.0.0, port: 8443, corsOrigins: [https://app.example.org] }
+tiles: tiles
+witnesses:
+  quorum: 1
+  members: [{ key: ${WITNESS}, url: "https://witness.example.org/w" }]
+auditors: [${"A".repeat(43)}]
+heartbeat: 10m
 plans: [a.yaml, /plans/b.yaml]
 enrolment:
   mode: token
@@ -51,8 +66,13 @@ limits: { concurrentUploads: 4 }
   t.same(await loadConfig(path, {}), {
     origin: "example.org/log",
     dataDir: join(folder, "data"),
+    vaultDir: "/vault",
     listen: { host: "0.0.0.0", port: 443 },
     http: { host: "0.0.0.0", port: 8443, corsOrigins: ["https://app.example.org"] },
+    tiles: join(folder, "etc", "tiles"),
+    witnesses: { quorum: 1, members: [{ key: WITNESS, url: "https://witness.example.org/w" }] },
+    auditors: [new Uint8Array(32)],
+    heartbeatMs: 600_000,
     plans: [join(folder, "etc", "a.yaml"), "/plans/b.yaml"],
     enrolment: {
       type: "token",

@@ -4,7 +4,6 @@ import t, { type Test } from "tap";
 import { HttpServer } from "../../src/http/http-server.js";
 import { tileRoutes } from "../../src/http/tiles.js";
 import type { Ledger } from "../../src/ledger/ledger.js";
-import { publishedLog } from "../../src/ledger/published-log.js";
 import { openSqliteStore } from "../../src/store/sqlite.js";
 import { logKey, ORIGIN, openLedger, policyBody } from "../ledger/fixture.js";
 import { Federation } from "../server/federation.js";
@@ -17,7 +16,7 @@ async function serveLog(t: Test, size: number): Promise<{ readonly ledger: Ledge
   const ledger = await openLedger(store);
   await ledger.commit((tx) => tx.append("policy.publish", policyBody()));
   await grow(ledger, size);
-  const routes = [tileRoutes(publishedLog(ledger))];
+  const routes = [tileRoutes({ checkpoint: () => ledger.checkpoint().text, tile: (name) => ledger.tile(name) })];
   const server = await HttpServer.open({ host: "127.0.0.1", port: 0, tls: null, routes, onFault: () => undefined });
   t.teardown(async () => {
     await server.close();

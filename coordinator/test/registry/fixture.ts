@@ -4,7 +4,9 @@ import type { Test } from "tap";
 import { type Enrolment, type EnrolmentPolicy, Registry } from "../../src/registry/registry.js";
 import type { Store } from "../../src/store/database.js";
 import { openSqliteStore } from "../../src/store/sqlite.js";
+import { Vault } from "../../src/vault/vault.js";
 import { type ManualClock, manualClock } from "../ledger/fixture.js";
+import { temporaryFolder } from "../temporary-folder.js";
 
 export const POPULATION = "lecturers";
 
@@ -12,6 +14,9 @@ export interface Started {
   readonly registry: Registry;
   readonly clock: ManualClock;
   readonly store: Store;
+  readonly vault: Vault;
+  /** Keys of participants who were erased. */
+  readonly erased: Uint8Array[];
   /** Another registry over the same store: what a restart finds. */
   readonly restarted: () => Registry;
 }
@@ -23,8 +28,13 @@ export async function start(t: Test, policy: EnrolmentPolicy = { type: "open" })
   const clock = manualClock();
   const row = { name: POPULATION, plan: "{}", state: "running" as const, created_ms: 0 };
   await store.db.insertInto("populations").values(row).execute();
-  const restarted = (): Registry => new Registry({ store, verifier: nodeVerifier(), clock, policy });
-  return { registry: restarted(), clock, store, restarted };
+  const vault = await Vault.inMemory(temporaryFolder(t));
+  t.teardown(() => vault.close());
+  const erased: Uint8Array[] = [];
+  const isErasedKey = (publicKey: Uint8Array): boolean => erased.some((key) => Buffer.from(key).equals(publicKey));
+  const restarted = (): Registry =>
+    new Registry({ store, verifier: nodeVerifier(), clock, policy, vault, isErasedKey });
+  return { registry: restarted(), clock, store, vault, erased, restarted };
 }
 
 function base64url(bytes: Uint8Array): string {

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fedloop/v1/consent.proto.
  */
 export const file_fedloop_v1_consent: GenFile = /*@__PURE__*/
-  fileDesc("ChhmZWRsb29wL3YxL2NvbnNlbnQucHJvdG8SCmZlZGxvb3AudjEiJgoQR2V0Tm90aWNlUmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJIl8KEUdldE5vdGljZVJlc3BvbnNlEg4KBm5vdGljZRgBIAEoDBISCgptZWRpYV90eXBlGAIgASgJEiYKBnBvbGljeRgDIAEoCzIWLmZlZGxvb3AudjEuTG9nUmVjZWlwdCIlChRSZWNvcmRDb25zZW50UmVxdWVzdBINCgVlbnRyeRgBIAEoDCJAChVSZWNvcmRDb25zZW50UmVzcG9uc2USJwoHcmVjZWlwdBgBIAEoCzIWLmZlZGxvb3AudjEuTG9nUmVjZWlwdCI4ChFHZXRDb25zZW50UmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJEg8KB3B1cnBvc2UYAiABKAkihQEKEkdldENvbnNlbnRSZXNwb25zZRIrCgZsYXRlc3QYASABKAsyFi5mZWRsb29wLnYxLkxvZ1JlY2VpcHRIAIgBARIbChNuZXh0X2FjdG9yX3NlcXVlbmNlGAIgASgEEhoKEnByZXZpb3VzX2xlYWZfaGFzaBgDIAEoDEIJCgdfbGF0ZXN0MvYBCgdDb25zZW50EkgKCUdldE5vdGljZRIcLmZlZGxvb3AudjEuR2V0Tm90aWNlUmVxdWVzdBodLmZlZGxvb3AudjEuR2V0Tm90aWNlUmVzcG9uc2USVAoNUmVjb3JkQ29uc2VudBIgLmZlZGxvb3AudjEuUmVjb3JkQ29uc2VudFJlcXVlc3QaIS5mZWRsb29wLnYxLlJlY29yZENvbnNlbnRSZXNwb25zZRJLCgpHZXRDb25zZW50Eh0uZmVkbG9vcC52MS5HZXRDb25zZW50UmVxdWVzdBoeLmZlZGxvb3AudjEuR2V0Q29uc2VudFJlc3BvbnNlYgZwcm90bzM", [file_fedloop_v1_transparency]);
+  fileDesc("ChhmZWRsb29wL3YxL2NvbnNlbnQucHJvdG8SCmZlZGxvb3AudjEiJgoQR2V0Tm90aWNlUmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJIl8KEUdldE5vdGljZVJlc3BvbnNlEg4KBm5vdGljZRgBIAEoDBISCgptZWRpYV90eXBlGAIgASgJEiYKBnBvbGljeRgDIAEoCzIWLmZlZGxvb3AudjEuTG9nUmVjZWlwdCIlChRSZWNvcmRDb25zZW50UmVxdWVzdBINCgVlbnRyeRgBIAEoDCJAChVSZWNvcmRDb25zZW50UmVzcG9uc2USJwoHcmVjZWlwdBgBIAEoCzIWLmZlZGxvb3AudjEuTG9nUmVjZWlwdCI4ChFHZXRDb25zZW50UmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJEg8KB3B1cnBvc2UYAiABKAkihQEKEkdldENvbnNlbnRSZXNwb25zZRIrCgZsYXRlc3QYASABKAsyFi5mZWRsb29wLnYxLkxvZ1JlY2VpcHRIAIgBARIbChNuZXh0X2FjdG9yX3NlcXVlbmNlGAIgASgEEhoKEnByZXZpb3VzX2xlYWZfaGFzaBgDIAEoDEIJCgdfbGF0ZXN0Ig8KDUV4cG9ydFJlcXVlc3QiRgoORXhwb3J0UmVzcG9uc2USEAoIZG9jdW1lbnQYASABKAwSDwoHdGltZV9tcxgCIAEoBBIRCglzaWduYXR1cmUYAyABKAwiIwoMRXJhc2VSZXF1ZXN0EhMKC3dpdGhkcmF3YWxzGAEgAygMImUKDUVyYXNlUmVzcG9uc2USKwoLd2l0aGRyYXdhbHMYASADKAsyFi5mZWRsb29wLnYxLkxvZ1JlY2VpcHQSJwoHZXJhc3VyZRgCIAEoCzIWLmZlZGxvb3AudjEuTG9nUmVjZWlwdCIkChFHZXRFcmFzdXJlUmVxdWVzdBIPCgdzdWJqZWN0GAEgASgJIj0KEkdldEVyYXN1cmVSZXNwb25zZRInCgdlcmFzdXJlGAEgASgLMhYuZmVkbG9vcC52MS5Mb2dSZWNlaXB0MsIDCgdDb25zZW50EkgKCUdldE5vdGljZRIcLmZlZGxvb3AudjEuR2V0Tm90aWNlUmVxdWVzdBodLmZlZGxvb3AudjEuR2V0Tm90aWNlUmVzcG9uc2USVAoNUmVjb3JkQ29uc2VudBIgLmZlZGxvb3AudjEuUmVjb3JkQ29uc2VudFJlcXVlc3QaIS5mZWRsb29wLnYxLlJlY29yZENvbnNlbnRSZXNwb25zZRJLCgpHZXRDb25zZW50Eh0uZmVkbG9vcC52MS5HZXRDb25zZW50UmVxdWVzdBoeLmZlZGxvb3AudjEuR2V0Q29uc2VudFJlc3BvbnNlEj8KBkV4cG9ydBIZLmZlZGxvb3AudjEuRXhwb3J0UmVxdWVzdBoaLmZlZGxvb3AudjEuRXhwb3J0UmVzcG9uc2USPAoFRXJhc2USGC5mZWRsb29wLnYxLkVyYXNlUmVxdWVzdBoZLmZlZGxvb3AudjEuRXJhc2VSZXNwb25zZRJLCgpHZXRFcmFzdXJlEh0uZmVkbG9vcC52MS5HZXRFcmFzdXJlUmVxdWVzdBoeLmZlZGxvb3AudjEuR2V0RXJhc3VyZVJlc3BvbnNlYgZwcm90bzM", [file_fedloop_v1_transparency]);
 
 /**
  * @generated from message fedloop.v1.GetNoticeRequest
@@ -154,6 +154,131 @@ export const GetConsentResponseSchema: GenMessage<GetConsentResponse> = /*@__PUR
   messageDesc(file_fedloop_v1_consent, 5);
 
 /**
+ * @generated from message fedloop.v1.ExportRequest
+ */
+export type ExportRequest = Message<"fedloop.v1.ExportRequest"> & {
+};
+
+/**
+ * Describes the message fedloop.v1.ExportRequest.
+ * Use `create(ExportRequestSchema)` to create a new message.
+ */
+export const ExportRequestSchema: GenMessage<ExportRequest> = /*@__PURE__*/
+  messageDesc(file_fedloop_v1_consent, 6);
+
+/**
+ * @generated from message fedloop.v1.ExportResponse
+ */
+export type ExportResponse = Message<"fedloop.v1.ExportResponse"> & {
+  /**
+   * Canonical JSON; docs/protocol.md says what it holds.
+   *
+   * @generated from field: bytes document = 1;
+   */
+  document: Uint8Array;
+
+  /**
+   * @generated from field: uint64 time_ms = 2;
+   */
+  timeMs: bigint;
+
+  /**
+   * Ed25519 by the operator's key (policy.publish) over
+   *   "fedloop-export/v1\n" log "\n" subject "\n" time_ms "\n" base64url(SHA-256(document)) "\n"
+   *
+   * @generated from field: bytes signature = 3;
+   */
+  signature: Uint8Array;
+};
+
+/**
+ * Describes the message fedloop.v1.ExportResponse.
+ * Use `create(ExportResponseSchema)` to create a new message.
+ */
+export const ExportResponseSchema: GenMessage<ExportResponse> = /*@__PURE__*/
+  messageDesc(file_fedloop_v1_consent, 7);
+
+/**
+ * @generated from message fedloop.v1.EraseRequest
+ */
+export type EraseRequest = Message<"fedloop.v1.EraseRequest"> & {
+  /**
+   * Complete consent.withdrawn entries as for RecordConsent, one for each purpose whose consent stands, in the order of
+   * their sequence numbers.
+   *
+   * @generated from field: repeated bytes withdrawals = 1;
+   */
+  withdrawals: Uint8Array[];
+};
+
+/**
+ * Describes the message fedloop.v1.EraseRequest.
+ * Use `create(EraseRequestSchema)` to create a new message.
+ */
+export const EraseRequestSchema: GenMessage<EraseRequest> = /*@__PURE__*/
+  messageDesc(file_fedloop_v1_consent, 8);
+
+/**
+ * @generated from message fedloop.v1.EraseResponse
+ */
+export type EraseResponse = Message<"fedloop.v1.EraseResponse"> & {
+  /**
+   * @generated from field: repeated fedloop.v1.LogReceipt withdrawals = 1;
+   */
+  withdrawals: LogReceipt[];
+
+  /**
+   * The erasure entry: every wrap of the participant's key was destroyed before it was written.
+   *
+   * @generated from field: fedloop.v1.LogReceipt erasure = 2;
+   */
+  erasure?: LogReceipt | undefined;
+};
+
+/**
+ * Describes the message fedloop.v1.EraseResponse.
+ * Use `create(EraseResponseSchema)` to create a new message.
+ */
+export const EraseResponseSchema: GenMessage<EraseResponse> = /*@__PURE__*/
+  messageDesc(file_fedloop_v1_consent, 9);
+
+/**
+ * @generated from message fedloop.v1.GetErasureRequest
+ */
+export type GetErasureRequest = Message<"fedloop.v1.GetErasureRequest"> & {
+  /**
+   * The pseudonym, base64url of 16 bytes.
+   *
+   * @generated from field: string subject = 1;
+   */
+  subject: string;
+};
+
+/**
+ * Describes the message fedloop.v1.GetErasureRequest.
+ * Use `create(GetErasureRequestSchema)` to create a new message.
+ */
+export const GetErasureRequestSchema: GenMessage<GetErasureRequest> = /*@__PURE__*/
+  messageDesc(file_fedloop_v1_consent, 10);
+
+/**
+ * @generated from message fedloop.v1.GetErasureResponse
+ */
+export type GetErasureResponse = Message<"fedloop.v1.GetErasureResponse"> & {
+  /**
+   * @generated from field: fedloop.v1.LogReceipt erasure = 1;
+   */
+  erasure?: LogReceipt | undefined;
+};
+
+/**
+ * Describes the message fedloop.v1.GetErasureResponse.
+ * Use `create(GetErasureResponseSchema)` to create a new message.
+ */
+export const GetErasureResponseSchema: GenMessage<GetErasureResponse> = /*@__PURE__*/
+  messageDesc(file_fedloop_v1_consent, 11);
+
+/**
  * @generated from service fedloop.v1.Consent
  */
 export const Consent: GenService<{
@@ -188,6 +313,39 @@ export const Consent: GenService<{
     methodKind: "unary";
     input: typeof GetConsentRequestSchema;
     output: typeof GetConsentResponseSchema;
+  },
+  /**
+   * Everything that the coordinator holds about this participant, in one answer with a receipt by the operator.
+   *
+   * @generated from rpc fedloop.v1.Consent.Export
+   */
+  export: {
+    methodKind: "unary";
+    input: typeof ExportRequestSchema;
+    output: typeof ExportResponseSchema;
+  },
+  /**
+   * Withdraws, destroys the participant's key and all that the coordinator holds about the participant outside the log.
+   * The answer means: done, and said in the log. Afterwards the session is over and the device key is refused.
+   * Errors: those of RecordConsent.
+   *
+   * @generated from rpc fedloop.v1.Consent.Erase
+   */
+  erase: {
+    methodKind: "unary";
+    input: typeof EraseRequestSchema;
+    output: typeof EraseResponseSchema;
+  },
+  /**
+   * The erasure of a participant, for whoever lost the answer of Erase. Needs no session.
+   * Errors: NOT_FOUND when the log has none.
+   *
+   * @generated from rpc fedloop.v1.Consent.GetErasure
+   */
+  getErasure: {
+    methodKind: "unary";
+    input: typeof GetErasureRequestSchema;
+    output: typeof GetErasureResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_fedloop_v1_consent, 0);

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fedloop/v1/enrollment.proto.
  */
 export const file_fedloop_v1_enrollment: GenFile = /*@__PURE__*/
-  fileDesc("ChtmZWRsb29wL3YxL2Vucm9sbG1lbnQucHJvdG8SCmZlZGxvb3AudjEieQoNRW5yb2xsUmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJEhIKCnB1YmxpY19rZXkYAiABKAwSDwoHdGltZV9tcxgDIAEoBBINCgVub25jZRgEIAEoDBIRCglzaWduYXR1cmUYBSABKAwSDQoFdG9rZW4YBiABKAkinwEKDkVucm9sbFJlc3BvbnNlEhEKCWRldmljZV9pZBgBIAEoDBIPCgdzZXNzaW9uGAIgASgMEhoKEnNlc3Npb25fZXhwaXJlc19tcxgDIAEoBBIPCgdzdWJqZWN0GAQgASgJEiQKA2xvZxgFIAEoCzIXLmZlZGxvb3AudjEuTG9nSWRlbnRpdHkSFgoOc2VydmVyX3RpbWVfbXMYBiABKAQiMwoLTG9nSWRlbnRpdHkSDgoGb3JpZ2luGAEgASgJEhQKDHZlcmlmaWVyX2tleRgCIAEoCSJFChBSb3RhdGVLZXlSZXF1ZXN0EhYKDm5ld19wdWJsaWNfa2V5GAEgASgMEhkKEW5ld19rZXlfc2lnbmF0dXJlGAIgASgMIhMKEVJvdGF0ZUtleVJlc3BvbnNlIhgKFkVucm9sbG1lbnRMZWF2ZVJlcXVlc3QiGQoXRW5yb2xsbWVudExlYXZlUmVzcG9uc2Uy6QEKCkVucm9sbG1lbnQSPwoGRW5yb2xsEhkuZmVkbG9vcC52MS5FbnJvbGxSZXF1ZXN0GhouZmVkbG9vcC52MS5FbnJvbGxSZXNwb25zZRJICglSb3RhdGVLZXkSHC5mZWRsb29wLnYxLlJvdGF0ZUtleVJlcXVlc3QaHS5mZWRsb29wLnYxLlJvdGF0ZUtleVJlc3BvbnNlElAKBUxlYXZlEiIuZmVkbG9vcC52MS5FbnJvbGxtZW50TGVhdmVSZXF1ZXN0GiMuZmVkbG9vcC52MS5FbnJvbGxtZW50TGVhdmVSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("ChtmZWRsb29wL3YxL2Vucm9sbG1lbnQucHJvdG8SCmZlZGxvb3AudjEieQoNRW5yb2xsUmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJEhIKCnB1YmxpY19rZXkYAiABKAwSDwoHdGltZV9tcxgDIAEoBBINCgVub25jZRgEIAEoDBIRCglzaWduYXR1cmUYBSABKAwSDQoFdG9rZW4YBiABKAkitAEKDkVucm9sbFJlc3BvbnNlEhEKCWRldmljZV9pZBgBIAEoDBIPCgdzZXNzaW9uGAIgASgMEhoKEnNlc3Npb25fZXhwaXJlc19tcxgDIAEoBBIPCgdzdWJqZWN0GAQgASgJEiQKA2xvZxgFIAEoCzIXLmZlZGxvb3AudjEuTG9nSWRlbnRpdHkSFgoOc2VydmVyX3RpbWVfbXMYBiABKAQSEwoLc3ViamVjdF9rZXkYByABKAwiMwoLTG9nSWRlbnRpdHkSDgoGb3JpZ2luGAEgASgJEhQKDHZlcmlmaWVyX2tleRgCIAEoCSJFChBSb3RhdGVLZXlSZXF1ZXN0EhYKDm5ld19wdWJsaWNfa2V5GAEgASgMEhkKEW5ld19rZXlfc2lnbmF0dXJlGAIgASgMIhMKEVJvdGF0ZUtleVJlc3BvbnNlIhgKFkVucm9sbG1lbnRMZWF2ZVJlcXVlc3QiGQoXRW5yb2xsbWVudExlYXZlUmVzcG9uc2Uy6QEKCkVucm9sbG1lbnQSPwoGRW5yb2xsEhkuZmVkbG9vcC52MS5FbnJvbGxSZXF1ZXN0GhouZmVkbG9vcC52MS5FbnJvbGxSZXNwb25zZRJICglSb3RhdGVLZXkSHC5mZWRsb29wLnYxLlJvdGF0ZUtleVJlcXVlc3QaHS5mZWRsb29wLnYxLlJvdGF0ZUtleVJlc3BvbnNlElAKBUxlYXZlEiIuZmVkbG9vcC52MS5FbnJvbGxtZW50TGVhdmVSZXF1ZXN0GiMuZmVkbG9vcC52MS5FbnJvbGxtZW50TGVhdmVSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message fedloop.v1.EnrollRequest
@@ -104,6 +104,14 @@ export type EnrollResponse = Message<"fedloop.v1.EnrollResponse"> & {
    * @generated from field: uint64 server_time_ms = 6;
    */
   serverTimeMs: bigint;
+
+  /**
+   * The participant's own key, 32 bytes, under which its personal data beside log entries are encrypted. Empty where the
+   * coordinator has lost it. Never in the log; destroyed by Consent.Erase.
+   *
+   * @generated from field: bytes subject_key = 7;
+   */
+  subjectKey: Uint8Array;
 };
 
 /**
@@ -211,7 +219,8 @@ export const Enrollment: GenService<{
   /**
    * Registers a device key for a population, or opens a new session for one that is registered already: the same key
    * gets the same device id and subject back. Safe to repeat.
-   * Errors: UNKNOWN_POPULATION, BAD_SIGNATURE, TOKEN_REQUIRED, TOKEN_EXPIRED, CLOCK_SKEW.
+   * Errors: UNKNOWN_POPULATION, BAD_SIGNATURE, TOKEN_REQUIRED, TOKEN_EXPIRED, CLOCK_SKEW, ERASED (the key is of a
+   * participant who was erased: make a fresh one).
    *
    * @generated from rpc fedloop.v1.Enrollment.Enroll
    */

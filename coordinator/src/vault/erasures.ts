@@ -1,0 +1,160 @@
+import { decodeBase64Url, parseEntry } from "@fedloop/consent";
+import { CoordinatorError } from "../errors.js";
+import type { Ledger } from "../ledger/ledger.js";
+import type { Device } from "../registry/device.js";
+import type { Store } from "../store/database.js";
+import type { Vault } from "./vault.js";
+
+export interface ErasureDependencies {
+  readonly store: Store;
+  readonly ledger: Ledger;
+  readonly vault: Vault;
+  readonly clock: { now(): number };
+}
+
+/** The steps of an erasure. It may end at any of them; opening the coordinator again completes it. */
+export type ErasureStep = "withdrawn" | "key destroyed" | "said" | "scrubbed";
+
+/** Places in the log of what an erasure left there. */
+export interface Erased {
+  readonly withdrawals: readonly number[];
+  readonly erasure: number;
+}
+
+interface Pending {
+  readonly device_id: Uint8Array;
+  readonly subject: string;
+  readonly public_key: Uint8Array;
+}
+
+/**
+ * Erases participants: the withdrawal enters the log together with a note to erase, the key is destroyed, the erasure
+ * enters the log together with the deletion of all that is held outside of it. An entry that says "erased" is thus never
+ * there before the key is gone, and a key that is gone never stays unsaid.
+ */
+export class Erasures {
+  readonly #deps: ErasureDependencies;
+  readonly #onStep: (step: ErasureStep) => void;
+  /** Device keys of the erased, base64url. */
+  readonly #keys = new Set<string>();
+  /** Index of each subject's erasure entry. */
+  readonly #indices = new Map<string, number>();
+  readonly #running = new Map<string, Promise<Erased>>();
+
+  private constructor(deps: ErasureDependencies, onStep: (step: ErasureStep) => void) {
+    this.#deps = deps;
+    this.#onStep = onStep;
+  }
+
+  /**
+   * Reads from the log who was erased, completes what was begun, and destroys again what a restored vault has brought
+   * back. To be called before anyone is served.
+   *
+   * @param onStep told after each step; a fault that it throws ends the erasure there
+   */
+  static async open(
+    deps: ErasureDependencies,
+    onStep: (step: ErasureStep) => void = () => undefined,
+  ): Promise<Erasures> {
+    const erasures = new Erasures(deps, onStep);
+    await erasures.#readLog();
+    const pending = await deps.store.db.selectFrom("erasures").selectAll().execute();
+    for (const row of pending) await erasures.#complete(row);
+    await erasures.#replay();
+    return erasures;
+  }
+
+  /** Whether the key was a device's whose participant was erased. */
+  isErasedKey(publicKey: Uint8Array): boolean {
+    return this.#keys.has(Buffer.from(publicKey).toString("base64url"));
+  }
+
+  /** Place of a subject's erasure in the log. */
+  indexOf(subject: string): number | undefined {
+    return this.#indices.get(subject);
+  }
+
+  /**
+   * Erases a participant.
+   *
+   * @param withdrawals the participant's signed withdrawals, checked by the caller
+   * @throws CoordinatorError as `appendSigned`, and then nothing of it happened
+   */
+  erase(device: Device, withdrawals: readonly Uint8Array[]): Promise<Erased> {
+    const running = this.#running.get(device.id);
+    if (running !== undefined) return running;
+    const work = this.#erase(device, withdrawals).finally(() => this.#running.delete(device.id));
+    this.#running.set(device.id, work);
+    return work;
+  }
+
+  async #erase(device: Device, withdrawals: readonly Uint8Array[]): Promise<Erased> {
+    const pending: Pending = {
+      device_id: Buffer.from(device.id, "base64url"),
+      subject: device.subject,
+      public_key: device.publicKey,
+    };
+    const { result } = await this.#deps.ledger.commit(async (tx) => {
+      const indices: number[] = [];
+      for (const entry of withdrawals) indices.push((await tx.appendSigned(entry)).index);
+      await tx.db
+        .insertInto("erasures")
+        .values({ ...pending, requested_ms: this.#deps.clock.now() })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+      return indices;
+    });
+    this.#onStep("withdrawn");
+    return { withdrawals: result, erasure: await this.#complete(pending) };
+  }
+
+  async #complete({ device_id, subject, public_key }: Pending): Promise<number> {
+    const { vault, ledger, store } = this.#deps;
+    this.#keys.add(Buffer.from(public_key).toString("base64url"));
+    await vault.subjects.destroy(Buffer.from(device_id).toString("base64url"));
+    this.#onStep("key destroyed");
+    const { result } = await ledger.commit(async (tx) => {
+      const erasure = await tx.append("erasure", { subject, reason: "requested" });
+      await tx.db.deleteFrom("participants").where("device_id", "=", device_id).execute();
+      await tx.db.deleteFrom("devices").where("device_id", "=", device_id).execute();
+      await tx.db.deleteFrom("erasures").where("device_id", "=", device_id).execute();
+      return erasure.index;
+    });
+    this.#indices.set(subject, result);
+    this.#onStep("said");
+    // What was deleted still stands in the write-ahead logs as it was.
+    await store.scrub();
+    await vault.scrub();
+    this.#onStep("scrubbed");
+    return result;
+  }
+
+  async #readLog(): Promise<void> {
+    const { store, ledger } = this.#deps;
+    const rows = await store.db
+      .selectFrom("entries")
+      .select(["index", "bytes"])
+      .where("type", "=", "erasure")
+      .orderBy("index")
+      .execute();
+    for (const { index, bytes } of rows) {
+      const entry = parseEntry(new Uint8Array(bytes));
+      if (entry.type !== "erasure") throw new CoordinatorError("LEDGER_CORRUPT", `expected an erasure at ${index}`);
+      const { subject } = entry.body;
+      this.#indices.set(subject, index);
+      const key = ledger.view.actor(subject)?.key;
+      if (key !== undefined) this.#keys.add(Buffer.from(decodeBase64Url(key)).toString("base64url"));
+    }
+  }
+
+  async #replay(): Promise<void> {
+    if (this.#indices.size === 0) return;
+    const { store, vault } = this.#deps;
+    const populations = await store.db.selectFrom("populations").select("name").execute();
+    await vault.subjects.replayErasures(
+      new Set(this.#indices.keys()),
+      populations.map(({ name }) => name),
+    );
+    await Promise.all([store.scrub(), vault.scrub()]);
+  }
+}
