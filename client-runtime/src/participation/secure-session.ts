@@ -2,12 +2,12 @@
 import type { Signer } from "@fedloop/consent";
 import {
   type DeviceCrypto,
-  type KeyAdvertisement,
+  type NeighbourList,
   SecAggClient,
   SecAggError,
   type SecAggParameters,
-  type ShareDeal,
-  type SurvivorConfirmation,
+  type ShareDelivery,
+  type SurvivorConfirmations,
 } from "@fedloop/privacy/secagg";
 import { Rounds } from "@fedloop/proto";
 import { ClientError } from "../errors.js";
@@ -38,15 +38,16 @@ interface Pending {
 const ASK_AGAIN_MS = 250;
 
 /**
- * One method a step, in order. A step that fails ends the session: whatever was secret is erased, and the device is
+ * One method a step, in order. Each sends the device's message and takes the answer, which the coordinator holds back
+ * until the step has ended for all. A step that fails ends the session: whatever was secret is erased, and the device is
  * gone from the round. A repeated call sends the very message that was sent before.
  */
 export class SecureSession implements Disposable {
   readonly #options: SecureSessionOptions;
   readonly #device: SecAggClient;
-  #advertisement: KeyAdvertisement | undefined;
-  #deal: ShareDeal | undefined;
-  #confirmation: SurvivorConfirmation | undefined;
+  #neighbours: NeighbourList | undefined;
+  #delivery: ShareDelivery | undefined;
+  #confirmations: SurvivorConfirmations | undefined;
 
   constructor(options: SecureSessionOptions) {
     this.#options = options;
@@ -54,53 +55,69 @@ export class SecureSession implements Disposable {
     this.#device = new SecAggClient({ parameters, signer, minimumMembers }, crypto);
   }
 
-  /** Sends fresh keys. */
+  /** Sends fresh keys, and learns the neighbours. */
   async advertise(signal: AbortSignal): Promise<void> {
-    this.#advertisement = await this.#step(() => this.#device.advertise());
-    await this.#keys(this.#advertisement, signal);
+    const advertisement = await this.#step(() => this.#device.advertise());
+    const request = { ...this.#round, ...advertisement };
+    const answer = await this.#ready(
+      (client, waitMs) => client.call(Rounds.method.advertiseKeys, { ...request, waitMs }, signal),
+      signal,
+    );
+    const { member, cohortSize, threshold, neighbours } = answer;
+    this.#neighbours = { member, cohortSize, threshold, neighbours };
   }
 
-  /** Learns its neighbours and deals them shares. */
+  /** Deals the neighbours shares, and takes theirs. */
   async dealShares(signal: AbortSignal): Promise<void> {
-    const advertisement = sent(this.#advertisement);
-    const list = await this.#ready(() => this.#keys(advertisement, signal), signal);
-    const { member, cohortSize, threshold, neighbours } = list;
-    this.#deal = await this.#step(() => this.#device.dealShares({ member, cohortSize, threshold, neighbours }));
-    await this.#shares(this.#deal, signal);
+    const neighbours = came(this.#neighbours);
+    const { selfMaskCommitment, shares } = await this.#step(() => this.#device.dealShares(neighbours));
+    const sealed = shares.map(({ member, envelope }) => ({ member, ciphertext: envelope }));
+    const request = { ...this.#round, selfMaskCommitment, shares: sealed };
+    const answer = await this.#ready(
+      (client, waitMs) => client.call(Rounds.method.shareKeys, { ...request, waitMs }, signal),
+      signal,
+    );
+    const opened = answer.shares.map(({ member, ciphertext }) => ({ member, envelope: ciphertext }));
+    this.#delivery = { shares: opened, gone: answer.gone };
   }
 
-  /** Takes its neighbours' shares and masks the update. @returns what may leave the device */
+  /** Masks the update. @returns what may leave the device */
   async mask(signal: AbortSignal): Promise<Uint8Array> {
-    const deal = sent(this.#deal);
-    const answer = await this.#ready(() => this.#shares(deal, signal), signal);
-    const shares = answer.shares.map(({ member, ciphertext }) => ({ member, envelope: ciphertext }));
+    const delivery = came(this.#delivery);
     const { values } = this.#options;
     try {
-      const delivery = { shares, gone: answer.gone };
       return (await this.#step(() => this.#device.maskVector(delivery, values, signal))).vector;
     } finally {
       values.fill(0);
+      this.#delivery = undefined;
     }
   }
 
-  /** Checks and signs who is in the sum. */
+  /** Checks and signs who is in the sum, and takes what the neighbours signed. */
   async confirm(signal: AbortSignal): Promise<void> {
-    const { survivors } = await this.#ready(() => this.#confirm({ signature: new Uint8Array() }, signal), signal);
-    this.#confirmation = await this.#step(() => this.#device.confirmSurvivors({ survivors }));
-    await this.#confirm(this.#confirmation, signal);
+    const question = { ...this.#round, signature: new Uint8Array() };
+    const { survivors } = await this.#ready(
+      (client, waitMs) => client.call(Rounds.method.confirmSurvivors, { ...question, waitMs }, signal),
+      signal,
+    );
+    const confirmation = await this.#step(() => this.#device.confirmSurvivors({ survivors }));
+    const request = { ...this.#round, ...confirmation };
+    const { signatures } = await this.#ready(
+      (client, waitMs) => client.call(Rounds.method.confirmSurvivors, { ...request, waitMs }, signal),
+      signal,
+    );
+    this.#confirmations = { signatures };
   }
 
   /** Checks that its neighbours signed the same, and reveals shares, once. */
   async unmask(signal: AbortSignal): Promise<void> {
-    const confirmation = sent(this.#confirmation);
-    const { signatures } = await this.#ready(() => this.#confirm(confirmation, signal), signal);
-    const { shares } = await this.#step(() => this.#device.unmask({ signatures }));
-    const { client, population, round } = this.#options;
+    const confirmations = came(this.#confirmations);
+    const { shares } = await this.#step(() => this.#device.unmask(confirmations));
     const revealed = shares.map(({ member, type, share }) => ({
       member,
       share: { case: type === "self-mask" ? ("selfMaskShare" as const) : ("maskKeyShare" as const), value: share },
     }));
-    await client.call(Rounds.method.unmask, { population, round: BigInt(round), shares: revealed }, signal);
+    await this.#options.client.call(Rounds.method.unmask, { ...this.#round, shares: revealed }, signal);
   }
 
   /** Erases all secrets. */
@@ -109,29 +126,21 @@ export class SecureSession implements Disposable {
     this.#options.values.fill(0);
   }
 
-  #keys(advertisement: KeyAdvertisement, signal: AbortSignal) {
-    const { client, population, round } = this.#options;
-    return client.call(Rounds.method.advertiseKeys, { population, round: BigInt(round), ...advertisement }, signal);
+  get #round(): { readonly population: string; readonly round: bigint } {
+    const { population, round } = this.#options;
+    return { population, round: BigInt(round) };
   }
 
-  #shares({ selfMaskCommitment, shares }: ShareDeal, signal: AbortSignal) {
-    const { client, population, round } = this.#options;
-    const sealed = shares.map(({ member, envelope }) => ({ member, ciphertext: envelope }));
-    const request = { population, round: BigInt(round), selfMaskCommitment, shares: sealed };
-    return client.call(Rounds.method.shareKeys, request, signal);
-  }
-
-  #confirm({ signature }: SurvivorConfirmation, signal: AbortSignal) {
-    const { client, population, round } = this.#options;
-    return client.call(Rounds.method.confirmSurvivors, { population, round: BigInt(round), signature }, signal);
-  }
-
-  /** Asks until the answer is there: the round's event came, so it is about to be. */
-  async #ready<Answer extends Pending>(ask: () => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+  /** Asks until the answer is there. The coordinator holds each call back as long as it may, so mostly once. */
+  async #ready<Answer extends Pending>(
+    ask: (client: CoordinatorClient, waitMs: number) => Promise<Answer>,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const { client, clock } = this.#options;
     for (;;) {
-      const answer = await ask();
+      const answer = await ask(client, client.holdMs);
       if (answer.ready) return answer;
-      await this.#options.clock.wait(answer.retryAfterMs > 0 ? answer.retryAfterMs : ASK_AGAIN_MS, signal);
+      await clock.wait(answer.retryAfterMs > 0 ? answer.retryAfterMs : ASK_AGAIN_MS, signal);
     }
   }
 
@@ -144,7 +153,7 @@ export class SecureSession implements Disposable {
   }
 }
 
-function sent<Message>(message: Message | undefined): Message {
+function came<Message>(message: Message | undefined): Message {
   if (message === undefined)
     throw new ClientError("PROTOCOL", "expected the steps of secure aggregation in their order");
   return message;

@@ -73,6 +73,11 @@ export class CoordinatorClient {
     return this.#options.clock.now() + this.#clockOffsetMs;
   }
 
+  /** How long the coordinator may hold an answer back so that it arrives within the time of a call, milliseconds. */
+  get holdMs(): number {
+    return Math.floor(this.#options.timeoutMs / 2);
+  }
+
   /** A call that needs no session. */
   open<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,

@@ -6,6 +6,7 @@ import type { RoundKind } from "../store/database.js";
 import { type CollectedSum, type UpdateFormat, UpdateSum, updateBytes } from "./aggregator.js";
 import { Cohort, type Member } from "./cohort.js";
 import type { EventHub } from "./event-hub.js";
+import { HeldCalls } from "./held-calls.js";
 import { type RoundEffect, type RoundMessage, type RoundProgress, stepRound, waitsForDevices } from "./machine.js";
 import { SECURE_STEPS, type SecureGroup, type SecureStep } from "./secure-group.js";
 import { asCoordinatorError, type SecureRound, type SecureStanding, takeSecurely } from "./secure-round.js";
@@ -88,6 +89,7 @@ export class RoundEngine {
   readonly ended: Promise<RoundNotice>;
   readonly #options: RoundEngineOptions;
   readonly #uploads: Uploads;
+  readonly #held = new HeldCalls();
   #settleEnded: { resolve(notice: RoundNotice): void; reject(cause: unknown): void } | undefined;
   #progress: RoundProgress;
   #collecting: UpdateSum | undefined;
@@ -147,6 +149,7 @@ export class RoundEngine {
     this.#isStopped = true;
     clearTimeout(this.#timer);
     await this.#transitions.catch(() => undefined);
+    this.#held.release();
     this.#secure?.[Symbol.dispose]();
     this.#settleEnded?.reject(goingDown());
   }
@@ -262,6 +265,15 @@ export class RoundEngine {
     return group;
   }
 
+  /**
+   * Waits until the round goes on, for up to `ms`: the answer to a call may be there then.
+   *
+   * @throws the signal's reason when it is aborted meanwhile
+   */
+  async untilNextState(ms: number, signal: AbortSignal): Promise<void> {
+    if (!this.#isStopped && !hasEnded(this.#progress.state)) await this.#held.wait(ms, signal);
+  }
+
   /** @throws CoordinatorError NOT_IN_ROUND, WRONG_STATE without secure aggregation, RETRY before it begins */
   groupOf(device: Device): SecureGroup {
     this.#member(device);
@@ -360,6 +372,7 @@ export class RoundEngine {
       this.#arm();
       if (state === "selecting") this.expectAtMost(this.#available);
       hub.publish(this.notice);
+      this.#held.release();
       // Who left while the coordinator worked alone may have been one too many.
       this.#send({ type: "tick", nowMs: this.#options.clock.now() });
     } else this.#done();
@@ -435,6 +448,7 @@ export class RoundEngine {
     this.#uploads.clear();
     this.#forget();
     this.#options.hub.publish(this.notice);
+    this.#held.release();
     this.#settleEnded?.resolve(this.notice);
   }
 

@@ -1,19 +1,26 @@
+import { inTurns } from "./turns.js";
+
 /**
  * Round events to all that watch a population. A watcher that reads slowly loses no state: only the newest event
  * matters, so it gets that one when it is back.
  */
 export class EventHub<Event> {
   readonly #watchers = new Set<Watcher<Event>>();
-  #latest: Event | undefined;
+  /** What is to be told, and to whom; one after the other, so that who waits for an event is told of it. */
+  readonly #untold: { readonly news: News<Event>; readonly watchers: readonly Watcher<Event>[] }[] = [];
+  #latest: News<Event> | undefined;
+  #isTelling = false;
 
   get watchers(): number {
     return this.#watchers.size;
   }
 
-  /** Makes an event the newest and wakes all watchers. */
+  /** Makes an event the newest and tells all watchers, a few in each turn of the event loop. */
   publish(event: Event): void {
-    this.#latest = event;
-    for (const watcher of this.#watchers) watcher.wake?.();
+    const news = { event, number: (this.#latest?.number ?? 0) + 1 };
+    this.#latest = news;
+    this.#untold.push({ news, watchers: [...this.#watchers] });
+    if (!this.#isTelling) void this.#tell();
   }
 
   /**
@@ -21,20 +28,23 @@ export class EventHub<Event> {
    * published before that is not lost.
    */
   async *watch(signal: AbortSignal): AsyncIterable<Event> {
-    const watcher: Watcher<Event> = { seen: undefined, wake: undefined };
+    const watcher: Watcher<Event> = { wake: undefined };
+    let seen = 0;
     this.#watchers.add(watcher);
-    const stop = (): void => watcher.wake?.();
+    const stop = (): void => watcher.wake?.(undefined);
     signal.addEventListener("abort", stop, { once: true });
     try {
+      let told: News<Event> | undefined;
       for (;;) {
-        const latest = this.#latest;
-        if (latest !== undefined && latest !== watcher.seen) {
-          watcher.seen = latest;
-          yield latest;
+        const next = told ?? this.#latest;
+        told = undefined;
+        if (next !== undefined && next.number > seen) {
+          seen = next.number;
+          yield next.event;
         } else if (signal.aborted) {
           return;
         } else {
-          await new Promise<void>((resolve) => {
+          told = await new Promise((resolve) => {
             watcher.wake = resolve;
           });
           watcher.wake = undefined;
@@ -45,9 +55,24 @@ export class EventHub<Event> {
       this.#watchers.delete(watcher);
     }
   }
+
+  async #tell(): Promise<void> {
+    this.#isTelling = true;
+    for (let due = this.#untold.shift(); due !== undefined; due = this.#untold.shift()) {
+      const { news, watchers } = due;
+      await inTurns(watchers, (watcher) => watcher.wake?.(news));
+    }
+    this.#isTelling = false;
+  }
+}
+
+interface News<Event> {
+  readonly event: Event;
+  /** Later events have higher ones. */
+  readonly number: number;
 }
 
 interface Watcher<Event> {
-  seen: Event | undefined;
-  wake: (() => void) | undefined;
+  /** Set while the watcher waits; told what it is woken for, or nothing when its stream is to end. */
+  wake: ((news: News<Event> | undefined) => void) | undefined;
 }

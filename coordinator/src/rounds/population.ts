@@ -216,6 +216,12 @@ export class Population {
     return this.#engine(round).takeStep(device, ...message);
   }
 
+  /** Waits until a round goes on. @throws as `RoundEngine.untilNextState` */
+  async untilNextState(round: number, ms: number, signal: AbortSignal): Promise<void> {
+    const current = this.#current;
+    if (current?.engine.round === round) await current.engine.untilNextState(ms, signal);
+  }
+
   /** The group that a device is in. @throws as `RoundEngine.groupOf` */
   groupOf(device: Device, round: number): SecureGroup {
     return this.#engine(round).groupOf(device);

@@ -2,7 +2,7 @@ import type { UnmaskShare as RevealedShare } from "@fedloop/privacy/secagg";
 import type { Rounds, UnmaskShare } from "@fedloop/proto";
 import { CoordinatorError } from "../errors.js";
 import type { Populations } from "../rounds/populations.js";
-import type { ServiceHandlers } from "./service.js";
+import type { DeviceContext, ServiceHandlers } from "./service.js";
 
 /** The calls of fedloop.v1.Rounds that carry secure aggregation. */
 export type SecureCalls = Pick<
@@ -10,8 +10,10 @@ export type SecureCalls = Pick<
   "advertiseKeys" | "shareKeys" | "confirmSurvivors" | "unmask"
 >;
 
-/** Who asks before a step has ended is told to come back in so many milliseconds; Watch tells earlier. */
+/** Who asks before a step has ended, and does not want to wait for the answer, is told to come back in so many milliseconds. */
 const RETRY_AFTER_MS = 250;
+/** No answer is held back longer than this. */
+const LONGEST_WAIT_MS = 60_000;
 
 const NOT_READY = { ready: false, retryAfterMs: RETRY_AFTER_MS } as const;
 
@@ -20,22 +22,41 @@ const NOT_READY = { ready: false, retryAfterMs: RETRY_AFTER_MS } as const;
  * is logged or stored.
  */
 export function secureCalls(populations: Populations): SecureCalls {
+  /** What there is to say now, or else when the round has gone on, if the device waits for it so long. */
+  const whenReady = async <Answer>(
+    { population, round, waitMs }: { readonly population: string; readonly round: bigint; readonly waitMs: number },
+    { device, signal }: DeviceContext,
+    ask: () => Answer | undefined,
+  ): Promise<Answer | undefined> => {
+    const answer = ask();
+    if (answer !== undefined || waitMs === 0) return answer;
+    await populations
+      .named(population, device)
+      .untilNextState(Number(round), Math.min(waitMs, LONGEST_WAIT_MS), signal);
+    return ask();
+  };
+
   return {
-    async advertiseKeys({ population, round, ...keys }, { device }) {
+    async advertiseKeys(request, context) {
+      const { population, round, maskPublicKey, encryptionPublicKey, signature } = request;
+      const { device } = context;
+      const keys = { maskPublicKey, encryptionPublicKey, signature };
       const group = await populations
         .named(population, device)
         .takeStep(device, Number(round), "keys", (group) => group.advertise(device, keys));
-      const list = group.neighboursOf(device);
+      const list = await whenReady(request, context, () => group.neighboursOf(device));
       return list === undefined ? NOT_READY : { ready: true, ...list, neighbours: [...list.neighbours] };
     },
-    async shareKeys({ population, round, selfMaskCommitment, shares }, { device }) {
+    async shareKeys(request, context) {
+      const { population, round, selfMaskCommitment, shares } = request;
+      const { device } = context;
       const sealed = shares.map(({ member, ciphertext }) => ({ member, envelope: ciphertext }));
       const group = await populations
         .named(population, device)
         .takeStep(device, Number(round), "shares", (group) =>
           group.deal(device, { selfMaskCommitment, shares: sealed }),
         );
-      const delivery = group.deliveryFor(device);
+      const delivery = await whenReady(request, context, () => group.deliveryFor(device));
       if (delivery === undefined) return NOT_READY;
       return {
         ready: true,
@@ -43,17 +64,20 @@ export function secureCalls(populations: Populations): SecureCalls {
         gone: [...delivery.gone],
       };
     },
-    async confirmSurvivors({ population, round, signature }, { device }) {
+    async confirmSurvivors(request, context) {
+      const { population, round, signature } = request;
+      const { device } = context;
       const named = populations.named(population, device);
       const isQuestion = signature.length === 0;
-      const group = isQuestion
-        ? named.groupOf(device, Number(round))
-        : await named.takeStep(device, Number(round), "consistency", (group) => group.confirm(device, { signature }));
       if (isQuestion) {
-        const set = group.survivors();
+        const group = named.groupOf(device, Number(round));
+        const set = await whenReady(request, context, () => group.survivors());
         return set === undefined ? NOT_READY : { ready: true, survivors: [...set.survivors] };
       }
-      const confirmations = group.confirmationsFor(device);
+      const group = await named.takeStep(device, Number(round), "consistency", (group) =>
+        group.confirm(device, { signature }),
+      );
+      const confirmations = await whenReady(request, context, () => group.confirmationsFor(device));
       return confirmations === undefined ? NOT_READY : { ready: true, signatures: [...confirmations.signatures] };
     },
     async unmask({ population, round, shares }, { device }) {

@@ -13,6 +13,7 @@ import { aesCtrRandom } from "@fedloop/privacy/node";
 import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
 import { eachLimited } from "./each-limited.js";
 import type { FromWorker, SimulatedPerson, ToWorker } from "./messages.js";
+import { rememberingVerifier } from "./remembered-signatures.js";
 
 type Start = Extract<ToWorker, { type: "start" }>;
 
@@ -106,7 +107,7 @@ async function run(start: Start, people: readonly SimulatedPerson[]): Promise<vo
 
 const verifier = nodeVerifier();
 const random = aesCtrRandom();
-const crypto = nodeDeviceCrypto({ random, verifier });
+const crypto = nodeDeviceCrypto({ random, verifier: rememberingVerifier(verifier) });
 const people: SimulatedPerson[] = [];
 let start: Start | undefined;
 

@@ -1,20 +1,35 @@
 import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from "node:crypto";
-import type { KeyAgreement } from "./key-agreement.js";
+import { KEY_BYTES, type KeyAgreement } from "./key-agreement.js";
 
-/** DER header of an X25519 private key (RFC 8410, section 7); 32 secret bytes follow. */
-const PKCS8_HEADER = Buffer.from("302e020100300506032b656e04220420", "hex");
+/** What stands in for a public key that is not known yet: the platform takes the secret part and computes its own. */
+const UNKNOWN = new Uint8Array(KEY_BYTES);
 
-/** X25519 by node:crypto, at once. */
-export function nodeKeyAgreement(): KeyAgreement {
+/**
+ * X25519 by node:crypto, at once. Keys go in as JWK: the DER form would take ten times as long (370 µs against 40 for a
+ * secret key, 80 against 12 for a public one).
+ *
+ * @param keys how many public keys are kept in parsed form; a process that holds many devices meets each again and again
+ */
+export function nodeKeyAgreement({ keys = 16_384 }: { readonly keys?: number } = {}): KeyAgreement {
+  const parsed = new Map<string, KeyObject>();
+
+  function importPublicKey(bytes: Uint8Array): KeyObject {
+    const x = base64Url(bytes);
+    const known = parsed.get(x);
+    if (known !== undefined) return known;
+    const key = createPublicKey({ key: { kty: "OKP", crv: "X25519", x }, format: "jwk" });
+    if (parsed.size >= keys) parsed.clear();
+    parsed.set(x, key);
+    return key;
+  }
+
   return {
     publicKey(secretKey) {
-      const key = createPrivateKey({ key: Buffer.concat([PKCS8_HEADER, secretKey]), format: "der", type: "pkcs8" });
-      return new Uint8Array(Buffer.from(createPublicKey(key).export({ format: "jwk" }).x ?? "", "base64url"));
+      const { x } = createPublicKey(importSecretKey(secretKey, UNKNOWN)).export({ format: "jwk" });
+      return new Uint8Array(Buffer.from(x ?? "", "base64url"));
     },
     sharedSecrets(own, publicKeys) {
-      // With the public key at hand this is ten times faster than the DER form, which computes it again.
-      const key = { kty: "OKP", crv: "X25519", d: base64Url(own.secretKey), x: base64Url(own.publicKey) };
-      const privateKey = createPrivateKey({ key, format: "jwk" });
+      const privateKey = importSecretKey(own.secretKey, own.publicKey);
       return publicKeys.map((bytes) => {
         const secret = diffieHellman({ privateKey, publicKey: importPublicKey(bytes) });
         const copy = new Uint8Array(secret);
@@ -25,8 +40,9 @@ export function nodeKeyAgreement(): KeyAgreement {
   };
 }
 
-function importPublicKey(bytes: Uint8Array): KeyObject {
-  return createPublicKey({ key: { kty: "OKP", crv: "X25519", x: base64Url(bytes) }, format: "jwk" });
+function importSecretKey(secretKey: Uint8Array, publicKey: Uint8Array): KeyObject {
+  const key = { kty: "OKP", crv: "X25519", d: base64Url(secretKey), x: base64Url(publicKey) };
+  return createPrivateKey({ key, format: "jwk" });
 }
 
 function base64Url(bytes: Uint8Array): string {
