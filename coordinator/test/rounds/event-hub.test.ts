@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import t from "tap";
 import { EventHub } from "../../src/rounds/event-hub.js";
 
@@ -45,4 +46,29 @@ t.test("what was published before the end is told before the end", async (t) => 
   stop.abort();
   t.equal((await next).value, "finished");
   t.equal((await events.next()).done, true);
+});
+
+t.test("a crowd is told a few in a turn of the event loop, and nobody misses what follows at once", async (t) => {
+  const hub = new EventHub<string>();
+  const stop = new AbortController();
+  let heard = 0;
+  const crowd = Array.from({ length: 500 }, async () => {
+    const seen: string[] = [];
+    for await (const event of hub.watch(stop.signal)) {
+      heard += 1;
+      seen.push(event);
+    }
+    return seen;
+  });
+  hub.publish("closed");
+  hub.publish("selecting");
+  let turns = 0;
+  for (let before = -1; heard < 2 * crowd.length; turns++) {
+    await nextTurn();
+    t.ok(heard > before || turns < 3, "every turn brings the crowd on");
+    before = heard;
+  }
+  t.ok(turns > 10, `${turns} turns`);
+  stop.abort();
+  for (const seen of await Promise.all(crowd)) t.same(seen, ["closed", "selecting"]);
 });

@@ -1,12 +1,12 @@
 // A coordinator that kills itself, without a chance to tidy up, the moment a round's state has become durable:
-//   coordinator-process.js DATA_DIR PORT [STATE ROUND]
+//   coordinator-process.js DATA_DIR PORT central|secure [STATE ROUND]
 // It prints its port, then each notice, one JSON value a line.
 import { ServerCredentials } from "@grpc/grpc-js";
 import { Coordinator } from "../../src/server/coordinator.js";
 import { ORIGIN } from "./federation.js";
-import { centralNoise, testPlan } from "./plans.js";
+import { centralNoise, secureExact, testPlan } from "./plans.js";
 
-const [dataDir = "", port = "0", killState, killRound] = process.argv.slice(2);
+const [dataDir = "", port = "0", plan = "", killState, killRound] = process.argv.slice(2);
 
 function print(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -19,7 +19,7 @@ const coordinator = await Coordinator.open({
     await testPlan(dataDir, {
       rounds: 2,
       evaluation: { metric: "mean", every: 2, length: 2 },
-      ...centralNoise(2, 100),
+      ...(plan === "secure" ? secureExact(4) : centralNoise(2, 100)),
     }),
   ],
   enrolment: { type: "open" },

@@ -1,9 +1,5 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import type { ParticipationEvent } from "@fedloop/client-runtime";
 import { grpcTransport } from "@fedloop/client-runtime/grpc";
 import { type Entry, formatEpsilon, parseEntry, roundUpEpsilon, verifyBundle } from "@fedloop/consent";
@@ -14,6 +10,7 @@ import { exportBundle } from "../../src/ledger/export-bundle.js";
 import { readEntries } from "../../src/ledger/log-state.js";
 import { openSqliteReader } from "../../src/store/sqlite-reader.js";
 import { temporaryFolder } from "../temporary-folder.js";
+import { Life } from "./life.js";
 import { ConstantTrainer, joinAs, takePart } from "./people.js";
 import { POPULATION } from "./plans.js";
 
@@ -30,64 +27,10 @@ const STATES = {
   closed: "resumed",
 } as const;
 
-interface Line {
-  readonly port?: number;
-  readonly verifierKey?: string;
-  readonly finished?: boolean;
-  readonly fault?: string;
-}
-
-/** One life of the coordinator. */
-class Life {
-  readonly child: ChildProcess;
-  readonly lines: Line[] = [];
-  readonly #waiting = new Set<() => void>();
-  #ended = false;
-
-  constructor(dataDir: string, port: number, kill: readonly string[]) {
-    const script = fileURLToPath(new URL("./coordinator-process.js", import.meta.url));
-    const child = spawn(process.execPath, [script, dataDir, String(port), ...kill], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    this.child = child;
-    const wake = (): void => {
-      for (const each of this.#waiting) each();
-    };
-    createInterface({ input: child.stdout }).on("line", (line) => {
-      this.lines.push(JSON.parse(line));
-      wake();
-    });
-    child.once("close", () => {
-      this.#ended = true;
-      wake();
-    });
-  }
-
-  async line(isWanted: (line: Line) => boolean): Promise<Line> {
-    for (;;) {
-      const found = this.lines.find(isWanted);
-      if (found !== undefined) return found;
-      if (this.#ended) throw new Error(`the coordinator ended: ${JSON.stringify(this.lines)}`);
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          this.#waiting.delete(wake);
-          resolve();
-        };
-        this.#waiting.add(wake);
-      });
-    }
-  }
-
-  async ended(): Promise<NodeJS.Signals | null> {
-    if (!this.#ended) await once(this.child, "close");
-    return this.child.signalCode;
-  }
-}
-
 /** Three people, a coordinator that is killed in a state of round `round` and started again, and the end. */
 async function killAndRestart(t: Test, state: string, round: number) {
   const dataDir = temporaryFolder(t);
-  const first = new Life(dataDir, 0, [state, String(round)]);
+  const first = new Life(dataDir, { plan: "central", kill: { state, round } });
   t.teardown(() => first.child.kill("SIGKILL"));
   const { port = 0, verifierKey = "" } = await first.line((line) => line.port !== undefined);
   const transport = grpcTransport({
@@ -103,7 +46,7 @@ async function killAndRestart(t: Test, state: string, round: number) {
     return takePart(await joinAs(transport, { trainer }), stop.signal);
   });
   t.equal(await first.ended(), "SIGKILL");
-  const second = new Life(dataDir, port, []);
+  const second = new Life(dataDir, { plan: "central", port });
   t.teardown(() => second.child.kill("SIGKILL"));
   await second.line(({ finished }) => finished === true);
   const events = await Promise.all(parts);

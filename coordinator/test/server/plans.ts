@@ -37,6 +37,15 @@ export function centralNoise(noiseMultiplier: number, epsilon: number): PlanChan
   };
 }
 
+/** The sections of a plan whose masked sums can be compared to the last bit. */
+export function secureExact(members: number): PlanChanges {
+  return {
+    cohort: { target: members, minimum: members - 1, overSelection: 1 },
+    privacy: { mechanism: "none", reason: "the test compares exact numbers", clipNorm: 64, bits: 20 },
+    secureAggregation: { enabled: true },
+  };
+}
+
 /** A plan with its notice, read as the coordinator reads it. @param folder where the notice is written */
 export async function testPlan(folder: string, changes: PlanChanges = {}): Promise<LoadedPlan> {
   await writeFile(join(folder, "notice.md"), "Your ratings train a model. They stay with you.\n");

@@ -13,7 +13,7 @@ export class LineProcess<Line> {
 
   /** @param args of node, the script first */
   constructor(t: Test, args: readonly string[]) {
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "pipe"] });
     this.child = child;
     t.teardown(() => child.kill("SIGKILL"));
     child.stderr.on("data", (bytes: Buffer) => {

@@ -25,6 +25,7 @@ export interface ServeLine {
   readonly round?: number;
   readonly state?: string;
   readonly reason?: string | null;
+  readonly deadlineMs?: number | null;
   readonly why?: string;
   readonly peakServerMb?: number;
 }
