@@ -73,11 +73,6 @@ export class CoordinatorClient {
     return this.#options.clock.now() + this.#clockOffsetMs;
   }
 
-  /** How long the coordinator may hold an answer back so that it arrives within the time of a call, milliseconds. */
-  get holdMs(): number {
-    return Math.floor(this.#options.timeoutMs / 2);
-  }
-
   /** A call that needs no session. */
   open<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
@@ -90,15 +85,21 @@ export class CoordinatorClient {
     return this.#retrying(() => transport.unary(method, request, { metadata: {}, body, timeoutMs, signal }), signal);
   }
 
-  /** A signed call. */
+  /**
+   * A signed call.
+   *
+   * @param heldMs how long the request lets the coordinator hold its answer back, on top of the time that a call has
+   */
   call<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     init: MessageInitShape<I>,
     signal?: AbortSignal,
+    heldMs = 0,
   ): Promise<MessageShape<O>> {
     const request = create(method.input, init);
     const encoded = this.#encode(method.input, request);
-    const { transport, timeoutMs } = this.#options;
+    const { transport } = this.#options;
+    const timeoutMs = this.#options.timeoutMs + heldMs;
     return this.#retrying(
       () =>
         this.#corrected(async () => {

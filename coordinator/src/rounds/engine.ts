@@ -249,6 +249,8 @@ export class RoundEngine {
     const group = this.groupOf(device);
     if (this.#progress.state !== step) {
       if (this.#secure?.hasAnswered(device, step) === true) return group;
+      // The others' shares sufficed, and the round went on while these were under way: nobody needs them.
+      if (step === "unmask" && isSpent(this.#progress.state)) return group;
       throw new CoordinatorError(
         "WRONG_STATE",
         `expected an answer to the round's state ${this.#progress.state}, came one to ${step}`,
