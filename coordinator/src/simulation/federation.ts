@@ -65,7 +65,10 @@ export async function runFederation(options: FederationOptions): Promise<Federat
   const rounds = { trained: 0, evaluated: 0, abandoned: 0 };
   const refusals = new Map<string, number>();
   let consented = 0;
-  const server = new ServerProcess({ config, onEvent: (event) => tellRound(event, progress, rounds, plan) });
+  const server = new ServerProcess({
+    config,
+    onEvent: (event) => tellRound(event, progress, { rounds, refusals }, plan),
+  });
   const stop = (): void => server.stop();
   signal.addEventListener("abort", stop, { once: true });
   try {
@@ -78,7 +81,11 @@ export async function runFederation(options: FederationOptions): Promise<Federat
         population: plan.population,
         purpose: plan.purpose,
         log: { origin: ORIGIN, verifierKey },
-        privacy: { allowNone: plan.privacy.mechanism === "none", maxEpsilon: plan.cap?.epsilon ?? Number.MAX_VALUE },
+        privacy: {
+          allowNone: plan.privacy.mechanism === "none",
+          maxEpsilon: plan.cap?.epsilon ?? Number.MAX_VALUE,
+          secureAggregation: plan.secureAggregation.enabled,
+        },
       },
       people,
       processes: options.processes,
@@ -137,14 +144,18 @@ function count(message: FromWorker, progress: Progress, refusals: Map<string, nu
 function tellRound(
   event: ServeEvent,
   progress: Progress,
-  rounds: { trained: number; evaluated: number; abandoned: number },
+  {
+    rounds,
+    refusals,
+  }: { rounds: { trained: number; evaluated: number; abandoned: number }; refusals: Map<string, number> },
   plan: PopulationPlan,
 ): void {
   if (event.event !== "round") return;
   if (event.state === "masked") progress.step(`Round ${event.round} collects updates`, plan.cohort.target);
   if (event.state === "abandoned") {
     rounds.abandoned += 1;
-    progress.step(`Round ${event.round} was abandoned: ${event.reason}`);
+    const why = [...refusals].map(([code, devices]) => `, ${devices} refused or failed with ${code}`).join("");
+    progress.step(`Round ${event.round} was abandoned: ${event.reason}${why}`);
   }
   if (event.state === "closed") {
     if (event.kind === "train") rounds.trained += 1;

@@ -17,7 +17,12 @@ export type ToWorker =
       readonly purpose: string;
       /** The log that every participant pins. */
       readonly log: { readonly origin: string; readonly verifierKey: string };
-      readonly privacy: { readonly allowNone: boolean; readonly maxEpsilon: number };
+      readonly privacy: {
+        readonly allowNone: boolean;
+        readonly maxEpsilon: number;
+        /** Devices refuse rounds without it. */
+        readonly secureAggregation: boolean;
+      };
     }
   | { readonly type: "people"; readonly people: readonly SimulatedPerson[] }
   | { readonly type: "go" };

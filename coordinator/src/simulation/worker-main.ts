@@ -47,7 +47,7 @@ async function enter(start: Start, person: SimulatedPerson, transport: Transport
     trust: { log: start.log },
     floors: {
       allowNoNoise: start.privacy.allowNone,
-      requireSecureAggregation: false,
+      requireSecureAggregation: start.privacy.secureAggregation,
       maximumEpsilon: start.privacy.maxEpsilon,
       maximumEpsilonPerRound: start.privacy.maxEpsilon,
       ...(start.privacy.allowNone ? { minimumNoiseMultiplier: 0 } : {}),

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { roundUpEpsilon } from "@fedloop/consent";
 import { loadPlan } from "@fedloop/coordinator";
-import { centralGaussian, type DpEvent, epsilonOf, noiseMultiplierFor } from "@fedloop/privacy";
+import { type DpEvent, distributedMechanism, epsilonOf, noiseMultiplierFor } from "@fedloop/privacy";
 import t from "tap";
 import { block, text } from "./documents.js";
 import { repository } from "./surroundings.js";
@@ -21,7 +21,7 @@ t.test("the demo's calibration is as the document works it out", async (t) => {
   const written = block(privacy, "vectors", "calibration");
   const says = (line: string) => t.match(written, line, line);
   says(`z0                          ${z0.toFixed(6)}    rho = 1/(2 z0^2) = ${(1 / (2 * z0 * z0)).toFixed(6)}\n`);
-  says(`training, ${rounds} rounds          z = z0 sqrt(4 / 0.88) = ${train.toFixed(6)}\n`);
+  says(`training, ${rounds} rounds          z = z0 sqrt(${rounds} / 0.88) = ${train.toFixed(6)}\n`);
   says(`evaluation, 1 round         z = z0 sqrt(1 / 0.12) = ${evaluate.toFixed(6)}\n`);
   const events: DpEvent[] = [];
   const spent = (accountant: "rdp" | "pld"): number =>
@@ -36,17 +36,55 @@ t.test("the demo's calibration is as the document works it out", async (t) => {
   says(`after the evaluation        epsilon ${claimed()}\n`);
   t.match(privacy, `it would give ε = ${spent("pld").toFixed(2)}`);
 
-  const length = 2 * plan.model.parameters;
+  // Of the people who consent, as the demo starts with them.
+  const consenting = 2_881;
+  const most = Math.ceil(consenting * plan.cohort.overSelection);
+  const least = Math.floor(0.95 * consenting);
+  const secure = plan.secureAggregation;
+  t.ok(secure.enabled, "the demo's devices mask their updates");
+  if (!secure.enabled) return;
+  const shared = { noise: "discrete-gaussian", cohort: most, dropoutFraction: 1 - least / most } as const;
   const { bits, clipNorm } = plan.privacy;
-  const updates = centralGaussian({ clipNorm, noiseMultiplier: train, bits, dimension: length });
+  const { corruptFraction } = secure;
+  const spaced = (value: number): string => value.toLocaleString("en").replace(",", " ");
+  const dimension = 2 * plan.model.parameters;
+  const updates = distributedMechanism({
+    ...shared,
+    corruptFraction,
+    clipNorm,
+    bits,
+    noiseMultiplier: train,
+    dimension,
+  });
   const { granularity, integerNormBound } = updates.quantisation;
-  t.match(privacy, `an update has 2 · ${plan.model.parameters.toLocaleString("en").replace(",", " ")} numbers`);
-  t.match(
-    privacy,
-    `B = ${integerNormBound.toLocaleString("en").replace(",", " ")} steps of ${granularity.toPrecision(3).replace("0.0000381", "3.81e-5")}`,
-  );
-  t.match(privacy, `which is ${(updates.noiseStdDev * granularity).toFixed(2)} in\neach coordinate`);
-  const report = centralGaussian({ clipNorm: evaluation.clipNorm, noiseMultiplier: evaluate, bits: 24, dimension: 2 });
-  const noiseStdDev = report.noiseStdDev * report.quantisation.granularity;
+  const step = updates.deviceNoiseStdDev * granularity;
+  for (const part of [
+    `group may have up to ${spaced(most)} members, a round goes on with at least ${spaced(least)}`,
+    `coordinator: ${spaced(updates.honestSurvivors)} are left`,
+    `an update has 2 · ${spaced(plan.model.parameters)} numbers`,
+    `padded to ${spaced(updates.length)}`,
+    `B = ${integerNormBound} steps of ${granularity.toPrecision(3)}`,
+    `standard deviation ${updates.deviceNoiseStdDev.toFixed(2)} steps`,
+    `is ${train.toFixed(6)} · ${integerNormBound} steps, which is ${(step * Math.sqrt(updates.honestSurvivors)).toFixed(2)} in`,
+    `all ${spaced(consenting)} add ${(step * Math.sqrt(consenting)).toFixed(2)}`,
+  ]) {
+    t.ok(privacy.includes(part), part);
+  }
+  const report = distributedMechanism({
+    ...shared,
+    corruptFraction,
+    clipNorm: evaluation.clipNorm,
+    bits: 32,
+    noiseMultiplier: evaluate,
+    dimension: 2,
+  });
+  const noiseStdDev = report.deviceNoiseStdDev * report.quantisation.granularity * Math.sqrt(consenting);
   t.match(privacy, `standard deviation ${noiseStdDev.toFixed(1)}, which`);
+  // What the devices' noises together cost, as the plan of each round has it.
+  const exact = epsilonOf(
+    { type: "Composed", events: [...Array(rounds).fill(updates.event), report.event] },
+    cap.delta,
+    "rdp",
+  );
+  t.equal(roundUpEpsilon(exact.epsilon).toFixed(6), "4.000000");
 });
