@@ -50,7 +50,7 @@ async function keepFirst(path: string, sealingKey: SealingKey | undefined): Prom
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     // Written beside its place and linked there, so that nobody reads half a key.
-    const temporary = `${path}.${process.pid}.new`;
+    const temporary = `${path}.${randomBytes(8).toString("hex")}.new`;
     const file = await open(temporary, "w", 0o600);
     try {
       await file.writeFile(kept);

@@ -32,8 +32,13 @@ export function isAskedToReturn(error: ClientError): boolean {
   return error.code === "REMOTE" && (error.remoteCode === "BUSY" || error.remoteCode === "RETRY");
 }
 
+/** A nonce that was met before: the network delivered the call twice, and another copy of it was answered. */
+function isReplayed(error: ClientError): boolean {
+  return error.code === "REMOTE" && error.remoteCode === "REPLAYED";
+}
+
 function isPassing(error: ClientError): boolean {
-  return error.code === "UNAVAILABLE" || error.code === "DEADLINE" || isAskedToReturn(error);
+  return error.code === "UNAVAILABLE" || error.code === "DEADLINE" || isReplayed(error) || isAskedToReturn(error);
 }
 
 export interface RetryDependencies {

@@ -20,6 +20,11 @@ export class EagerClock implements Clock {
     this.#nowMs = nowMs;
   }
 
+  /** Resolves when something waits for at least so long. */
+  async waited(ms: number): Promise<void> {
+    while (!this.waits.some((each) => each >= ms)) await new Promise((resolve) => setImmediate(resolve));
+  }
+
   wait(ms: number, signal?: AbortSignal): Promise<void> {
     this.waits.push(ms);
     return new Promise((resolve, reject) => {

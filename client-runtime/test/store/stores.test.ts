@@ -1,14 +1,53 @@
 import { chmod, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import t from "tap";
-import { memoryStore } from "../../src/index.js";
+import { importSealingKey, memoryStore, sealedStore } from "../../src/index.js";
 import { fileStore } from "../../src/index.node.js";
-import { storeCompliance } from "./compliance.js";
+import { type StoreCase, storeCases } from "./compliance.js";
 
-storeCompliance(t, "memory", async () => memoryStore(), false);
+/** Binds the suite. */
+function compliance(name: string, cases: readonly StoreCase[]): void {
+  for (const { name: behaviour, run } of cases) t.test(`${name}: ${behaviour}`, (t) => t.resolves(run()));
+}
 
 const root = t.testdir();
-storeCompliance(t, "files", async (place) => fileStore(join(root, place)), true);
+compliance(
+  "memory",
+  storeCases(async () => memoryStore(), false),
+);
+compliance(
+  "files",
+  storeCases(async (place) => fileStore(join(root, place)), true),
+);
+const sealingKey = await importSealingKey(new Uint8Array(32).fill(7));
+compliance(
+  "sealed files",
+  storeCases(async (place) => sealedStore(fileStore(join(root, `sealed-${place}`)), sealingKey), true),
+);
+
+t.test("a sealed store shows nothing of its values, and notices each change of them", async (t) => {
+  const inner = memoryStore();
+  const store = sealedStore(inner, sealingKey);
+  const secret = new TextEncoder().encode("what this person rated");
+  await store.put("a", secret);
+  await store.put("b", secret);
+  const sealed = (await inner.get("a")) ?? new Uint8Array(0);
+  t.equal(Buffer.from(sealed).indexOf(secret), -1);
+  t.notSame(await inner.get("b"), sealed, "the same value is sealed anew each time");
+  for (let bit = 0; bit < sealed.length * 8; bit += 5) {
+    await inner.put(
+      "a",
+      sealed.map((byte, i) => (i === bit >> 3 ? byte ^ (1 << (bit & 7)) : byte)),
+    );
+    await t.rejects(store.get("a"), { code: "STORE_CORRUPT" });
+  }
+  await inner.put("b", sealed);
+  await t.rejects(store.get("b"), { code: "STORE_CORRUPT" }, "a value under another name");
+  await inner.put("a", sealed);
+  const other = sealedStore(inner, await importSealingKey(new Uint8Array(32).fill(8)));
+  await t.rejects(other.get("a"), { code: "STORE_CORRUPT" }, "another key");
+  await t.rejects(importSealingKey(new Uint8Array(16)), { code: "BAD_OPTION" });
+});
 
 t.test("a file store is readable by its owner only", async (t) => {
   const folder = join(t.testdir(), "store");

@@ -4,6 +4,7 @@ import { CoordinatorError } from "../errors.js";
 import type { Store } from "../store/database.js";
 import type { Vault } from "../vault/vault.js";
 import type { Device } from "./device.js";
+import { RecentEnrolments } from "./recent-enrolments.js";
 
 /** How long a session lasts. A device that comes back later enrolls again with the same key. */
 export const SESSION_MS: number = 24 * 60 * 60 * 1000;
@@ -46,19 +47,26 @@ export interface RegistryOptions {
 export class Registry {
   readonly #options: RegistryOptions;
   readonly #devices = new Map<string, Device>();
+  readonly #recent: RecentEnrolments;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    this.#recent = new RecentEnrolments(options.clock, 2 * CLOCK_SKEW_MS);
   }
 
   /**
    * Registers a key, or opens a new session for one that is registered. An invitation admits a key once: it comes back
-   * without one until it leaves.
+   * without one until it leaves. An enrolment that arrives again, byte for byte, gets the answer it had: it neither ends a
+   * session nor opens one.
    *
    * @throws CoordinatorError UNKNOWN_POPULATION, BAD_REQUEST, BAD_SIGNATURE, CLOCK_SKEW, TOKEN_REQUIRED,
    * TOKEN_INVALID, TOKEN_EXPIRED, ERASED
    */
-  async enroll(enrolment: Enrolment): Promise<Device> {
+  enroll(enrolment: Enrolment): Promise<Device> {
+    return this.#recent.answerTo(enrolment, () => this.#enroll(enrolment));
+  }
+
+  async #enroll(enrolment: Enrolment): Promise<Device> {
     await this.#check(enrolment);
     if (this.#options.isErasedKey(enrolment.publicKey)) {
       throw new CoordinatorError(
@@ -76,7 +84,7 @@ export class Registry {
       // The same key at the same time, from a call that was repeated: the one that came first made the device.
       if (!(await this.#insert(device, session, now))) {
         await this.#options.vault.subjects.destroy(device.id);
-        return this.enroll(enrolment);
+        return this.#enroll(enrolment);
       }
       this.#devices.set(device.id, device);
       return device;

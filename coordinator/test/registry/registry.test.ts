@@ -32,6 +32,20 @@ t.test("the same key again is the same device in a new session, after a restart 
   t.equal(await registry.count(POPULATION), 1);
 });
 
+t.test("an enrolment that arrives again gets the answer it had; changed in anything it is another", async (t) => {
+  const { registry, clock } = await start(t);
+  const signer = generateNodeSigner();
+  const sent = enrolment(clock, signer);
+  const [first, twin] = await Promise.all([registry.enroll(sent), registry.enroll(sent)]);
+  t.equal(twin.session, first.session);
+  t.equal((await registry.enroll(sent)).session, first.session);
+  t.equal((await registry.find(first.id))?.session, first.session, "the session is still in force");
+  await t.rejects(registry.enroll({ ...sent, nonce: randomBytes(16) }), { code: "BAD_SIGNATURE" });
+  t.not((await registry.enroll(enrolment(clock, signer))).session, first.session);
+  clock.ms += 2 * CLOCK_SKEW_MS;
+  await t.rejects(registry.enroll(sent), { code: "CLOCK_SKEW" }, "and is forgotten when its time has passed");
+});
+
 t.test("a first enrolment that was sent twice at the same time makes one device", async (t) => {
   const { registry, clock } = await start(t);
   const signer = generateNodeSigner();
