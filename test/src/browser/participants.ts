@@ -27,27 +27,44 @@ export function ask<Name extends keyof TestPage>(
   ) as ReturnType<typeof ask<Name>>;
 }
 
-/** The test pages, built and served under a strict policy. @returns their origin */
-export async function servePages(t: Test, policy: string = STRICT_POLICY): Promise<string> {
-  const folder = t.testdir();
-  await buildPages(SOURCES, folder);
-  return serveFolder(t, folder, policy);
+/** How pages are served. */
+export interface ServeOptions {
+  /** Content security policy; the strict one unless given. */
+  readonly policy?: string;
+  /** What the address `/held` waits for before it answers. */
+  readonly held?: Promise<unknown>;
 }
 
-/** As many pages as values, each a device of its own, joined. */
+/** The test pages, built and served. @returns their origin */
+export async function servePages(t: Test, { policy = STRICT_POLICY, held }: ServeOptions = {}): Promise<string> {
+  const folder = t.testdir();
+  await buildPages(SOURCES, folder);
+  return serveFolder(t, folder, policy, held);
+}
+
+/** What a page joins with, its place in the test filled in. */
+export type Person = Omit<PageSettings, "coordinator" | "population" | "purpose" | "device">;
+
+export const DEVICE = "device";
+
+/** Joins as the device that this page's profile is. @returns its pseudonym */
+export function joinPage(page: Page, coordinator: string, person: Person): Promise<string> {
+  return ask(page, "join", { coordinator, population: POPULATION, purpose: PURPOSE, device: DEVICE, ...person });
+}
+
+/** As many pages as people, each a device of its own, joined. */
 export async function openParticipants(
   t: Test,
   origin: string,
   coordinator: string,
-  people: readonly Pick<PageSettings, "value" | "busyMs">[],
+  people: readonly Person[],
 ): Promise<Page[]> {
   const browser = await openBrowser(t);
   return Promise.all(
     people.map(async (person) => {
       const page = await openPage(t, browser);
       await page.goto(origin);
-      const device = "device";
-      await ask(page, "join", { coordinator, population: POPULATION, purpose: PURPOSE, device, ...person });
+      await joinPage(page, coordinator, person);
       return page;
     }),
   );

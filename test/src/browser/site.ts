@@ -29,9 +29,13 @@ export async function buildPages(root: string, out: string): Promise<void> {
 export const STRICT_POLICY =
   "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self' http://127.0.0.1:*; style-src 'self'; img-src data:";
 
-/** Serves a folder. @returns its origin */
-export async function serveFolder(t: Test, folder: string, policy: string): Promise<string> {
+/** Serves a folder, and answers `/held` when `held` is done. @returns its origin */
+export async function serveFolder(t: Test, folder: string, policy: string, held?: Promise<unknown>): Promise<string> {
   const server = createServer((request, response) => {
+    if (request.url === "/held") {
+      void held?.then(() => response.writeHead(204).end());
+      return;
+    }
     const path = normalize(new URL(request.url ?? "/", "http://pages").pathname);
     const file = join(folder, path.endsWith("/") ? join(path, "index.html") : path);
     readFile(file).then(

@@ -9,7 +9,7 @@ import {
 } from "@fedloop/client-runtime";
 import { browserSigner } from "@fedloop/client-runtime/browser";
 import { WorkerParticipant } from "@fedloop/client-runtime/worker";
-import type { PageSettings } from "./settings.js";
+import { type PageSettings, VIOLATIONS } from "./settings.js";
 
 /** What a test can ask of the page. */
 export interface TestPage {
@@ -29,6 +29,12 @@ export interface TestPage {
   withdraw(): Promise<void>;
   leave(): Promise<void>;
   close(): Promise<void>;
+  /** From the next training on the page's own thread does nothing but wait for this address to answer. */
+  blockUntil(url: string): void;
+  /** What the content security policy kept from page and worker. */
+  readonly violations: readonly string[];
+  /** Failures of the suite of stores, over IndexedDB; empty when there are none. */
+  storeFailures(): Promise<string[]>;
   /** What comes of reading a device's private key. */
   readKey(device: string): Promise<string>;
 }
@@ -38,6 +44,21 @@ const longTasks: number[] = [];
 new PerformanceObserver((list) => {
   for (const { duration } of list.getEntries()) longTasks.push(duration);
 }).observe({ type: "longtask" });
+
+const violations: string[] = [];
+addEventListener("securitypolicyviolation", ({ blockedURI }) => violations.push(blockedURI));
+new BroadcastChannel(VIOLATIONS).addEventListener("message", ({ data }) => violations.push(String(data)));
+
+let blockingUrl: string | undefined;
+
+/** A request that holds the thread: whatever goes on meanwhile goes on without the page. */
+function block(): void {
+  if (blockingUrl === undefined) return;
+  const request = new XMLHttpRequest();
+  request.open("GET", blockingUrl, false);
+  blockingUrl = undefined;
+  request.send();
+}
 
 const conditions = new SettableConditions();
 let participant: WorkerParticipant | undefined;
@@ -53,6 +74,11 @@ const testPage: TestPage = {
   conditions,
   events,
   longTasks,
+  violations,
+  blockUntil: (url) => {
+    blockingUrl = url;
+  },
+  storeFailures: async () => (await import("./stores.js")).storeFailures(),
   ended: () => ended,
   setConditions: (told) => conditions.set(told),
   async join(data) {
@@ -62,7 +88,10 @@ const testPage: TestPage = {
   },
   async run() {
     try {
-      for await (const event of present().run()) events.push(event);
+      for await (const event of present().run()) {
+        events.push(event);
+        if (event.type === "training") block();
+      }
       ended = "in order";
     } catch (cause) {
       ended = cause instanceof Error ? cause.message : String(cause);

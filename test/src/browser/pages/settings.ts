@@ -9,4 +9,9 @@ export interface PageSettings {
   readonly value: number;
   /** For how long the trainer computes without a pause, milliseconds of the worker's thread. */
   readonly busyMs?: number;
+  /** Which training of this page, counted from 1, never ends: for a page that will be gone. */
+  readonly endless?: number;
 }
+
+/** Channel on which the worker tells the page what its content security policy kept from it. */
+export const VIOLATIONS = "violations";

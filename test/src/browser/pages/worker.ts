@@ -5,17 +5,25 @@ import { serveParticipant, workerScope } from "@fedloop/client-runtime/worker";
 import { webCryptoVerifier } from "@fedloop/consent";
 import { systemRandom } from "@fedloop/privacy";
 import { browserDeviceCrypto } from "@fedloop/privacy/secagg";
-import type { PageSettings } from "./settings.js";
+import { type PageSettings, VIOLATIONS } from "./settings.js";
+
+const violations = new BroadcastChannel(VIOLATIONS);
+addEventListener("securitypolicyviolation", ({ blockedURI }) => violations.postMessage(blockedURI));
 
 /** Computes without a pause, as training does, and answers with a constant. */
-function constantTrainer({ value, busyMs = 0 }: PageSettings): Trainer {
+function constantTrainer({ value, busyMs = 0, endless }: PageSettings): Trainer {
+  let trainings = 0;
   const answer = (length: number): Float32Array => {
     for (const end = performance.now() + busyMs; performance.now() < end; ) Math.hypot(1, 2);
     return new Float32Array(length).fill(value);
   };
   return {
     id: "test",
-    train: async ({ updateLength }) => ({ update: answer(updateLength) }),
+    train: async ({ updateLength }) => {
+      trainings += 1;
+      if (trainings === endless) await new Promise(() => {});
+      return { update: answer(updateLength) };
+    },
     evaluate: async ({ updateLength }) => answer(updateLength),
   };
 }
