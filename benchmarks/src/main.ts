@@ -60,6 +60,18 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       ];
     },
   },
+  ledger: {
+    summary: "durable appends, and the verification of a bundle beside the bare signature checks",
+    options: { entries: "100000", batch: "1000", singles: "2000" },
+    async run({ entries = "", batch = "", singles = "" }) {
+      const { ledgerBenchmark } = await import("./ledger.js");
+      return ledgerBenchmark({
+        entries: integer("entries", entries),
+        batch: integer("batch", batch),
+        singles: integer("singles", singles),
+      });
+    },
+  },
   accounting: {
     summary: "every cell of the reference grid, beside what Google's Python library took for it",
     options: { runs: "3" },

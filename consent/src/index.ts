@@ -10,6 +10,7 @@ export {
   type VerificationReport,
   verifyBundle,
 } from "./audit/verify.js";
+export { latencyText, WithdrawalLatencies, type WithdrawalLatency } from "./audit/withdrawal-latency.js";
 export { type BundleHeader, bundleFormat } from "./bundle/format.js";
 export { type BundlePart, readBundle } from "./bundle/read.js";
 export { type BundleContents, blobsNamedBy, type Stream, writeBundle } from "./bundle/write.js";

@@ -10,6 +10,7 @@ import type { BudgetAudit } from "./budget-audit.js";
 import type { FindingSink } from "./finding.js";
 import type { AuditedRound } from "./round-audit.js";
 import type { SignatureQueue } from "./signature-queue.js";
+import type { WithdrawalLatencies } from "./withdrawal-latency.js";
 
 /** Checks cohort blobs, which come after all entries. */
 export class CohortAudit {
@@ -20,7 +21,7 @@ export class CohortAudit {
   readonly #sink: FindingSink;
   readonly #auditor: BoxRecipient | undefined;
   readonly #maskKeys = new Map<string, number>();
-  #usedAfterWithdrawalMs = 0;
+  readonly #latencies: WithdrawalLatencies;
 
   constructor(
     log: string,
@@ -29,18 +30,15 @@ export class CohortAudit {
     signatures: SignatureQueue,
     sink: FindingSink,
     auditor: BoxRecipient | undefined,
+    latencies: WithdrawalLatencies,
   ) {
+    this.#latencies = latencies;
     this.#auditor = auditor;
     this.#log = log;
     this.#view = view;
     this.#budget = budget;
     this.#signatures = signatures;
     this.#sink = sink;
-  }
-
-  /** The longest time from a withdrawal to the last use after it, in milliseconds; 0 when there was no such use. */
-  get usedAfterWithdrawalMs(): number {
-    return this.#usedAfterWithdrawalMs;
   }
 
   /** Checks one blob against the hash and the rounds that the log names for it. */
@@ -101,8 +99,6 @@ export class CohortAudit {
     const atLastUse = this.#view.status(subject, plan.purpose, time, lastUse);
     const decidedAnew = atLastUse.index !== consent.index;
     if (decidedAnew && atLastUse.state !== "given" && consent.state === "given" && debit !== undefined) {
-      const withdrawn = atLastUse.record?.event.time ?? debit.time;
-      this.#usedAfterWithdrawalMs = Math.max(this.#usedAfterWithdrawalMs, debit.time - withdrawn);
       this.#sink.blob(
         "COHORT_WITHDRAWN",
         number,
@@ -110,6 +106,7 @@ export class CohortAudit {
       );
     }
 
+    if (debit !== undefined) this.#latencies.used(subject, member.consent, debit.time);
     this.#checkJoin(number, member, round, what);
     this.#maskKey(number, member, round, what);
     if (debit !== undefined && consent.record !== null && close !== undefined)

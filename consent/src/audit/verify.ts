@@ -22,6 +22,7 @@ import { type Finding, FindingSink } from "./finding.js";
 import { type AuditedRound, RoundAudit } from "./round-audit.js";
 import { SignatureQueue } from "./signature-queue.js";
 import type { Trust } from "./trust.js";
+import { WithdrawalLatencies, type WithdrawalLatency } from "./withdrawal-latency.js";
 
 /** How far a verification has come. */
 export interface VerificationProgress {
@@ -51,8 +52,8 @@ export interface VerificationReport {
   readonly signatures: number;
   /** Decisions about consent: how many by how many, and how many stand; `timeline` thins long courses evenly. */
   readonly consents: ReturnType<ConsentTimeline["summary"]>;
-  /** The longest time by which a participant's data were used after it had withdrawn, in milliseconds; 0 if never. */
-  readonly usedAfterWithdrawalMs: number;
+  /** From withdrawals to the last use of the data; what cohort lists that could not be opened hold is not in it. */
+  readonly withdrawalLatency: WithdrawalLatency;
   readonly rounds: {
     readonly planned: number;
     readonly completed: number;
@@ -87,6 +88,7 @@ class BundleAudit {
   #lines = 0;
   #bytes = 0;
   readonly #consents = new ConsentTimeline();
+  readonly #latencies = new WithdrawalLatencies();
   #witnesses: readonly string[] = [];
 
   constructor(options: VerificationOptions) {
@@ -137,7 +139,15 @@ class BundleAudit {
       const { trust = {} } = this.#options;
       this.#entries = new EntryAudit(header.log, this.#view, this.#signatures, this.#sink, trust);
       const { auditor } = this.#options;
-      this.#cohorts = new CohortAudit(header.log, this.#view, this.#budget, this.#signatures, this.#sink, auditor);
+      this.#cohorts = new CohortAudit(
+        header.log,
+        this.#view,
+        this.#budget,
+        this.#signatures,
+        this.#sink,
+        auditor,
+        this.#latencies,
+      );
       for (const witness of header.witnesses) parseVkey(witness);
       const { name } = parseVkey(header.vkey);
       if (name !== header.log)
@@ -161,7 +171,10 @@ class BundleAudit {
     }
     this.#rounds.take(index, entry);
     this.#view.apply(index, entry);
-    if (isConsentEntry(entry)) this.#consents.add(index, entry);
+    if (!isConsentEntry(entry)) return;
+    this.#consents.add(index, entry);
+    const { subject, event } = entry.body.record;
+    if (entry.type === "consent.withdrawn") this.#latencies.withdrew(subject, index, event.time);
   }
 
   async #readBlob(number: number, bytes: Uint8Array): Promise<void> {
@@ -301,7 +314,7 @@ class BundleAudit {
       root: encodeBase64Url(this.#tree.root()),
       signatures: this.#signatures.checked,
       consents: this.#consents.summary(),
-      usedAfterWithdrawalMs: this.#cohorts?.usedAfterWithdrawalMs ?? 0,
+      withdrawalLatency: this.#latencies.summary(),
       rounds: {
         planned: rounds.length,
         completed: outcomes.filter((outcome) => outcome === "completed").length,

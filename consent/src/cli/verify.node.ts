@@ -5,6 +5,7 @@ import type { PopulationReport } from "../audit/budget-audit.js";
 import type { Finding } from "../audit/finding.js";
 import type { RecomputedEpsilon } from "../audit/participant-budgets.js";
 import { type VerificationProgress, type VerificationReport, verifyBundle } from "../audit/verify.js";
+import { latencyText } from "../audit/withdrawal-latency.js";
 import type { SignatureVerifier } from "../crypto/ed25519.js";
 import { decodeBase64Url } from "../crypto/encoding.js";
 import { nodeVerifier } from "../crypto/node-crypto.node.js";
@@ -124,6 +125,7 @@ export function reportText(path: string, report: VerificationReport): string {
     `log          ${report.log}: ${report.size} entries, root ${report.root}`,
     `signatures   ${report.signatures} checked; cosigned by ${report.witnesses.join(", ") || "no witness"}`,
     `consents     ${consents.subjects} participants, ${consents.entries} decisions, ${consents.withdrawals} withdrawals`,
+    `             ${latencyText(report.withdrawalLatency)}`,
     `rounds       ${rounds.planned} planned: ${rounds.completed} completed, ${rounds.abandoned} abandoned, ${rounds.open} open`,
     ...report.populations.map(populationText),
     "",

@@ -2,6 +2,7 @@
 import type { PopulationReport } from "../audit/budget-audit.js";
 import { type Finding, findingMeanings } from "../audit/finding.js";
 import type { VerificationReport } from "../audit/verify.js";
+import { latencyText } from "../audit/withdrawal-latency.js";
 import { type ChartLine, lineChart } from "./chart.js";
 import { escapeMarkup } from "./markup.js";
 import { styleSheet } from "./style.js";
@@ -101,7 +102,7 @@ function budgetSection(population: PopulationReport): string {
   ].join("\n");
 }
 
-function consentSection({ consents, usedAfterWithdrawalMs }: VerificationReport): string {
+function consentSection({ consents, withdrawalLatency }: VerificationReport): string {
   const { subjects, entries, standing, withdrawals, timeline } = consents;
   const chart =
     timeline.length === 0
@@ -132,7 +133,7 @@ function consentSection({ consents, usedAfterWithdrawalMs }: VerificationReport)
       ["decisions", String(entries)],
       ["consents standing at the end", String(standing)],
       ["withdrawals", String(withdrawals)],
-      ["longest use after a withdrawal", usedAfterWithdrawalMs === 0 ? "none" : `${usedAfterWithdrawalMs} ms`],
+      ["from withdrawal to last use", latencyText(withdrawalLatency)],
     ]),
     chart,
     "</section>",

@@ -47,7 +47,7 @@ t.test("a log in order verifies, and its budget is the recomputed one", async (t
     report.consents.timeline.map(({ standing }) => standing),
     [1, 2, 3, 3, 2],
   );
-  t.equal(report.usedAfterWithdrawalMs, 0);
+  t.equal(report.withdrawalLatency.usedAfter, 0);
   t.strictSame(report.rounds, { planned: 3, completed: 2, abandoned: 1, open: 0 });
   const [budget] = report.populations;
   t.match(budget, { population, delta: 1e-5, accountant: "rdp", cap: 4, rounds: 2, participants: 3 });

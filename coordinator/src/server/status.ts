@@ -1,8 +1,9 @@
 import { join } from "node:path";
-import { parseEntry } from "@fedloop/consent";
+import { latencyText, parseEntry, type WithdrawalLatency } from "@fedloop/consent";
 import { type ConfigEnvironment, loadConfig } from "../config/config.js";
 import type { PopulationPlan } from "../plan/population-plan.js";
 import { openSqliteReader, type StoreReader } from "../store/sqlite-reader.js";
+import { withdrawalLatency } from "./withdrawal-latency.js";
 
 export interface StatusOptions {
   readonly config: string;
@@ -18,6 +19,8 @@ export interface PopulationStatus {
   readonly planned: number;
   readonly newest: { readonly round: number; readonly state: string; readonly reason: string | null } | null;
   readonly metrics: Readonly<Record<string, number>> | null;
+  /** From withdrawals to the last use of the data. */
+  readonly withdrawals: WithdrawalLatency;
   readonly budget: { readonly spent: string; readonly cap: number | null; readonly delta: number | null };
 }
 
@@ -70,6 +73,7 @@ async function populationStatus(store: StoreReader, name: string, plan: Populati
     rounds: byState,
     planned: plan.rounds + (plan.evaluation?.count ?? 0),
     newest: newest === undefined ? null : { round: newest.round, state: newest.state, reason: newest.reason },
+    withdrawals: await withdrawalLatency(store, name),
     metrics: metrics === undefined || metrics === null ? null : JSON.parse(metrics),
     budget: { spent: await claimed(store, name), cap: plan.cap?.epsilon ?? null, delta: plan.cap?.delta ?? null },
   };
@@ -92,7 +96,7 @@ async function claimed(store: StoreReader, population: string): Promise<string> 
 
 function statusText({ origin, ledger, populations }: Status): string {
   const lines = [`log ${origin}: ${ledger === null ? "empty" : `${ledger.size} entries, root ${ledger.root}`}`];
-  for (const { population, devices, rounds, planned, newest, metrics, budget } of populations) {
+  for (const { population, devices, rounds, planned, newest, metrics, budget, withdrawals } of populations) {
     lines.push(
       `${population}: ${devices} devices, ${rounds.closed ?? 0} of ${planned} rounds closed, ${rounds.abandoned ?? 0} abandoned`,
     );
@@ -106,6 +110,7 @@ function statusText({ origin, ledger, populations }: Status): string {
         ? "  no differential privacy, by its plan"
         : `  ε ${budget.spent} of ${budget.cap} spent at δ = ${budget.delta}`,
     );
+    lines.push(`  withdrawals: ${latencyText(withdrawals)}`);
     if (metrics !== null) {
       lines.push(
         `  ${Object.entries(metrics)

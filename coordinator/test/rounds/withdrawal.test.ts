@@ -1,9 +1,12 @@
+import { join } from "node:path";
 import { generateNodeSigner } from "@fedloop/consent/node";
 import t from "tap";
+import { withdrawalLatency } from "../../src/server/withdrawal-latency.js";
+import { openSqliteReader } from "../../src/store/sqlite-reader.js";
 import { floatUpdate, RawDevice, refusal } from "../rpc/raw-device.js";
 import { Federation } from "../server/federation.js";
 import { ConstantTrainer, HeldTrainer, TERMS } from "../server/people.js";
-import { PURPOSE } from "../server/plans.js";
+import { POPULATION, PURPOSE } from "../server/plans.js";
 
 /** Two of three are enough, and a selection waits no longer than a moment for the third. */
 const TWO_OF_THREE = {
@@ -73,6 +76,11 @@ t.test("who withdraws while the sum is being released is in the log after the ro
   await federation.run();
   await Promise.all(parts);
   await withdrawal;
+  const { withdrawalLatency: latency } = await federation.audit();
+  t.equal(latency.withdrawals, 1);
+  t.ok(latency.longestMs >= 0 && latency.longestMs < 60_000, "measured from the decision to the debit of this round");
+  await using reader = openSqliteReader(join(federation.folder, "fedloop.sqlite"));
+  t.same(await withdrawalLatency(reader, POPULATION), latency, "status and auditor say the same");
   t.same(await federation.model(), [2, 2, 2]);
   const [close] = await federation.entries("round.close");
   t.match(close, { body: { outcome: "completed" } });
