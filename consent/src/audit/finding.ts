@@ -46,6 +46,7 @@ export type FindingCode =
   | "LOG_START"
   | "MASK_KEY_REUSED"
   | "PARTICIPANT_LIMIT"
+  | "PLAN_DIVISOR"
   | "PLAN_ELIGIBLE"
   | "PLAN_EVENT"
   | "PLAN_LIMITS"
@@ -126,6 +127,8 @@ export const findingMeanings: { readonly [Code in FindingCode]: string } = {
   LOG_START: "The log does not begin with a policy, which carries the operator's key.",
   MASK_KEY_REUSED: "A mask key served twice. Masks of two rounds could be subtracted from each other.",
   PARTICIPANT_LIMIT: "A participant's own limit of ε or rounds, stated in its consent, was exceeded.",
+  PLAN_DIVISOR:
+    "A plan's divisor is not the cohort it aims for. A divisor that follows who came would let the average tell how many did.",
   PLAN_ELIGIBLE: "A plan's count or root of eligible participants is not that of the consents at its tree size.",
   PLAN_EVENT:
     "A plan's mechanism event promises more privacy than its clip, noise and sampler give: for example amplification by sampling that does not happen.",

@@ -126,6 +126,13 @@ export class RoundAudit {
 
     const reason = overpromise(plan, round.event);
     if (reason !== undefined) this.#sink.entry("PLAN_EVENT", index, reason);
+    const { divisor } = plan.privacy;
+    if (divisor !== plan.cohort.target)
+      this.#sink.entry(
+        "PLAN_DIVISOR",
+        index,
+        `The divisor is ${divisor}, the cohort aims for ${plan.cohort.target} participants.`,
+      );
     this.#budget.reserve(index, round);
   }
 

@@ -306,6 +306,7 @@ const faults: { readonly [Code in FindingCode]: Planting } = {
     await rounds.complete([device]);
     return { bytes: await bundleOf(rounds.author) };
   },
+  PLAN_DIVISOR: plan((plan) => ({ ...plan, privacy: { ...plan.privacy, divisor: 2 } })),
   PLAN_ELIGIBLE: plan((plan) => ({ ...plan, eligible: { ...plan.eligible, count: plan.eligible.count + 1 } })),
   PLAN_EVENT: plan((plan) => {
     const inner = { type: "Gaussian", noiseMultiplier: 8 } as const;
