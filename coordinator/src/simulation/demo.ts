@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { DemoOptions } from "../cli/options.js";
 import { CoordinatorError } from "../errors.js";
 import { runFederation } from "./federation.js";
+import type { SimulatedPerson } from "./messages.js";
 import { decide } from "./people.js";
 import { changePlan } from "./plan-text.js";
 import { Progress } from "./progress.js";
@@ -19,6 +20,39 @@ const COLUMNS = { participant: "s", item: "d", rating: "y" };
 const DEFAULT_OUT = "fedloop-demo";
 const MIN_PARTICIPANTS = 10;
 
+/** What the main job runs on. */
+export interface DemoJob {
+  /** The plan file's text, for these people. */
+  readonly plan: string;
+  /** Path of the notice. */
+  readonly notice: string;
+  readonly people: readonly SimulatedPerson[];
+  /** Names of the lecturers. */
+  readonly items: readonly string[];
+}
+
+/**
+ * Reads ratings and plan, and decides who consents.
+ *
+ * @throws CoordinatorError FILE_UNREADABLE, BAD_DATA
+ */
+export async function demoJob(
+  options: Pick<DemoOptions, "data" | "participants" | "seed" | "rounds" | "epsilon" | "reason">,
+): Promise<DemoJob> {
+  const file = join(options.data === undefined ? join(EXAMPLES, "data") : resolve(options.data), DATA_FILE);
+  const ratings = await readRatings(file, COLUMNS);
+  const people = decide(chosen(ratings, options.participants), options.seed ?? 1);
+  const folder = join(EXAMPLES, "lecturers");
+  const plan = changePlan(await readFile(join(folder, "plan.yaml"), "utf8"), {
+    rounds: options.rounds,
+    epsilon: options.epsilon,
+    cohort: people.filter(({ decision }) => decision === "give").length,
+    items: ratings.items.length,
+    noPrivacyReason: options.reason,
+  });
+  return { plan, notice: join(folder, "notice.md"), people, items: ratings.items };
+}
+
 /**
  * The main job: real people's lecture ratings, each held by a participant of its own, train a rating model that no
  * server sees a rating of.
@@ -29,34 +63,20 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary> {
   const started = performance.now();
   checkOptions(options);
   const progress = new Progress({ quiet: false });
-  const out = resolve(options.out ?? DEFAULT_OUT);
-  const file = join(options.data === undefined ? join(EXAMPLES, "data") : resolve(options.data), DATA_FILE);
-  const ratings = await readRatings(file, COLUMNS);
-  const people = decide(chosen(ratings, options.participants), options.seed ?? 1);
-  const giving = people.filter(({ decision }) => decision === "give");
-  progress.step(
-    `${people.length} people with ratings of ${ratings.items.length} lecturers, each on a device of its own`,
-  );
-  const folder = join(EXAMPLES, "lecturers");
-  const plan = changePlan(await readFile(join(folder, "plan.yaml"), "utf8"), {
-    rounds: options.rounds,
-    epsilon: options.epsilon,
-    cohort: giving.length,
-    items: ratings.items.length,
-    noPrivacyReason: options.dp ? undefined : options.reason,
-  });
+  const { plan, notice, people, items } = await demoJob(options);
+  progress.step(`${people.length} people with ratings of ${items.length} lecturers, each on a device of its own`);
   const result = await runFederation({
     plan,
-    notice: join(folder, "notice.md"),
+    notice,
     people,
-    out,
+    out: resolve(options.out ?? DEFAULT_OUT),
     processes: Math.max(1, Math.min(availableParallelism(), 8)),
     progress,
     signal: options.signal,
   });
   const reference = referenceErrors(
-    giving.map((person) => person.ratings),
-    ratings.items.length,
+    people.filter(({ decision }) => decision === "give").map((person) => person.ratings),
+    items.length,
   );
   const summary: DemoSummary = {
     population: result.plan.population,

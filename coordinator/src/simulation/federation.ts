@@ -34,12 +34,16 @@ export interface FederationOptions {
   readonly processes: number;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** Puts something between participants and coordinator: from the coordinator's address to the one that they call. */
+  readonly route?: ((address: string) => Promise<string>) | undefined;
 }
 
 export interface FederationResult {
   readonly plan: PopulationPlan;
   readonly consented: number;
   readonly refusals: ReadonlyMap<string, number>;
+  /** The pseudonyms of `people`, in their order; undefined for who never came so far. */
+  readonly subjects: readonly (string | undefined)[];
   /** Rounds that were closed: training, evaluation. */
   readonly rounds: { readonly trained: number; readonly evaluated: number; readonly abandoned: number };
   readonly metrics: Readonly<Record<string, number>> | null;
@@ -64,6 +68,7 @@ export async function runFederation(options: FederationOptions): Promise<Federat
   const { plan } = await loadPlan(join(out, OUTPUT.plan));
   const rounds = { trained: 0, evaluated: 0, abandoned: 0 };
   const refusals = new Map<string, number>();
+  const subjects: (string | undefined)[] = people.map(() => undefined);
   let consented = 0;
   const server = new ServerProcess({
     config,
@@ -73,11 +78,12 @@ export async function runFederation(options: FederationOptions): Promise<Federat
   signal.addEventListener("abort", stop, { once: true });
   try {
     const { address, verifierKey } = await server.first("listening");
+    const called = options.route === undefined ? address : await options.route(address);
     progress.step(`${people.length} participants enroll and decide`, people.length);
     await runWorkers({
       start: {
         type: "start",
-        address,
+        address: called,
         population: plan.population,
         purpose: plan.purpose,
         log: { origin: ORIGIN, verifierKey },
@@ -91,7 +97,10 @@ export async function runFederation(options: FederationOptions): Promise<Federat
       processes: options.processes,
       signal,
       onMessage: (message) => {
-        if (message.type === "decided" && message.decision === "give") consented += 1;
+        if (message.type === "decided") {
+          subjects[message.person] = message.subject;
+          if (message.decision === "give") consented += 1;
+        }
         count(message, progress, refusals);
       },
     });
@@ -108,7 +117,7 @@ export async function runFederation(options: FederationOptions): Promise<Federat
       signal,
     });
     progress.end();
-    return { plan, consented, refusals, rounds, peakServerMb, ...outcome };
+    return { plan, consented, refusals, subjects, rounds, peakServerMb, ...outcome };
   } finally {
     signal.removeEventListener("abort", stop);
     progress.end();

@@ -1,3 +1,6 @@
 /** What programs that run whole federations on one machine need: the demo, benchmarks, tests of other packages. */
+export { type DemoJob, demoJob } from "./demo.js";
 export { type FederationOptions, type FederationResult, OUTPUT, runFederation } from "./federation.js";
+export type { SimulatedPerson } from "./messages.js";
+export { Progress } from "./progress.js";
 export { ServerProcess, type ServerProcessOptions } from "./server-process.js";

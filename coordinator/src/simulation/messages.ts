@@ -9,6 +9,11 @@ export interface SimulatedPerson {
   readonly decision: Decision;
 }
 
+/** A person, and where among all of them it stands. */
+export interface NumberedPerson extends SimulatedPerson {
+  readonly number: number;
+}
+
 export type ToWorker =
   | {
       readonly type: "start";
@@ -24,13 +29,13 @@ export type ToWorker =
         readonly secureAggregation: boolean;
       };
     }
-  | { readonly type: "people"; readonly people: readonly SimulatedPerson[] }
+  | { readonly type: "people"; readonly people: readonly NumberedPerson[] }
   | { readonly type: "go" };
 
 export type FromWorker =
   | { readonly type: "ready" }
   /** A participant has enrolled and decided; its decision is in the log. */
-  | { readonly type: "decided"; readonly decision: Decision }
+  | { readonly type: "decided"; readonly person: number; readonly subject: string; readonly decision: Decision }
   /** An update was accepted by the coordinator. */
   | { readonly type: "accepted"; readonly round: number }
   | { readonly type: "refused"; readonly round: number; readonly code: string }

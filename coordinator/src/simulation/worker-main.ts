@@ -12,7 +12,7 @@ import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import { aesCtrRandom } from "@fedloop/privacy/node";
 import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
 import { eachLimited } from "./each-limited.js";
-import type { FromWorker, SimulatedPerson, ToWorker } from "./messages.js";
+import type { FromWorker, NumberedPerson, ToWorker } from "./messages.js";
 import { rememberingVerifier } from "./remembered-signatures.js";
 
 type Start = Extract<ToWorker, { type: "start" }>;
@@ -32,7 +32,7 @@ function tell(message: FromWorker): void {
 }
 
 /** The first moments of a participant's life: keys, enrolment, the question and its answer. */
-async function enter(start: Start, person: SimulatedPerson, transport: Transport): Promise<Participant | undefined> {
+async function enter(start: Start, person: NumberedPerson, transport: Transport): Promise<Participant | undefined> {
   const { decision, ratings } = person;
   const participant = await Participant.join({
     population: start.population,
@@ -65,7 +65,7 @@ async function enter(start: Start, person: SimulatedPerson, transport: Transport
     signal: stopping.signal,
   });
   if (decision === "give-then-withdraw") await participant.withdraw();
-  tell({ type: "decided", decision });
+  tell({ type: "decided", person: person.number, subject: participant.subject, decision });
   return decision === "give" ? participant : undefined;
 }
 
@@ -83,7 +83,7 @@ function tellFailure(cause: unknown): void {
   tell({ type: "failed", code, message: cause instanceof Error ? cause.message : String(cause) });
 }
 
-async function run(start: Start, people: readonly SimulatedPerson[]): Promise<void> {
+async function run(start: Start, people: readonly NumberedPerson[]): Promise<void> {
   const connections = Array.from({ length: Math.ceil(people.length / PEOPLE_A_CONNECTION) }, () =>
     grpcTransport({ address: start.address }),
   );
@@ -108,7 +108,7 @@ async function run(start: Start, people: readonly SimulatedPerson[]): Promise<vo
 const verifier = nodeVerifier();
 const random = aesCtrRandom();
 const crypto = nodeDeviceCrypto({ random, verifier: rememberingVerifier(verifier) });
-const people: SimulatedPerson[] = [];
+const people: NumberedPerson[] = [];
 let start: Start | undefined;
 
 process.on("message", (message: ToWorker) => {

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { CoordinatorError } from "../errors.js";
-import type { FromWorker, SimulatedPerson, ToWorker } from "./messages.js";
+import type { FromWorker, NumberedPerson, SimulatedPerson, ToWorker } from "./messages.js";
 
 /** People sent to a worker in one message: a message is one block of JSON in memory at both ends. */
 const PEOPLE_A_MESSAGE = 200;
@@ -21,8 +21,9 @@ export interface WorkerOptions {
  * @throws CoordinatorError ROUND_FAILED when a worker dies, CANCELLED
  */
 export async function runWorkers(options: WorkerOptions): Promise<void> {
+  const numbered = options.people.map((person, number): NumberedPerson => ({ ...person, number }));
   const shares = Array.from({ length: options.processes }, (_, worker) =>
-    options.people.filter((_person, index) => index % options.processes === worker),
+    numbered.filter(({ number }) => number % options.processes === worker),
   );
   const children = shares.map(() =>
     fork(new URL("./worker-main.js", import.meta.url), {
@@ -42,7 +43,7 @@ export async function runWorkers(options: WorkerOptions): Promise<void> {
   }
 }
 
-async function drive(child: ChildProcess, people: readonly SimulatedPerson[], options: WorkerOptions): Promise<void> {
+async function drive(child: ChildProcess, people: readonly NumberedPerson[], options: WorkerOptions): Promise<void> {
   const send = (message: ToWorker): void => {
     child.send(message);
   };
