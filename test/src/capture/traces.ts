@@ -25,14 +25,20 @@ export function* needlesOf({ person, updates }: Insight, name: string): Generato
       ["update", 1],
       ["clipped update", Math.min(1, 5 / norm)],
     ] as const) {
+      const scaled = update.map((value) => value * scale);
       // A number of full precision with its neighbour: eight bytes or more, of which four are as good as random.
-      const places = [...update.keys()].filter((i) => i + 1 < update.length && !Number.isInteger(update[i]));
+      const places = [...scaled.keys()].filter((i) => i + 1 < scaled.length && isTelling(scaled[i] ?? 0));
       for (const i of places.slice(0, PLACES)) {
-        const pair = [update[i] ?? 0, update[i + 1] ?? 0].map((value) => Math.fround(value * scale));
-        yield* encodings(`${kind} ${i} of ${name} in round ${round}`, pair);
+        yield* encodings(`${kind} ${i} of ${name} in round ${round}`, [...scaled.subarray(i, i + 2)]);
       }
     }
   }
+}
+
+/** Whether a number's bytes do not come by chance, as those of a half or a quarter do. */
+export function isTelling(value: number): boolean {
+  const bytes = new Uint8Array(Float32Array.of(value).buffer);
+  return bytes.every((byte) => byte !== 0) && new Set(bytes).size >= 3;
 }
 
 /** Everything of a run that is found where it must not be: the names of what was searched for. */
