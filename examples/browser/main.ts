@@ -2,7 +2,7 @@
 import type { Notice } from "@fedloop/client-runtime";
 import { browserConditions, deleteBrowserSigner } from "@fedloop/client-runtime/browser";
 import { WorkerParticipant } from "@fedloop/client-runtime/worker";
-import { ratingsOf, recommended } from "./lecturers.js";
+import { ratingsOf, recommended } from "../src/lecturers.js";
 
 /** Of the participant's database and key in this browser. */
 const DEVICE = "lecturers";
@@ -73,7 +73,7 @@ async function takePart(): Promise<void> {
   });
   onClick("export", async () => show("exported", JSON.stringify(await participant.export(), undefined, 2)));
   onClick("erase", async () => {
-    await participant.leave();
+    await participant.erase();
     await participant.close();
     worker.terminate();
     await deleteBrowserSigner(DEVICE);
