@@ -54,6 +54,8 @@ export interface Ended {
 export interface Running {
   /** Where the coordinator that it starts listens, as its log says. */
   readonly address: Promise<string>;
+  /** Where it serves HTTP, if it does. */
+  readonly http: Promise<string>;
   readonly ended: Promise<Ended>;
   /** Types the last line of its input. */
   type(text: string): void;
@@ -82,10 +84,16 @@ export function run(command: string, args: readonly string[], options: RunOption
     child.once("error", reject);
     child.once("close", (code) => resolve({ code, output, errors: errors.join("\n") }));
   });
+  let heardHttp = (_base: string): void => {};
+  const http = new Promise<string>((resolve) => {
+    heardHttp = resolve;
+  });
   const address = new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stderr }).on("line", (line) => {
       errors.push(line);
       const [, found] = /"address":"([^"]+)".*"msg":"listening"/.exec(line) ?? [];
+      const [, base] = /"http":"([^"]+)"/.exec(line) ?? [];
+      if (base !== undefined) heardHttp(base);
       if (found !== undefined) resolve(found);
     });
     ended.then(({ errors: text }) => reject(new Error(`the coordinator did not come to listen:\n${text}`)), reject);
@@ -94,7 +102,7 @@ export function run(command: string, args: readonly string[], options: RunOption
   const stop = (): void => {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGTERM");
   };
-  return { address, ended, type, stop };
+  return { address, http, ended, type, stop };
 }
 
 export interface RunOptions {
