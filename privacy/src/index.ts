@@ -45,6 +45,7 @@ export {
   distributedMechanism,
   encodeDistributed,
 } from "./mechanisms/distributed.js";
+export { type DpSgdMechanism, type DpSgdParameters, DpSgdRun, dpSgd } from "./mechanisms/dpSgd.js";
 export {
   estimateCounts,
   hadamardResponse,

@@ -3,6 +3,7 @@
 // that the coordinator takes a Newton step on their sums. Koren, Bell, Volinsky: Matrix Factorization Techniques for
 // Recommender Systems (2009), eq. 3–5, without the inner product.
 import { ClientError, throwIfAborted } from "../errors.js";
+import { descendWithNoise, type ExampleLevelModel, type ExampleLevelTask } from "./example-level.js";
 import { realSetting } from "./settings.js";
 import type { Trainer, TrainerSettings, TrainingTask } from "./trainer.js";
 
@@ -77,6 +78,41 @@ function newtonTerms(data: Ratings, task: TrainingTask): Float32Array {
   return update;
 }
 
+/**
+ * The change of b and μ by DP-SGD on single ratings. The user's effect depends on all of a user's ratings, so it is a
+ * parameter like the others here: begun at 0, moved by noised sums only, and left on the device.
+ */
+async function exampleLevelUpdate(data: Ratings, task: TrainingTask, level: ExampleLevelTask): Promise<Float32Array> {
+  const { parameters, settings } = task;
+  const size = parameters.length;
+  const base = realSetting(settings, "base", 3);
+  const learningRate = realSetting(settings, "learningRate", 0.5);
+  const kept = Uint32Array.from(data.items.keys()).filter((i) => data.held[i] !== 1);
+  if (data.items.some((item) => item >= size - 1)) {
+    throw new ClientError("WRONG_LENGTH", `expected a model of all items, came one of ${size - 1}`);
+  }
+  const present = new Float64Array(size + 1);
+  present.set(parameters);
+  const model: ExampleLevelModel = {
+    examples: kept.length,
+    dimension: size + 1,
+    gradient(example, out) {
+      const i = kept[example] ?? 0;
+      const item = data.items[i] ?? 0;
+      const predicted = base + (present[item] ?? 0) + (present[size - 1] ?? 0) + (present[size] ?? 0);
+      const error = predicted - (data.ratings[i] ?? 0);
+      out[item] = error;
+      out[size - 1] = error;
+      out[size] = error;
+    },
+    step(mean) {
+      for (let j = 0; j <= size; j++) present[j] = (present[j] ?? 0) - learningRate * (mean[j] ?? 0);
+    },
+  };
+  await descendWithNoise(model, level, task);
+  return Float32Array.from(parameters, (value, j) => (present[j] ?? 0) - value);
+}
+
 /** [Σ ((y − ŷ)² − centre), scale · n] over the ratings kept for evaluation. */
 function squaredError(data: Ratings, task: TrainingTask): Float32Array {
   const { parameters, settings } = task;
@@ -103,7 +139,8 @@ function squaredError(data: Ratings, task: TrainingTask): Float32Array {
  *
  * Parameters: items + 1 numbers, the effect of each item and then the mean offset μ. Settings (reals as decimal
  * strings): `base` 3, `minimum` 1, `maximum` 5, `userRidge` 12, `curvatureScale` 0.3, `centre` 1.45, `countScale` 0.5.
- * A training update has 2·(items + 1) numbers, an evaluation 2.
+ * A training update has 2·(items + 1) numbers, an evaluation 2. Under a plan whose unit is the example, a training update
+ * is the change of the items + 1 parameters by DP-SGD, and there is one setting more: `learningRate` 0.5.
  *
  * @throws ClientError BAD_OPTION when the arrays differ in length or an item number is negative
  */
@@ -114,8 +151,13 @@ export function biasedFactorisationTrainer(data: Ratings): Trainer {
   if (data.items.some((item) => item < 0)) throw new ClientError("BAD_OPTION", "expected item numbers from 0");
   return {
     id: "biased-factorisation",
+    isExampleLevel: true,
     async train(task) {
       throwIfAborted(task.signal);
+      if (task.exampleLevel !== undefined) {
+        requireLength(task, task.parameters.length);
+        return { update: await exampleLevelUpdate(data, task, task.exampleLevel) };
+      }
       requireLength(task, 2 * task.parameters.length);
       const update = newtonTerms(data, task);
       task.onProgress(1);

@@ -1,4 +1,5 @@
 import type { TensorShape } from "../models/safetensors.js";
+import type { ExampleLevelTask } from "./example-level.js";
 
 /** Values of the plan's `trainer.settings`; reals are decimal strings. */
 export type TrainerSettings = Readonly<Record<string, string | number | boolean>>;
@@ -19,6 +20,8 @@ export interface TrainingTask {
   /** How many numbers the plan expects back. */
   readonly updateLength: number;
   readonly state: LocalState;
+  /** What the plan's unit "example" demands of training; left out where its unit is the participant. */
+  readonly exampleLevel?: ExampleLevelTask;
   /** Aborted on withdrawal, at the end of the round, and when the app stops. */
   readonly signal: AbortSignal;
   /** @param fraction of the work done, 0 to 1 */
@@ -27,11 +30,13 @@ export interface TrainingTask {
 
 /**
  * Learns from the app's data, which it was made with. What it returns is clipped, noised or masked by the runtime as
- * the plan says; a trainer does none of that.
+ * the plan says; a trainer does none of that, but for the noise of a plan whose unit is the example.
  */
 export interface Trainer {
   /** What a plan's `trainer.id` has to be for this trainer to run. */
   readonly id: string;
+  /** Whether `train` heeds `exampleLevel`. Rounds with the unit "example" are refused where it does not say so. */
+  readonly isExampleLevel?: boolean;
   /** @returns `updateLength` numbers in an array of its own: the runtime overwrites it */
   train(task: TrainingTask): Promise<{ readonly update: Float32Array }>;
   /** @returns `updateLength` numbers whose sum over all participants is the metric, in an array of its own */

@@ -1,9 +1,11 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type LayersModel, metrics } from "@tensorflow/tfjs-layers";
 import { ClientError, throwIfAborted } from "../../errors.js";
+import type { ExampleLevelTask } from "../example-level.js";
 import { choiceSetting, integerSetting, realSetting } from "../settings.js";
 import type { Trainer, TrainingTask } from "../trainer.js";
 import { isContextLost, startBackend, type TensorflowBackend } from "./backend.js";
+import { descendByExamples, type ExampleLoss } from "./example-level.js";
 import { batchOf, countExamples, type Examples, epochOrder } from "./examples.js";
 import { modelParameters, writeParameters } from "./parameters.js";
 
@@ -73,6 +75,7 @@ function failureOf(cause: unknown): unknown {
 }
 
 class LayersTrainer implements TensorflowTrainer {
+  readonly isExampleLevel: boolean = true;
   readonly id: string;
   readonly #options: TensorflowTrainerOptions;
   #model: Promise<LayersModel> | undefined;
@@ -94,7 +97,8 @@ class LayersTrainer implements TensorflowTrainer {
     }
     const optimiser = optimiserOf(task);
     try {
-      await this.#descend(model, optimiser, task);
+      if (task.exampleLevel === undefined) await this.#descend(model, optimiser, task);
+      else await this.#descendByExamples(model, task, task.exampleLevel);
       const update = await modelParameters(model);
       if (isContextLost()) throw new ClientError("BACKEND", "the graphics context was lost; nothing is sent");
       update.forEach((value, i) => {
@@ -184,6 +188,14 @@ class LayersTrainer implements TensorflowTrainer {
     }
   }
 
+  #descendByExamples(model: LayersModel, task: TrainingTask, level: ExampleLevelTask): Promise<void> {
+    const { examples, loss } = this.#options;
+    const lossOf: ExampleLoss = (inputs, targets) =>
+      tf.mean<tf.Scalar>(LOSSES[loss](targets, predict(model, inputs, true)));
+    const pause = new Pause();
+    return descendByExamples(model, examples, lossOf, task, level, () => pause.take());
+  }
+
   #score(model: LayersModel, examples: Examples, rows: Uint32Array): [tf.Tensor, tf.Tensor] {
     const { inputs, targets } = batchOf(examples, rows);
     const predictions = predict(model, inputs, false);
@@ -209,7 +221,8 @@ async function read(scalar: tf.Tensor): Promise<number> {
  * Parameters: all weights of the model in its own order. Update: the local change of each, as long as the parameters.
  * Evaluation: [lossScale · mean loss, share predicted right, 1], so that who has many examples weighs no more than who
  * has few. Settings (reals as decimal strings): `optimiser` "sgd" or "adam", `learningRate` 0.01, `momentum` 0,
- * `epochs` 1, `batchSize` 32, `seed` 1 of the order of examples, `lossScale` 1.
+ * `epochs` 1, `batchSize` 32, `seed` 1 of the order of examples, `lossScale` 1. Under a plan whose unit is the example it
+ * takes the plan's steps of DP-SGD, with `learningRate` alone.
  *
  * Refuses to hand out an update that is not finite (NON_FINITE) or comes from a lost graphics context (BACKEND).
  *
