@@ -81,6 +81,18 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       return [...cells, ...summary];
     },
   },
+  utility: {
+    summary: "what models reach at each ε, beside reference figures; on the data sets that are there",
+    options: { epsilons: "8,4,2,1", repeats: "3", dataset: "all" },
+    async run({ epsilons = "", repeats = "", dataset = "" }) {
+      const { utilityBenchmark } = await import("./utility.js");
+      return utilityBenchmark({
+        epsilons: epsilons.split(",").map((text) => positive("epsilons", text)),
+        repeats: integer("repeats", repeats),
+        dataset,
+      });
+    },
+  },
   samplers: {
     summary: "a million samples of each kind of noise, and the encodings of a round, on one core",
     options: { length: "1000000", runs: "7" },
@@ -95,6 +107,14 @@ function integer(name: string, text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1) {
     throw new Error(`expected --${name} to be a whole number from 1, came "${text}"`);
+  }
+  return value;
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(Number.isFinite(value) && value > 0)) {
+    throw new Error(`expected --${name} to be numbers above 0, came "${text}"`);
   }
   return value;
 }

@@ -21,6 +21,7 @@ export type GuardCode =
   | "GUARD_REPLAYED_ROUND"
   | "GUARD_SECURE_AGGREGATION"
   | "GUARD_TOO_LARGE"
+  | "GUARD_UNIT"
   | "GUARD_UNSUPPORTED"
   | "GUARD_WITHDRAWN";
 
@@ -82,6 +83,8 @@ export const clientErrors: { readonly [Code in ClientErrorCode]: string } = {
   GUARD_REPLAYED_ROUND: "The device has already handed in an update for this round or a later one.",
   GUARD_SECURE_AGGREGATION: "The round runs without secure aggregation, or with a weaker one than the app demands.",
   GUARD_TOO_LARGE: "The model or the update is larger than the app allows.",
+  GUARD_UNIT:
+    "The round's ε is for single examples, which the app does not allow, or what was spent so far is for another unit.",
   GUARD_UNSUPPORTED: "The plan asks for something that this runtime or this app's trainer cannot do.",
   GUARD_WITHDRAWN: "The participant has withdrawn the consent for the round's purpose.",
   HELD: "A training was given up because the device is needed: on battery, on a metered network, or offline.",

@@ -39,6 +39,7 @@ export {
   webCryptoSignerFromSeed,
   webCryptoVerifier,
 } from "./crypto/web.js";
+export type { AdaptiveClippingPlan } from "./entries/adaptive-clipping.js";
 export {
   buildEntry,
   type ConsentBody,
@@ -60,11 +61,25 @@ export {
   verifyEntrySignature,
 } from "./entries/entry.js";
 export { decodeEvent, type EventJson, encodeEvent } from "./entries/event.js";
+export {
+  type ExampleLevelChoice,
+  type ExampleLevelPlan,
+  exampleLevelMechanism,
+  exampleLevelMechanismOf,
+} from "./entries/example-level.js";
+export type { NoiseRun } from "./entries/noise-run.js";
 export type { Erasure, Heartbeat, KeyRotate } from "./entries/operations.js";
 export type { PolicyPublish } from "./entries/policy-publish.js";
 export type { AnalyticsRelease, BudgetDebit, ModelRelease } from "./entries/release.js";
 export { type CohortMember, cohortBlob, parseCohort, type RoundClose } from "./entries/round-close.js";
-export type { RoundMechanism, RoundPlan, SecureAggregationPlan } from "./entries/round-plan.js";
+export {
+  isDistributed,
+  type PrivacyAdjacency,
+  type PrivacyUnit,
+  type RoundMechanism,
+  type RoundPlan,
+  type SecureAggregationPlan,
+} from "./entries/round-plan.js";
 export { formatEpsilon, parseEpsilon, roundUpEpsilon, unbounded } from "./entries/scalars.js";
 export {
   type DistributedChoice,

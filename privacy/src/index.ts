@@ -66,6 +66,7 @@ export {
   type BltStrategy,
   bandedSquareRoot,
   bltCoefficients,
+  bltSquareRoot,
   type MatrixStrategy,
   strategyCoefficients,
 } from "./mechanisms/matrix/strategy.js";

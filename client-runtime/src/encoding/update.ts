@@ -1,5 +1,13 @@
 import { decodeBase64Url } from "@fedloop/consent";
-import { clipL2, encodeDistributed, PrivacyError, packSigned, quantise, type RandomSource } from "@fedloop/privacy";
+import {
+  clipL2,
+  clippingReport,
+  encodeDistributed,
+  PrivacyError,
+  packSigned,
+  quantise,
+  type RandomSource,
+} from "@fedloop/privacy";
 import { ClientError } from "../errors.js";
 import type { VerifiedPlan } from "../guard/offer.js";
 
@@ -21,17 +29,39 @@ function floatBytes(values: Float32Array): Uint8Array {
 }
 
 /**
+ * Where the clip adapts: the update clipped to its own norm, and behind it whether that norm was short enough.
+ *
+ * @param update overwritten
+ */
+function withReport(update: Float32Array, { adaptive }: VerifiedPlan): Float32Array {
+  if (adaptive === null) return update;
+  const { norm } = clipL2(update, adaptive.clipNorm);
+  const reported = new Float32Array(update.length + 1);
+  reported.set(update);
+  reported[update.length] = clippingReport(norm, adaptive.clipNorm) * adaptive.report;
+  update.fill(0);
+  return reported;
+}
+
+/** Numbers that training makes under a plan. */
+export function trainedLength({ body, adaptive }: Pick<VerifiedPlan, "body" | "adaptive">): number {
+  const length = body.update.dimension ?? body.update.length;
+  return adaptive === null ? length : length - 1;
+}
+
+/**
  * The update as the integers that masks are added to: clipped to the plan's norm and rounded at random, with the
  * device's own noise where the plan has it so.
  *
- * @param update as many numbers as training makes; overwritten
+ * @param trained as many numbers as training makes; overwritten
  * @param random for stochastic rounding, cryptographic
  * @throws ClientError WRONG_LENGTH, NON_FINITE, ENCODING
  */
-export function quantiseUpdate(update: Float32Array, plan: VerifiedPlan, random: RandomSource): Int32Array {
-  requireLength(update, plan);
+export function quantiseUpdate(trained: Float32Array, plan: VerifiedPlan, random: RandomSource): Int32Array {
+  requireLength(trained, plan);
   return encoded(() => {
     const { distributed } = plan;
+    const update = withReport(trained, plan);
     // Rotated by the plan's own hash: the same on every device, and known only once the plan is in the log.
     if (distributed !== null) return encodeDistributed(update, distributed, decodeBase64Url(plan.leafHash), random);
     clipL2(update, plan.clipNorm);
@@ -43,13 +73,14 @@ export function quantiseUpdate(update: Float32Array, plan: VerifiedPlan, random:
  * What leaves the device: the update clipped to the plan's norm, then rounded to integers at random and packed, or as
  * plain floats where the plan says so.
  *
- * @param update `update.length` numbers; overwritten
+ * @param trained as many numbers as training makes; overwritten
  * @param random for stochastic rounding, cryptographic
  * @throws ClientError WRONG_LENGTH, NON_FINITE, ENCODING
  */
-export function encodeUpdate(update: Float32Array, plan: VerifiedPlan, random: RandomSource): Uint8Array {
-  requireLength(update, plan);
+export function encodeUpdate(trained: Float32Array, plan: VerifiedPlan, random: RandomSource): Uint8Array {
+  requireLength(trained, plan);
   return encoded(() => {
+    const update = withReport(trained, plan);
     // Also where the plan adds no noise: the clip bounds what one participant can do to the model.
     clipL2(update, plan.clipNorm);
     if (plan.body.update.encoding === "float32") return floatBytes(update);
@@ -57,8 +88,8 @@ export function encodeUpdate(update: Float32Array, plan: VerifiedPlan, random: R
   });
 }
 
-function requireLength(update: Float32Array, { body }: VerifiedPlan): void {
-  const length = body.update.dimension ?? body.update.length;
+function requireLength(update: Float32Array, plan: VerifiedPlan): void {
+  const length = trainedLength(plan);
   if (update.length === length) return;
   throw new ClientError("WRONG_LENGTH", `expected an update of ${length} numbers, the trainer made ${update.length}`);
 }

@@ -1,4 +1,11 @@
-import { type DpEvent, decimalDpEvent, parseDecimalDpEvent, rdpAccountant } from "@fedloop/privacy";
+import { type DpEvent, decimalDpEvent, defaultRelation, epsilonOf, parseDecimalDpEvent } from "@fedloop/privacy";
+
+/** A round's place in a run: rounds whose noise is correlated, and whose event, that of all of them, is paid for once. */
+export interface RunStep {
+  /** Leaf hash of the plan that opened the run, base64url. */
+  readonly id: string;
+  readonly step: number;
+}
 
 /** One round's cost to the participant, as the store keeps it. Counted before the first byte of an update leaves. */
 export interface Charge {
@@ -9,6 +16,10 @@ export interface Charge {
   readonly plan: string;
   /** The mechanism event as JSON, reals as decimal strings. */
   readonly event: string;
+  /** Left out for a round by itself. */
+  readonly run?: RunStep;
+  /** What ε is about; left out for all that the participant contributes. */
+  readonly unit?: "example";
   /** False until the round's end is known; one that is proven to be abandoned is given back. */
   readonly settled: boolean;
 }
@@ -19,11 +30,36 @@ export interface BudgetReport {
   readonly epsilon: number;
   readonly delta: number;
   readonly rounds: number;
+  /** What ε is about: all that the participant contributes, or a single example of it. */
+  readonly unit: "participant" | "example";
+}
+
+/** What a charge is made for. */
+export interface ChargedRound {
+  readonly round: number;
+  readonly index: number;
+  readonly leafHash: string;
+  readonly event: DpEvent;
+  readonly run: RunStep | null;
+  readonly unit: "participant" | "example";
 }
 
 /** A charge for a round about to be handed in. */
-export function chargeFor(round: number, planIndex: number, plan: string, event: DpEvent): Charge {
-  return { round, planIndex, plan, event: JSON.stringify(decimalDpEvent(event)), settled: false };
+export function chargeFor({ round, index, leafHash, event, run, unit }: ChargedRound): Charge {
+  return {
+    round,
+    planIndex: index,
+    plan: leafHash,
+    event: JSON.stringify(decimalDpEvent(event)),
+    ...(run === null ? {} : { run }),
+    ...(unit === "example" ? { unit } : {}),
+    settled: false,
+  };
+}
+
+/** What the ε of these charges is about. */
+export function unitOf(charges: readonly Charge[]): "participant" | "example" {
+  return charges.some(({ unit }) => unit === "example") ? "example" : "participant";
 }
 
 interface CountedEvent {
@@ -31,10 +67,13 @@ interface CountedEvent {
   count: number;
 }
 
-/** Equal events are composed at once: most rounds of a population cost the same. */
+/** Equal events are composed at once: most rounds of a population cost the same. A run's event counts once. */
 function countedEvents(charges: readonly Charge[]): CountedEvent[] {
   const counted = new Map<string, CountedEvent>();
-  for (const { event } of charges) {
+  const runs = new Set<string>();
+  for (const { event, run } of charges) {
+    if (run !== undefined && runs.has(run.id)) continue;
+    if (run !== undefined) runs.add(run.id);
     const known = counted.get(event);
     if (known === undefined) counted.set(event, { event: parseDecimalDpEvent(JSON.parse(event)), count: 1 });
     else known.count += 1;
@@ -48,10 +87,11 @@ function countedEvents(charges: readonly Charge[]): CountedEvent[] {
  * @param next the event of the round that is asked about; undefined for what is spent already
  */
 export function spentEpsilon(charges: readonly Charge[], delta: number, next?: DpEvent): number {
-  const accountant = rdpAccountant();
-  for (const { event, count } of countedEvents(charges)) accountant.compose(event, count);
-  if (next !== undefined) accountant.compose(next);
-  return charges.length === 0 && next === undefined ? 0 : accountant.epsilon(delta).epsilon;
+  const spent = countedEvents(charges).map(({ event, count }): DpEvent => ({ type: "SelfComposed", count, event }));
+  const events = next === undefined ? spent : [...spent, next];
+  if (events.length === 0) return 0;
+  const total: DpEvent = { type: "Composed", events };
+  return epsilonOf(total, delta, "rdp", defaultRelation(total)).epsilon;
 }
 
 /** Whether a charge is for a round with differential privacy. */

@@ -5,6 +5,8 @@ import { ClientError } from "../errors.js";
 export interface PrivacyFloors {
   /** Whether rounds without differential privacy are taken part in. */
   readonly allowNoNoise: boolean;
+  /** Whether rounds are taken part in whose ε is for single examples, not for all that the participant contributes. */
+  readonly allowExampleUnit: boolean;
   /** Noise standard deviation over sensitivity, at least. */
   readonly minimumNoiseMultiplier: number;
   /** ε of one round at `delta`, at most. */
@@ -25,6 +27,7 @@ export interface PrivacyFloors {
 /** What holds where the app names nothing else. Each of them is the private choice. */
 export const defaultFloors: PrivacyFloors = {
   allowNoNoise: false,
+  allowExampleUnit: false,
   minimumNoiseMultiplier: 0.5,
   maximumEpsilonPerRound: 4,
   maximumEpsilon: 8,

@@ -9,14 +9,14 @@ import {
   type SignatureVerifier,
   verifyEntrySignature,
 } from "@fedloop/consent";
-import type { DistributedMechanism, DpEvent, Quantisation } from "@fedloop/privacy";
+import { type DpEvent, decimalDpEvent } from "@fedloop/privacy";
 import type { SecAggParameters } from "@fedloop/privacy/secagg";
 import type { Offer } from "@fedloop/proto";
 import { asClientError, ClientError, type GuardCode } from "../errors.js";
 import type { DeviceState, KnownPolicy, OwnConsent } from "../identity/device-state.js";
-import { isPrivate, spentEpsilon } from "./budget.js";
+import { isPrivate, type RunStep, spentEpsilon, unitOf } from "./budget.js";
 import type { PrivacyFloors, TransferLimits } from "./floors.js";
-import { checkPrivacy } from "./privacy.js";
+import { checkPrivacy, type PlanPrivacy } from "./privacy.js";
 import {
   type ForkClaim,
   ForkError,
@@ -28,17 +28,14 @@ import {
 import { checkSecureAggregation } from "./secure-aggregation.js";
 
 /** A plan that the device has verified: all that a round's work may depend on. */
-export interface VerifiedPlan {
+export interface VerifiedPlan extends PlanPrivacy {
   readonly round: number;
   /** base64url. */
   readonly leafHash: string;
   readonly index: number;
   readonly body: RoundPlan;
-  readonly event: DpEvent;
-  readonly clipNorm: number;
-  readonly quantisation: Quantisation;
-  /** The noise that the device adds itself; null where it adds none. */
-  readonly distributed: DistributedMechanism | null;
+  /** Its place in a run, where its noise is correlated with that of other rounds. */
+  readonly run: RunStep | null;
   /** What its masks are made by; null for a round without secure aggregation. */
   readonly secure: SecAggParameters | null;
 }
@@ -50,6 +47,8 @@ export interface GuardContext {
   readonly limits: TransferLimits;
   /** `id` of the app's trainer. */
   readonly trainerId: string;
+  /** Whether that trainer can train with a guarantee for each example. */
+  readonly isExampleLevel?: boolean;
   /** Whether the app gave the cryptography that secure aggregation takes. */
   readonly isAbleToAggregate?: boolean;
   readonly verifier: SignatureVerifier;
@@ -117,10 +116,47 @@ function checkPopulationBudget(plan: RoundPlan, policy: KnownPolicy): void {
   );
 }
 
+/** That the device's own steps of a run are as rare and as far apart as the run's event says. */
+function checkRun(run: RunStep | null, event: DpEvent, { charges }: DeviceState): void {
+  if (run === null || !("minSeparation" in event)) return;
+  const steps = charges.flatMap((charge) => (charge.run?.id === run.id ? [charge.run.step] : []));
+  if (steps.length >= event.maxParticipations) {
+    refuse("GUARD_BUDGET", `expected at most ${event.maxParticipations} steps of the run, this would be one more`);
+  }
+  const nearest = Math.min(...steps.map((step) => Math.abs(run.step - step)));
+  if (nearest < event.minSeparation) {
+    refuse(
+      "GUARD_BUDGET",
+      `expected ${event.minSeparation} steps of the run between two of this device's, came ${nearest}`,
+    );
+  }
+}
+
+/** A run goes on with the event it was opened with: the one that the device has counted. */
+function isCounted(run: RunStep | null, event: DpEvent, { charges }: DeviceState): boolean {
+  const known = charges.find((charge) => run !== null && charge.run?.id === run.id);
+  if (known === undefined) return false;
+  if (known.event === JSON.stringify(decimalDpEvent(event))) return true;
+  return refuse("GUARD_EVENT_MISMATCH", "expected a run to go on with the event it was opened with, came another");
+}
+
 /** The participant's own limits, counted by the device itself. */
-function checkOwnBudget(event: DpEvent, consent: OwnConsent, { state, floors }: GuardContext): void {
+function checkOwnBudget(
+  plan: RoundPlan,
+  { event: planned, run }: { readonly event: DpEvent; readonly run: RunStep | null },
+  consent: OwnConsent,
+  { state, floors }: GuardContext,
+): void {
   const policy = requirePolicy(state);
   const { charges } = state;
+  if (charges.length > 0 && unitOf(charges) !== plan.privacy.unit) {
+    refuse(
+      "GUARD_UNIT",
+      `expected ε for each ${unitOf(charges)}, as counted so far, came one for each ${plan.privacy.unit}`,
+    );
+  }
+  checkRun(run, planned, state);
+  const event: DpEvent = isCounted(run, planned, state) ? { type: "NoOp" } : planned;
   if (consent.limits.rounds !== null && charges.length >= consent.limits.rounds) {
     refuse("GUARD_BUDGET", `expected at most ${consent.limits.rounds} rounds, this would be one more`);
   }
@@ -200,11 +236,16 @@ export async function verifyOffer(offer: Offer, context: GuardContext): Promise<
     if (plan.trainer.id !== trainerId) {
       refuse("GUARD_UNSUPPORTED", `expected a plan for the trainer ${trainerId}, came one for ${plan.trainer.id}`);
     }
-    checkOwnBudget(privacy.event, consent, context);
+    if (privacy.examples !== null && context.isExampleLevel !== true) {
+      refuse("GUARD_UNSUPPORTED", `expected a plan that the trainer ${trainerId} can do, came one for single examples`);
+    }
+    const run =
+      plan.privacy.run === undefined ? null : { id: plan.privacy.run.first ?? leafHash, step: plan.privacy.run.step };
+    checkOwnBudget(plan, { event: privacy.event, run }, consent, context);
     return {
       ok: true,
       checkpoint,
-      plan: { round: plan.round, leafHash, index, body: plan, ...privacy, secure },
+      plan: { round: plan.round, leafHash, index, body: plan, ...privacy, run, secure },
     };
   } catch (cause) {
     const error = asClientError(cause, "GUARD_BAD_PLAN", "the plan could not be checked");

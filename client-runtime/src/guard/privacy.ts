@@ -1,5 +1,19 @@
-import { decodeEvent, distributedMechanismOf, type RoundPlan } from "@fedloop/consent";
-import { type DistributedMechanism, type DpEvent, epsilonOf, type Quantisation } from "@fedloop/privacy";
+import {
+  canonicalText,
+  decodeEvent,
+  distributedMechanismOf,
+  encodeEvent,
+  exampleLevelMechanismOf,
+  isDistributed,
+  type RoundPlan,
+} from "@fedloop/consent";
+import {
+  type DistributedMechanism,
+  type DpEvent,
+  type DpSgdMechanism,
+  epsilonOf,
+  type Quantisation,
+} from "@fedloop/privacy";
 import { ClientError, type GuardCode } from "../errors.js";
 import type { PrivacyFloors } from "./floors.js";
 
@@ -11,6 +25,10 @@ export interface PlanPrivacy {
   readonly quantisation: Quantisation;
   /** The noise that this device adds itself; null where it adds none. */
   readonly distributed: DistributedMechanism | null;
+  /** What the update is clipped to and what is said of that behind it; null where the clip does not adapt. */
+  readonly adaptive: { readonly clipNorm: number; readonly report: number } | null;
+  /** How training is noised for single examples; null where it is not. */
+  readonly examples: { readonly mechanism: DpSgdMechanism; readonly lotSize: number } | null;
 }
 
 /** Rounding of decimal strings and of one multiplication, and nothing more. */
@@ -37,17 +55,52 @@ function checkEvent(plan: RoundPlan, event: DpEvent, quantisation: Quantisation)
     if (event.type !== "NonPrivate") mismatch(event.type);
     return;
   }
-  if (event.type === "Gaussian" && mechanism === "central-discrete-gaussian") {
+  if (event.type === "Gaussian" && mechanism === "central-discrete-gaussian" && plan.privacy.unit === "participant") {
     if (!isClose(event.noiseMultiplier, noiseMultiplier)) mismatch(`a noise multiplier of ${event.noiseMultiplier}`);
     return;
   }
   if (event.type === "DiscreteGaussian" && mechanism === "central-discrete-gaussian") {
-    if (!isClose(event.sensitivity, quantisation.integerNormBound)) mismatch(`a sensitivity of ${event.sensitivity}`);
-    if (!isClose(event.sigma, noiseMultiplier * quantisation.integerNormBound)) mismatch(`σ of ${event.sigma}`);
+    // One example more or less changes an update into another one: twice what a participant's leaving does.
+    const sensitivity = (plan.privacy.unit === "example" ? 2 : 1) * quantisation.integerNormBound;
+    if (!isClose(event.sensitivity, sensitivity)) mismatch(`a sensitivity of ${event.sensitivity}`);
+    if (!isClose(event.sigma, noiseMultiplier * sensitivity)) mismatch(`σ of ${event.sigma}`);
     if ((event.dimension ?? plan.update.length) !== plan.update.length) mismatch(`a dimension of ${event.dimension}`);
     return;
   }
+  if (
+    mechanism === "dp-ftrl" &&
+    (event.type === "BltMatrixFactorization" || event.type === "BandedMatrixFactorization")
+  ) {
+    if (!isClose(event.noiseMultiplier, noiseMultiplier)) mismatch(`a noise multiplier of ${event.noiseMultiplier}`);
+    const step = plan.privacy.run?.step ?? 0;
+    if (step > event.steps) mismatch(`${event.steps} steps at step ${step}`);
+    return;
+  }
   mismatch(event.type);
+}
+
+/** Training for single examples follows from the plan's numbers, and so does what it costs. */
+function checkExamples(plan: RoundPlan, event: DpEvent): PlanPrivacy["examples"] {
+  const mechanism = exampleLevelMechanismOf(plan);
+  const lotSize = plan.privacy.examples?.lotSize;
+  if (mechanism === null || lotSize === undefined) return null;
+  if (canonicalText(encodeEvent(event)) !== canonicalText(encodeEvent(mechanism.event))) {
+    refuse("GUARD_EVENT_MISMATCH", `expected the event of the plan's steps of DP-SGD, came another ${event.type}`);
+  }
+  return { mechanism, lotSize };
+}
+
+/** The update and what is said of its clip stay within the norm that the noise is calibrated to. */
+function checkAdaptive({ privacy, update }: RoundPlan): PlanPrivacy["adaptive"] {
+  const { adaptiveClipping } = privacy;
+  if (adaptiveClipping === undefined) return null;
+  const clipNorm = Number(adaptiveClipping.clipNorm);
+  const report = Number(adaptiveClipping.report);
+  const whole = Math.hypot(clipNorm, report);
+  if (whole > Number(privacy.clipNorm) * (1 + TOLERANCE) || (update.dimension ?? update.length) < 2) {
+    refuse("GUARD_CLIP", `expected an update and a report within ${privacy.clipNorm}, came a norm of ${whole}`);
+  }
+  return { clipNorm, report };
 }
 
 /**
@@ -55,7 +108,7 @@ function checkEvent(plan: RoundPlan, event: DpEvent, quantisation: Quantisation)
  * out here again.
  */
 function checkDistributed(plan: RoundPlan, event: DpEvent): DistributedMechanism | null {
-  if (plan.privacy.noiseAt !== "devices") return null;
+  if (!isDistributed(plan.privacy.mechanism)) return null;
   const mechanism = distributedMechanismOf(plan);
   const valueBound = plan.secureAggregation.parameters?.valueBound;
   if (mechanism === null)
@@ -95,7 +148,7 @@ function checkQuantisation(plan: RoundPlan, clipNorm: number, quantisation: Quan
  * The plan's privacy parameters, once they agree with each other and reach the app's floors.
  *
  * @throws ClientError GUARD_EVENT_MISMATCH, GUARD_CLIP, GUARD_NO_NOISE, GUARD_NOISE_TOO_SMALL,
- * GUARD_COHORT, GUARD_UNSUPPORTED
+ * GUARD_COHORT, GUARD_UNIT, GUARD_UNSUPPORTED
  */
 export function checkPrivacy(plan: RoundPlan, floors: PrivacyFloors): PlanPrivacy {
   const { privacy, update, cohort } = plan;
@@ -107,9 +160,13 @@ export function checkPrivacy(plan: RoundPlan, floors: PrivacyFloors): PlanPrivac
   };
   const event = decodeEvent(privacy.event);
   const distributed = checkDistributed(plan, event);
+  const examples = checkExamples(plan, event);
   if (distributed === null) {
-    checkEvent(plan, event, quantisation);
+    if (examples === null) checkEvent(plan, event, quantisation);
     checkQuantisation(plan, clipNorm, quantisation);
+  }
+  if (privacy.unit === "example" && !floors.allowExampleUnit) {
+    refuse("GUARD_UNIT", "expected a round whose ε is for all that the participant contributes, came one for examples");
   }
   if (privacy.mechanism === "none") {
     if (!floors.allowNoNoise) refuse("GUARD_NO_NOISE", "expected a round with noise, came one without");
@@ -119,15 +176,12 @@ export function checkPrivacy(plan: RoundPlan, floors: PrivacyFloors): PlanPrivac
       refuse("GUARD_NOISE_TOO_SMALL", `expected noise from ${floors.minimumNoiseMultiplier}, came ${noiseMultiplier}`);
     }
     const { epsilon } = epsilonOf(event, floors.delta, "rdp");
-    if (epsilon > floors.maximumEpsilonPerRound) {
-      refuse(
-        "GUARD_NOISE_TOO_SMALL",
-        `expected ε of at most ${floors.maximumEpsilonPerRound} a round, came ${epsilon}`,
-      );
-    }
+    // A run's event is that of all its rounds.
+    const most = privacy.run === undefined ? floors.maximumEpsilonPerRound : floors.maximumEpsilon;
+    if (epsilon > most) refuse("GUARD_NOISE_TOO_SMALL", `expected ε of at most ${most} a round, came ${epsilon}`);
   }
   if (cohort.minimum < floors.minimumCohort) {
     refuse("GUARD_COHORT", `expected a cohort of at least ${floors.minimumCohort}, it may be ${cohort.minimum}`);
   }
-  return { event, clipNorm, quantisation, distributed };
+  return { event, clipNorm, quantisation, distributed, adaptive: checkAdaptive(plan), examples };
 }

@@ -119,7 +119,15 @@ const schema: z.ZodMiniType<DeviceState> = z.strictObject({
     }),
   ),
   charges: z.array(
-    z.strictObject({ round: index, planIndex: index, plan: z.string(), event: z.string(), settled: z.boolean() }),
+    z.strictObject({
+      round: index,
+      planIndex: index,
+      plan: z.string(),
+      event: z.string(),
+      run: z.exactOptional(z.strictObject({ id: z.string(), step: index })),
+      unit: z.exactOptional(z.literal("example")),
+      settled: z.boolean(),
+    }),
   ),
 });
 

@@ -2,7 +2,7 @@ import { encodeBase64Url, parseEpsilon } from "@fedloop/consent";
 import type { RandomSource } from "@fedloop/privacy";
 import { Enrollment } from "@fedloop/proto";
 import { ClientError } from "../errors.js";
-import { type BudgetReport, type Charge, spentEpsilon } from "../guard/budget.js";
+import { type BudgetReport, type Charge, spentEpsilon, unitOf } from "../guard/budget.js";
 import { completeFloors, completeLimits, type PrivacyFloors, type TransferLimits } from "../guard/floors.js";
 import type { PinnedLog } from "../guard/receipt.js";
 import { portableSha256 } from "../hashing/sha256.js";
@@ -208,7 +208,7 @@ export class Participant implements AppParticipant {
     const { charges, policy } = this.#keeper.current;
     const published = Number(policy?.limits.delta ?? 0);
     const at = delta ?? (published > 0 ? published : this.#floors.delta);
-    return { epsilon: spentEpsilon(charges, at), delta: at, rounds: charges.length };
+    return { epsilon: spentEpsilon(charges, at), delta: at, rounds: charges.length, unit: unitOf(charges) };
   }
 
   /** How much ε the policy allows the population; infinite when it is unbounded. */

@@ -4,7 +4,7 @@ import { decodeBase64Url, joinMessage, type Signer } from "@fedloop/consent";
 import type { RandomSource } from "@fedloop/privacy";
 import type { DeviceCrypto, SecAggParameters } from "@fedloop/privacy/secagg";
 import { type CheckInRequestSchema, type CheckInResponse, Rounds } from "@fedloop/proto";
-import { encodeUpdate, quantiseUpdate } from "../encoding/update.js";
+import { encodeUpdate, quantiseUpdate, trainedLength } from "../encoding/update.js";
 import { asClientError, ClientError, throwIfAborted } from "../errors.js";
 import { chargeFor } from "../guard/budget.js";
 import type { PrivacyFloors, TransferLimits } from "../guard/floors.js";
@@ -144,7 +144,16 @@ export class ParticipationTasks {
     if (keeper.current.checkpoint !== known) return { type: "failed", task, failure: stale };
     const nowMs = client.nowMs();
     const isAbleToAggregate = this.#dependencies.secureAggregation !== undefined;
-    const checks = { floors, limits, trainerId: trainer.id, verifier: log.verifier, nowMs, isAbleToAggregate };
+    const isExampleLevel = trainer.isExampleLevel === true;
+    const checks = {
+      floors,
+      limits,
+      trainerId: trainer.id,
+      isExampleLevel,
+      verifier: log.verifier,
+      nowMs,
+      isAbleToAggregate,
+    };
     const context = { state: keeper.current, ...checks };
     let verdict = await verifyOffer(offer, context);
     if (verdict.checkpoint !== null) {
@@ -167,7 +176,7 @@ export class ParticipationTasks {
   ): Promise<ParticipationMessage> {
     const { trainer, localState, random } = this.#dependencies;
     this.#requireConsent(plan);
-    const { model, kind, purpose, trainer: named, update } = plan.body;
+    const { model, kind, purpose, trainer: named } = plan.body;
     const artifact = { sha256: decodeBase64Url(model.sha256), bytes: model.bytes };
     const { parameters, manifest } = readModel(
       await downloadArtifact(this.#transfer(signal), artifact),
@@ -185,8 +194,9 @@ export class ParticipationTasks {
       parameters,
       manifest,
       settings: named.settings,
-      updateLength: update.dimension ?? update.length,
+      updateLength: trainedLength(plan),
       state: localState,
+      ...(plan.examples === null ? {} : { exampleLevel: exampleLevelTask(plan.examples, random) }),
       signal,
       onProgress,
     };
@@ -237,16 +247,20 @@ export class ParticipationTasks {
   async #submit(plan: VerifiedPlan, update: Uint8Array, signal: AbortSignal): Promise<boolean> {
     const { keeper, clock } = this.#dependencies;
     this.#requireConsent(plan);
-    const { round, index, leafHash, event } = plan;
+    const { round } = plan;
     const { charges, population } = keeper.current;
     // Before the first byte leaves: whatever happens from here on, this round is not taken part in twice.
-    await keeper.change({ lastRound: round, charges: [...charges, chargeFor(round, index, leafHash, event)] });
+    await keeper.change({
+      lastRound: round,
+      charges: [...charges, chargeFor({ ...plan, unit: plan.body.privacy.unit })],
+    });
     throwIfAborted(signal);
     const accepted = await submitUpdate(this.#transfer(signal), { population, round: BigInt(round), bytes: update });
     if (accepted) {
       const { purpose } = plan.body;
       const timeMs = Math.round(clock.now());
       const { receipts } = keeper.current;
+      const { index, leafHash } = plan;
       await keeper.change({ receipts: [...receipts, { type: "round", purpose, round, index, leafHash, timeMs }] });
     }
     return accepted;
@@ -261,6 +275,14 @@ export class ParticipationTasks {
     if (this.#host.isConsented(plan.body.purpose)) return;
     throw new ClientError("GUARD_WITHDRAWN", `consent to "${plan.body.purpose}" is withdrawn`);
   }
+}
+
+function exampleLevelTask(
+  { mechanism, lotSize }: NonNullable<VerifiedPlan["examples"]>,
+  random: RandomSource,
+): NonNullable<TrainingTask["exampleLevel"]> {
+  const { clipNorm, noiseMultiplier, samplingProbability, steps } = mechanism;
+  return { parameters: { clipNorm, noiseMultiplier, samplingProbability, steps }, lotSize, random };
 }
 
 async function train(trainer: Trainer, kind: "train" | "evaluate", task: TrainingTask): Promise<Float32Array> {

@@ -1,5 +1,5 @@
 // The privacy budget of each population, recomputed from the mechanism events in the log.
-import { type Accountant, accountantNamed, type DpEvent } from "@fedloop/privacy";
+import { type Accountant, accountantNamed, type DpEvent, type NeighbouringRelation } from "@fedloop/privacy";
 import type { EventJson } from "../entries/event.js";
 import type { PolicyPublish } from "../entries/policy-publish.js";
 import type { BudgetDebit } from "../entries/release.js";
@@ -17,6 +17,7 @@ import {
   type RecomputedEpsilon,
 } from "./participant-budgets.js";
 import type { AuditedRound } from "./round-audit.js";
+import { RunAudit } from "./run-audit.js";
 
 /** ε after a debit. */
 export interface BudgetStep {
@@ -33,6 +34,9 @@ export interface BudgetStep {
 /** What a population has spent. */
 export interface PopulationReport {
   readonly population: string;
+  /** Whose data ε is about, and who counts as a neighbour: the policy's. */
+  readonly unit: PolicyPublish["unit"];
+  readonly adjacency: PolicyPublish["adjacency"];
   /** Recomputed ε of all debits at δ, by the accountant of the policy. */
   readonly epsilon: number;
   readonly delta: number;
@@ -54,6 +58,8 @@ export interface PopulationReport {
 
 interface Account {
   accountant: Accountant;
+  unit: PolicyPublish["unit"];
+  adjacency: PolicyPublish["adjacency"];
   delta: number;
   cap: number;
   lastDebit: string | null;
@@ -71,17 +77,28 @@ export class BudgetAudit {
   readonly #sink: FindingSink;
   readonly #accounts = new Map<string, Account>();
   /** Forks of one accountant share the curves of events they have met. */
-  readonly #empty: Accountant = accountantNamed("rdp", "add-or-remove-one");
+  readonly #empty = new Map<NeighbouringRelation, Accountant>();
+  readonly #runs: RunAudit;
 
   constructor(view: ConsentView, sink: FindingSink) {
     this.#view = view;
     this.#sink = sink;
+    this.#runs = new RunAudit(sink);
   }
 
   /** Checks a plan's reservation: its claim covers what will be spent, within the cap. */
-  reserve(index: number, { plan, event }: AuditedRound): void {
+  reserve(index: number, round: AuditedRound): void {
+    const { plan } = round;
+    this.#runs.plan(index, round);
     const policy = this.#policy(plan.population);
     if (policy === undefined) return; // reported with the plan
+    const isSameUnit = plan.privacy.unit === policy.unit;
+    if (!isSameUnit || (plan.privacy.adjacency !== policy.adjacency && plan.privacy.mechanism === "dp-ftrl"))
+      this.#sink.entry(
+        "PLAN_LIMITS",
+        index,
+        `The plan is for one ${plan.privacy.unit} (${plan.privacy.adjacency}); the policy's ε is for one ${policy.unit} (${policy.adjacency}).`,
+      );
     const { epsilon, delta, cap } = plan.reservation;
     if (delta !== policy.limits.delta || cap !== policy.limits.epsilon)
       this.#sink.entry(
@@ -96,7 +113,7 @@ export class BudgetAudit {
         index,
         `The plan reserves ε ${epsilon}, above the policy's ${policy.limits.epsilon}.`,
       );
-    const after = this.#after(index, this.#account(plan.population, policy), event);
+    const after = this.#after(index, this.#account(plan.population, policy), round);
     if (after !== undefined && claimed < after.epsilon * claimSlack)
       this.#sink.entry(
         "EPSILON_UNDERSTATED",
@@ -131,10 +148,11 @@ export class BudgetAudit {
         `The debit is at δ ${debit.delta}, the policy's is ${policy.limits.delta}.`,
       );
     // What the devices were promised is the plan's event; what is charged may not be less.
-    const after = this.#after(index, account, round.event);
+    const after = this.#after(index, account, round);
     if (after === undefined) return;
     account.accountant = after.accountant;
-    countEvent(account.events, round.event);
+    if (!this.#runs.isPaid(round)) countEvent(account.events, round.event);
+    this.#runs.debit(round);
     const claimed = parseEpsilon(debit.epsilon);
     account.history.push({ round: debit.round, kind: round.plan.kind, index, time, epsilon: after.epsilon, claimed });
     if (claimed < after.epsilon * claimSlack)
@@ -154,12 +172,14 @@ export class BudgetAudit {
   /** Counts a participant's part in a debited round. */
   participate(round: AuditedRound, subject: string, record: ConsentTerms, closeIndex: number): void {
     this.#accounts.get(round.plan.population)?.participants.add(round, subject, record.limits, closeIndex);
+    this.#runs.participate(round, subject, closeIndex);
   }
 
   /** Checks every participant's own limits and answers what each population spent. */
   conclude(): PopulationReport[] {
+    this.#runs.conclude();
     return [...this.#accounts].map(([population, account]) => {
-      const { delta, cap, history, events, participants } = account;
+      const { unit, adjacency, delta, cap, history, events, participants } = account;
       const last = history.at(-1);
       const spent = { rdp: last?.epsilon ?? 0, pld: last === undefined ? 0 : pldEpsilon(events, delta) };
       if (last !== undefined && spent.pld !== null && last.claimed < spent.pld * pldSlack)
@@ -170,6 +190,8 @@ export class BudgetAudit {
         );
       return {
         population,
+        unit,
+        adjacency,
         epsilon: spent.rdp,
         delta,
         accountant: "rdp",
@@ -187,11 +209,11 @@ export class BudgetAudit {
   #after(
     index: number,
     account: Account,
-    event: DpEvent,
+    round: AuditedRound,
   ): { readonly accountant: Accountant; readonly epsilon: number } | undefined {
     try {
       const accountant = account.accountant.fork();
-      accountant.compose(event);
+      if (!this.#runs.isPaid(round)) accountant.compose(round.event);
       return { accountant, epsilon: accountant.epsilon(account.delta).epsilon };
     } catch (error) {
       this.#sink.entry("BUDGET_INCOMPUTABLE", index, error instanceof Error ? error.message : String(error));
@@ -204,22 +226,27 @@ export class BudgetAudit {
   }
 
   #account(population: string, policy: PolicyPublish): Account {
-    const account = this.#accounts.get(population) ?? this.#opened();
+    const account = this.#accounts.get(population) ?? this.#opened(policy);
     account.delta = Number(policy.limits.delta);
     account.cap = parseEpsilon(policy.limits.epsilon);
     this.#accounts.set(population, account);
     return account;
   }
 
-  #opened(): Account {
+  /** A population's unit and adjacency are those of its first policy: what was spent under one is not added to another. */
+  #opened({ unit, adjacency }: PolicyPublish): Account {
+    const empty = this.#empty.get(adjacency) ?? accountantNamed("rdp", adjacency);
+    this.#empty.set(adjacency, empty);
     const account: Account = {
-      accountant: this.#empty.fork(),
+      accountant: empty.fork(),
+      unit,
+      adjacency,
       delta: 0,
       cap: 0,
       lastDebit: null,
       history: [],
       events: new Map(),
-      participants: new ParticipantBudgets(this.#sink, () => account.delta),
+      participants: new ParticipantBudgets(this.#sink, empty, () => account.delta),
     };
     return account;
   }

@@ -57,6 +57,7 @@ export type FindingCode =
   | "POLICY_INVALID"
   | "RELEASE_REPEATED"
   | "RELEASE_UNPAID"
+  | "RUN_PARTICIPATION"
   | "TREE_ROOT"
   | "TRUST_MISMATCH";
 
@@ -140,6 +141,8 @@ export const findingMeanings: { readonly [Code in FindingCode]: string } = {
   POLICY_INVALID: "A policy's version does not follow the one before, or it names another operator key.",
   RELEASE_REPEATED: "A round's result was released twice.",
   RELEASE_UNPAID: "A result was released without a debit before it.",
+  RUN_PARTICIPATION:
+    "A participant took part in a run of rounds with correlated noise more often, or at a smaller distance, than the run's event allows for.",
   TREE_ROOT: "The root over the bundle's entries is not the one that the checkpoint signs.",
   TRUST_MISMATCH: "The bundle's log, checkpoint key or operator key is not the one that the auditor trusts.",
 };

@@ -1,9 +1,10 @@
 // What each participant has spent: the events of the debited rounds it took part in.
-import { type Accountant, accountantNamed, type DpEvent, epsilonOf } from "@fedloop/privacy";
+import { type Accountant, type DpEvent, defaultRelation, epsilonOf } from "@fedloop/privacy";
 import { parseEpsilon } from "../entries/scalars.js";
 import type { ConsentRecord } from "../records/record.js";
 import type { FindingSink } from "./finding.js";
 import type { AuditedRound } from "./round-audit.js";
+import { runOf } from "./run-audit.js";
 
 /** ε by two independent accountants; null where one cannot say. */
 export interface RecomputedEpsilon {
@@ -20,6 +21,8 @@ export interface ParticipantStep {
 interface Participation {
   /** How often each event was met. */
   readonly counts: Map<DpEvent, number>;
+  /** Runs whose event is among them. */
+  readonly runs: Set<string>;
   rounds: number;
   limits: ConsentRecord["limits"];
   closeIndex: number;
@@ -31,7 +34,8 @@ export const claimSlack: number = 1 - 1e-9;
 /** ε of events by the PLD accountant, null where it does not know them. */
 export function pldEpsilon(counts: ReadonlyMap<DpEvent, number>, delta: number): number | null {
   try {
-    return epsilonOf(composed(counts), delta, "pld", "add-or-remove-one").epsilon;
+    const event = composed(counts);
+    return epsilonOf(event, delta, "pld", defaultRelation(event)).epsilon;
   } catch {
     return null; // an event or δ that this accountant has no answer for; the RDP value stands
   }
@@ -59,12 +63,14 @@ export class ParticipantBudgets {
   /** Participants of the same events share the answer. */
   readonly #spentBy = new Map<string, number>();
   readonly #names = new Map<DpEvent, number>();
-  readonly #empty: Accountant = accountantNamed("rdp", "add-or-remove-one");
+  readonly #empty: Accountant;
   #largest = 0;
   #largestCounts: ReadonlyMap<DpEvent, number> = new Map();
 
-  constructor(sink: FindingSink, delta: () => number) {
+  /** @param empty forks of it share the curves of events they have met */
+  constructor(sink: FindingSink, empty: Accountant, delta: () => number) {
     this.#sink = sink;
+    this.#empty = empty;
     this.#delta = delta;
   }
 
@@ -78,14 +84,18 @@ export class ParticipantBudgets {
   }
 
   /** Counts a participant's part in a debited round, under the limits of the consent it took part by. */
-  add({ event, plan }: AuditedRound, subject: string, limits: ConsentRecord["limits"], closeIndex: number): void {
+  add(round: AuditedRound, subject: string, limits: ConsentRecord["limits"], closeIndex: number): void {
+    const { event, plan } = round;
     const known = this.#participants.get(subject) ?? {
       counts: new Map<DpEvent, number>(),
+      runs: new Set<string>(),
       rounds: 0,
       limits,
       closeIndex,
     };
-    countEvent(known.counts, event);
+    const run = runOf(round);
+    if (run === undefined || !known.runs.has(run)) countEvent(known.counts, event);
+    if (run !== undefined) known.runs.add(run);
     known.rounds++;
     known.limits = limits;
     known.closeIndex = closeIndex;

@@ -105,9 +105,9 @@ function bothText({ rdp, pld }: RecomputedEpsilon): string {
   return `ε ${epsilonText(rdp)} by RDP${pld === null ? "" : `, ${epsilonText(pld)} by PLD`}`;
 }
 
-function populationText({ population, delta, cap, rounds, participants, recomputed }: PopulationReport): string {
+function populationText({ population, unit, delta, cap, rounds, participants, recomputed }: PopulationReport): string {
   return [
-    `budget       ${population}: ${bothText(recomputed.population)} at δ ${delta}, of at most ${epsilonText(cap)}`,
+    `budget       ${population}: ${bothText(recomputed.population)} at δ ${delta} for each ${unit}, of at most ${epsilonText(cap)}`,
     `             ${rounds} rounds debited, ${participants} participants; the one who spent most: ${bothText(recomputed.participant)}`,
   ].join("\n");
 }

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import type { PrivacyAdjacency, PrivacyUnit } from "./round-plan.js";
 import { bytes32, delta, epsilon, identifier, languageTag, line, positive } from "./scalars.js";
 
 /**
@@ -17,8 +18,9 @@ export interface PolicyPublish {
   readonly purposes: readonly string[];
   /** Caps on what all rounds of the population together may spend; ε as a decimal string or "unbounded". */
   readonly limits: { readonly epsilon: string; readonly delta: string };
-  readonly unit: "participant";
-  readonly adjacency: "add-or-remove-one";
+  /** What ε is about, in all of the population's rounds. */
+  readonly unit: PrivacyUnit;
+  readonly adjacency: PrivacyAdjacency;
   readonly accountant: "rdp";
   readonly accountantVersion: string;
   /** Ed25519 key that signs the coordinator's entries. */
@@ -34,8 +36,8 @@ export const policyPublish: z.ZodMiniType<PolicyPublish> = z.strictObject({
   language: languageTag,
   purposes: z.array(identifier).check(z.minLength(1), z.maxLength(64)),
   limits: z.strictObject({ epsilon, delta }),
-  unit: z.literal("participant"),
-  adjacency: z.literal("add-or-remove-one"),
+  unit: z.enum(["participant", "example"]),
+  adjacency: z.enum(["add-or-remove-one", "replace-special"]),
   accountant: z.literal("rdp"),
   accountantVersion: line,
   operatorKey: bytes32,

@@ -1,5 +1,8 @@
 import * as z from "zod/mini";
+import { type AdaptiveClippingPlan, adaptiveClippingPlan } from "./adaptive-clipping.js";
 import { type EventJson, eventJson } from "./event.js";
+import { type ExampleLevelPlan, exampleLevelPlan } from "./example-level.js";
+import { type NoiseRun, noiseRun } from "./noise-run.js";
 import {
   bytes32,
   decimalAbove0,
@@ -17,12 +20,34 @@ const fraction: z.ZodMiniType<string> = decimalFrom0.check(
   z.refine((text) => Number(text) < 1, "must be a part: below 1"),
 );
 
-/** Which noise protects the sum. "none" demands a reason. */
+/** Which noise protects the sum, or with "dp-sgd" each device's training. "none" demands a reason. */
 export type RoundMechanism =
   | "central-discrete-gaussian"
   | "distributed-discrete-gaussian"
   | "distributed-skellam"
+  | "dp-ftrl"
+  | "dp-sgd"
   | "none";
+
+/** Whose data the guarantee is about: all of one participant's, or a single example of it. */
+export type PrivacyUnit = "participant" | "example";
+
+/** Which two data sets count as neighbours: one unit more or less, or its contribution replaced by zero. */
+export type PrivacyAdjacency = "add-or-remove-one" | "replace-special";
+
+const noiseOf = {
+  "central-discrete-gaussian": "coordinator",
+  "distributed-discrete-gaussian": "devices",
+  "distributed-skellam": "devices",
+  "dp-ftrl": "coordinator",
+  "dp-sgd": "devices",
+  none: "none",
+} as const satisfies { readonly [Mechanism in RoundMechanism]: string };
+
+/** Whether devices add the noise of the sum, under secure aggregation. */
+export function isDistributed(mechanism: RoundMechanism): boolean {
+  return mechanism === "distributed-discrete-gaussian" || mechanism === "distributed-skellam";
+}
 
 /** What the devices of a securely aggregated round have to agree on. Fractions are decimal strings, counts are devices. */
 export interface SecureAggregationPlan {
@@ -79,8 +104,8 @@ export interface RoundPlan {
     readonly integerNormBound: number;
   };
   readonly privacy: {
-    readonly unit: "participant";
-    readonly adjacency: "add-or-remove-one";
+    readonly unit: PrivacyUnit;
+    readonly adjacency: PrivacyAdjacency;
     readonly mechanism: RoundMechanism;
     readonly noiseAt: "coordinator" | "devices" | "none";
     readonly reason: string | null;
@@ -89,6 +114,11 @@ export interface RoundPlan {
     /** Fixed divisor of averages, known before the round. */
     readonly divisor: number;
     readonly event: EventJson;
+    readonly adaptiveClipping?: AdaptiveClippingPlan;
+    /** With mechanism "dp-ftrl", and only there. */
+    readonly run?: NoiseRun;
+    /** With mechanism "dp-sgd", and only there. */
+    readonly examples?: ExampleLevelPlan;
   };
   readonly secureAggregation: {
     readonly enabled: boolean;
@@ -128,12 +158,14 @@ export const roundPlan: z.ZodMiniType<RoundPlan> = z
     }),
     privacy: z
       .strictObject({
-        unit: z.literal("participant"),
-        adjacency: z.literal("add-or-remove-one"),
+        unit: z.enum(["participant", "example"]),
+        adjacency: z.enum(["add-or-remove-one", "replace-special"]),
         mechanism: z.enum([
           "central-discrete-gaussian",
           "distributed-discrete-gaussian",
           "distributed-skellam",
+          "dp-ftrl",
+          "dp-sgd",
           "none",
         ]),
         noiseAt: z.enum(["coordinator", "devices", "none"]),
@@ -142,15 +174,35 @@ export const roundPlan: z.ZodMiniType<RoundPlan> = z
         noiseMultiplier: decimalFrom0,
         divisor: positive,
         event: eventJson,
+        adaptiveClipping: z.exactOptional(adaptiveClippingPlan),
+        run: z.exactOptional(noiseRun),
+        examples: z.exactOptional(exampleLevelPlan),
       })
       .check(
         z.refine(
           ({ mechanism, noiseAt, noiseMultiplier }) =>
-            mechanism === "none"
-              ? noiseAt === "none" && noiseMultiplier === "0"
-              : noiseAt === (mechanism === "central-discrete-gaussian" ? "coordinator" : "devices") &&
-                Number(noiseMultiplier) > 0,
+            noiseAt === noiseOf[mechanism] &&
+            (mechanism === "none" ? noiseMultiplier === "0" : Number(noiseMultiplier) > 0),
           "noiseAt and noiseMultiplier must fit the mechanism",
+        ),
+        z.refine(
+          ({ mechanism, adjacency, run }) =>
+            (mechanism === "dp-ftrl") === (run !== undefined) && (run === undefined || adjacency === "replace-special"),
+          "a run, under the adjacency replace-special, goes with dp-ftrl and only with that",
+        ),
+        z.refine(
+          ({ mechanism, unit, examples }) =>
+            (mechanism === "dp-sgd") === (examples !== undefined) && (examples === undefined || unit === "example"),
+          "examples, under the unit example, go with dp-sgd and only with that",
+        ),
+        z.refine(
+          ({ unit, mechanism }) => unit === "participant" || !isDistributed(mechanism),
+          "noise that devices add to a sum is for the unit participant",
+        ),
+        z.refine(
+          ({ adaptiveClipping, mechanism }) =>
+            adaptiveClipping === undefined || mechanism === "central-discrete-gaussian" || isDistributed(mechanism),
+          "adaptive clipping goes with noise that is drawn anew in each round",
         ),
         z.refine(
           ({ mechanism, event }) => (mechanism === "none") === (event.type === "NonPrivate"),
@@ -202,15 +254,16 @@ export const roundPlan: z.ZodMiniType<RoundPlan> = z
   })
   .check(
     z.refine(
-      ({ privacy, update }) => privacy.mechanism === "none" || update.encoding === "quantised",
+      ({ privacy, update }) =>
+        privacy.mechanism === "none" || privacy.mechanism === "dp-sgd" || update.encoding === "quantised",
       "noise is added to integers: the update must be quantised",
     ),
     z.refine(
       ({ privacy, update: { dimension, length }, secureAggregation }) =>
-        privacy.noiseAt === "devices"
+        isDistributed(privacy.mechanism)
           ? dimension !== undefined && dimension <= length && secureAggregation.enabled
           : dimension === undefined,
-      "noise on devices, and only that, goes with a dimension of at most length, and needs secure aggregation",
+      "noise that devices add to a sum, and only that, goes with a dimension of at most length, and needs secure aggregation",
     ),
     z.refine(
       ({ secureAggregation: { parameters }, update }) =>

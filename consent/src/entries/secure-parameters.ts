@@ -1,7 +1,7 @@
 import { type DistributedMechanism, distributedMechanism } from "@fedloop/privacy";
 import { type SecAggParameters, secAggParameters } from "@fedloop/privacy/secagg";
 import { LedgerError } from "../errors.js";
-import type { RoundMechanism, RoundPlan, SecureAggregationPlan } from "./round-plan.js";
+import { isDistributed, type RoundMechanism, type RoundPlan, type SecureAggregationPlan } from "./round-plan.js";
 import { bytesOf } from "./scalars.js";
 
 /**
@@ -29,7 +29,7 @@ export function secureParametersOf(plan: RoundPlan, leafHash: Uint8Array): SecAg
     bits: parameters.bits,
     valueBound: parameters.valueBound,
     // Only noise that is drawn on the devices has no bound.
-    overflow: plan.privacy.noiseAt === "devices" ? "improbable" : "impossible",
+    overflow: isDistributed(plan.privacy.mechanism) ? "improbable" : "impossible",
     graph:
       graph === "complete"
         ? { type: "complete" }

@@ -76,6 +76,7 @@ function budgetSection(population: PopulationReport): string {
   return [
     `<section><h2>Privacy budget: ${escapeMarkup(population.population)}</h2>`,
     rows([
+      ["what ε is about", `one ${population.unit} (${population.adjacency})`],
       ["spent by all rounds, RDP", `ε ${epsilonText(recomputed.population.rdp)} of at most ${epsilonText(cap)}`],
       ["the same, PLD", `ε ${epsilonText(recomputed.population.pld)}`],
       [

@@ -22,6 +22,7 @@ import {
 import { generateNodeSigner, nodeVerifier } from "../../src/index.node.js";
 import { LogAuthor, logName, policyBody, population, securePlan, testDevice } from "../author.js";
 import { bundleOf, epsilonAfter, RoundAuthor, type RoundChanges, shortLog, startedLog } from "../complete-log.js";
+import { RunAuthor } from "../run-log.js";
 
 t.setTimeout(120_000);
 const verifier = nodeVerifier();
@@ -338,6 +339,13 @@ const faults: { readonly [Code in FindingCode]: Planting } = {
     return { bytes: await bundleOf(rounds.author) };
   },
   RELEASE_UNPAID: round({ without: ["debit"] }),
+  RUN_PARTICIPATION: async () => {
+    const devices = [1, 2].map(testDevice);
+    const run = await RunAuthor.start(devices);
+    await run.step(devices);
+    await run.step(devices);
+    return { bytes: await bundleOf(run.rounds.author) };
+  },
   TREE_ROOT: async () => {
     const author = await shortLog();
     const root = encodeUtf8("another root of thirty-two bytes");

@@ -39,6 +39,8 @@ t.test("budgets without bound and without rounds are drawn", async (t) => {
   const report = await verifyBundle([], { verifier: nodeVerifier() });
   const base: PopulationReport = {
     population,
+    unit: "participant",
+    adjacency: "add-or-remove-one",
     epsilon: Number.POSITIVE_INFINITY,
     delta: 1e-5,
     accountant: "rdp",

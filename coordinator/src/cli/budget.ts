@@ -2,9 +2,10 @@ import { join } from "node:path";
 import { ConsentView, parseEntry, parseEpsilon, roundUpEpsilon } from "@fedloop/consent";
 import { loadConfig } from "../config/config.js";
 import type { PopulationPlan } from "../plan/population-plan.js";
-import type { PopulationBudget } from "../rounds/budget.js";
+import type { PopulationBudget, RoundCost } from "../rounds/budget.js";
 import { buildSchedule } from "../rounds/build-schedule.js";
 import { claimedEpsilon, type Epsilons } from "../rounds/epsilons.js";
+import { nextPosition, runName } from "../rounds/noise-run.js";
 import { PopulationState, type StoredRound } from "../rounds/population-state.js";
 import { costOf, type RoundSpec } from "../rounds/round-spec.js";
 import type { Schedule } from "../rounds/schedule.js";
@@ -71,15 +72,20 @@ function leftOf(limit: number, spent: number): number {
   return Number.isFinite(limit) ? Math.max(limit - spent, 0) : Number.POSITIVE_INFINITY;
 }
 
-function roundBudget(budget: PopulationBudget, spec: RoundSpec, round: number): RoundBudget {
-  const after = budget.after(costOf(spec));
+/** What the next round of this kind costs: nothing more where its run is paid for. */
+function costOfNext(spec: RoundSpec, state: PopulationState): RoundCost {
+  return costOf(spec, runName(nextPosition(spec, state.run), undefined));
+}
+
+function roundBudget(budget: PopulationBudget, cost: RoundCost, kind: RoundSpec["kind"], round: number): RoundBudget {
+  const after = budget.after(cost);
   const { spent } = budget;
   return {
     round,
-    kind: spec.kind,
+    kind,
     after: epsilonsJson(after),
     cost: epsilonJson(after.enforced === spent ? 0 : after.enforced - spent),
-    isAllowed: budget.allows(costOf(spec)),
+    isAllowed: budget.allows(cost),
   };
 }
 
@@ -110,7 +116,7 @@ function participantBudget(subject: string, { schedule, state, view, members, un
   const limit = Math.min(participantCap.epsilon, parseEpsilon(own?.epsilon ?? "unbounded"));
   const spent = state.participants.epsilonWith(subject, undefined, cap.delta);
   const isReserved = underWay !== undefined && members.has(subject);
-  const after = isReserved ? state.participants.epsilonWith(subject, costOf(underWay), cap.delta) : spent;
+  const after = isReserved ? state.participants.epsilonWith(subject, costOfNext(underWay, state), cap.delta) : spent;
   return {
     subject,
     rounds: state.participants.rounds(subject),
@@ -144,10 +150,10 @@ async function reportOf(
   const each = subjects.map((subject) => participantBudget(subject, standing));
   const { epsilon: cap, delta } = schedule.cap;
   const spent = budget.epsilons;
-  const reserved = isReserved ? roundBudget(budget, spec, underWay.round) : null;
+  const reserved = isReserved ? roundBudget(budget, costOfNext(spec, state), spec.kind, underWay.round) : null;
   if (isReserved) {
     // The next round comes on top of the one under way.
-    budget.reserve(costOf(spec));
+    budget.reserve(costOfNext(spec, state));
     budget.debit();
   }
   const round = (underWay?.round ?? state.lastRound) + 1;
@@ -160,7 +166,7 @@ async function reportOf(
     spent: epsilonsJson(spent),
     reserved,
     left: epsilonJson(leftOf(cap, budget.spent)),
-    next: following === undefined ? null : roundBudget(budget, following, round),
+    next: following === undefined ? null : roundBudget(budget, costOfNext(following, state), following.kind, round),
     participants: { count: each.length, largest: epsilonJson(largest), ...(isListed ? { each } : {}) },
   };
 }

@@ -28,7 +28,7 @@ interface PlanReport {
   readonly privacy: {
     readonly mechanism: string;
     readonly reason: string | null;
-    readonly unit: "participant";
+    readonly unit: PopulationPlan["privacy"]["unit"];
     /** Of all rounds together; null where nothing is bounded. */
     readonly epsilon: number | null;
     /** The same by each accountant; the larger is what counts. */
@@ -71,7 +71,7 @@ function reportOf(plan: PopulationPlan, { rounds, cap }: Schedule): PlanReport {
       delta: plan.cap?.delta ?? null,
       accountant: "rdp",
       clipNorm: plan.privacy.clipNorm,
-      noiseMultiplier: training?.mechanism?.noiseMultiplier ?? null,
+      noiseMultiplier: training?.mechanism?.noiseMultiplier ?? training?.examples?.noiseMultiplier ?? null,
     },
     secureAggregation: plan.secureAggregation,
   };

@@ -43,6 +43,54 @@ function* inPrivacy({ privacy, policy }: WrittenPlan): Generator<Contradiction> 
   }
 }
 
+function* inMechanism({ privacy, strategy, rounds }: WrittenPlan): Generator<Contradiction> {
+  const { mechanism, unit, adaptiveClipping, factorisation, examples } = privacy;
+  if ((unit === "example") !== (mechanism === "dp-sgd") && unit !== undefined) {
+    yield at(
+      "privacy.unit",
+      `unit example with mechanism dp-sgd, and participant with any other; came ${unit} with ${mechanism}`,
+    );
+  }
+  if ((mechanism === "dp-sgd") !== (examples !== undefined)) {
+    yield at("privacy.examples", `it with mechanism dp-sgd, and only there; came mechanism ${mechanism}`);
+  }
+  if ((mechanism === "dp-ftrl") !== (factorisation !== undefined)) {
+    yield at("privacy.factorisation", `it with mechanism dp-ftrl, and only there; came mechanism ${mechanism}`);
+  }
+  if (adaptiveClipping !== undefined && ["dp-ftrl", "dp-sgd", "none"].includes(mechanism)) {
+    yield at("privacy.adaptiveClipping", `a mechanism whose noise is drawn anew in each round, came ${mechanism}`);
+  }
+  if (mechanism === "dp-sgd" && strategy.id !== "fedavg") {
+    yield at("strategy.id", `fedavg with dp-sgd, whose updates are changes of the parameters, came ${strategy.id}`);
+  }
+  if (factorisation === undefined) return;
+  const { type, minSeparation, bands, coefficients, buffers, bufferDecay, outputScale } = factorisation;
+  if (minSeparation > rounds) {
+    yield at("privacy.factorisation.minSeparation", `at most the number of rounds, ${rounds}, came ${minSeparation}`);
+  }
+  if (type === "banded" && [buffers, bufferDecay, outputScale].some((value) => value !== undefined)) {
+    yield at("privacy.factorisation", "bands or coefficients with type banded; buffers go with type blt");
+  }
+  if (type === "blt" && [bands, coefficients].some((value) => value !== undefined)) {
+    yield at(
+      "privacy.factorisation",
+      "buffers, or bufferDecay and outputScale, with type blt; bands go with type banded",
+    );
+  }
+  if (bufferDecay?.length !== outputScale?.length || (buffers !== undefined && bufferDecay !== undefined)) {
+    yield at("privacy.factorisation", "either buffers, or as many of bufferDecay as of outputScale");
+  }
+  if (bands !== undefined && coefficients !== undefined) {
+    yield at("privacy.factorisation", "either bands or coefficients, came both");
+  }
+  if (coefficients !== undefined && coefficients[0] !== 1) {
+    yield at("privacy.factorisation.coefficients", `1 as the first of them, came ${coefficients[0]}`);
+  }
+  if (bufferDecay?.some((decay) => decay >= 1) === true) {
+    yield at("privacy.factorisation.bufferDecay", "numbers below 1, came one of 1");
+  }
+}
+
 function* inSecureAggregation({ secureAggregation, privacy, cohort }: WrittenPlan): Generator<Contradiction> {
   const { enabled, reason, ...protocol } = secureAggregation;
   if (!enabled && reason === undefined) {
@@ -108,7 +156,7 @@ function* inStrategy({ strategy, secureAggregation, privacy }: WrittenPlan): Gen
 /** Everything in a plan that contradicts something else in it, or that this version cannot run. */
 export function contradictions(plan: WrittenPlan): readonly Contradiction[] {
   const { cohort, evaluation, rounds } = plan;
-  const found = [...inPrivacy(plan), ...inSecureAggregation(plan), ...inStrategy(plan)];
+  const found = [...inPrivacy(plan), ...inMechanism(plan), ...inSecureAggregation(plan), ...inStrategy(plan)];
   if (cohort.minimum !== undefined && cohort.minimum > cohort.target) {
     found.push(at("cohort.minimum", `at most the target, ${cohort.target}, came ${cohort.minimum}`));
   }

@@ -1,6 +1,8 @@
 /** A population's plan with everything filled in: nothing about it is left to be guessed at run time. */
+
+import { bandedSquareRoot, bltSquareRoot, type MatrixStrategy } from "@fedloop/privacy";
 import type { TensorShape } from "../models/safetensors.js";
-import type { ADVERSARIES, Mechanism, Settings, WrittenPlan } from "./schema.js";
+import type { ADVERSARIES, Mechanism, Settings, UNITS, WrittenPlan } from "./schema.js";
 import { DEFAULT_CORRUPT_FRACTION, DEFAULT_DROPOUT_FRACTION, DEFAULT_GROUP_TARGET } from "./secure-groups.js";
 
 type Adversary = (typeof ADVERSARIES)[number];
@@ -25,6 +27,30 @@ export type NoiseChoice =
   | { readonly type: "multiplier"; readonly noiseMultiplier: number }
   | { readonly type: "target"; readonly epsilon: number; readonly delta: number };
 
+/** How the clip norm follows the updates' own norms (Andrew et al. 2021). */
+export interface PlanAdaptiveClipping {
+  readonly targetQuantile: number;
+  readonly learningRate: number;
+  /** Null: a twentieth of the cohort, or as much as the updates' noise multiplier where that is more. */
+  readonly countNoiseStdDev: number | null;
+}
+
+/** A run of DP-FTRL: all training rounds of the plan. */
+export interface PlanRun {
+  readonly strategy: MatrixStrategy;
+  readonly minSeparation: number;
+  readonly maxParticipations: number;
+}
+
+/** What each device does in a round of example-level training. */
+export interface PlanExamples {
+  /** L2 norm of one example's gradient. */
+  readonly clipNorm: number;
+  readonly samplingProbability: number;
+  readonly steps: number;
+  readonly lotSize: number;
+}
+
 export type PlanPrivacy =
   | {
       readonly mechanism: "none";
@@ -36,8 +62,15 @@ export type PlanPrivacy =
     }
   | {
       readonly mechanism: Exclude<Mechanism, "none">;
-      readonly unit: "participant";
+      readonly unit: (typeof UNITS)[number];
+      /** Of a whole update; where the clip adapts, of the first round's. */
       readonly clipNorm: number;
+      /** Null where the clip stays as it is. */
+      readonly adaptiveClipping: PlanAdaptiveClipping | null;
+      /** With dp-ftrl. */
+      readonly run: PlanRun | null;
+      /** With dp-sgd. */
+      readonly examples: PlanExamples | null;
       readonly noise: NoiseChoice;
       /** Width of a quantised coordinate on the wire. */
       readonly bits: number;
@@ -122,11 +155,44 @@ function noiseOf({ privacy }: WrittenPlan, cap: PrivacyCap): NoiseChoice {
 }
 
 function privacyOf(plan: WrittenPlan, cap: PrivacyCap | null): PlanPrivacy {
-  const { mechanism, reason, unit, clipNorm, bits } = plan.privacy;
+  const { mechanism, reason, clipNorm, bits, adaptiveClipping, examples } = plan.privacy;
   if (mechanism === "none" || cap === null) {
-    return { mechanism: "none", unit, reason: reason ?? "", clipNorm: clipNorm ?? null, bits };
+    return { mechanism: "none", unit: "participant", reason: reason ?? "", clipNorm: clipNorm ?? null, bits };
   }
-  return { mechanism, unit, clipNorm: clipNorm ?? DEFAULT_CLIP_NORM, noise: noiseOf(plan, cap), bits };
+  return {
+    mechanism,
+    unit: mechanism === "dp-sgd" ? "example" : "participant",
+    clipNorm: clipNorm ?? DEFAULT_CLIP_NORM,
+    noise: noiseOf(plan, cap),
+    bits,
+    adaptiveClipping:
+      adaptiveClipping === undefined
+        ? null
+        : { ...adaptiveClipping, countNoiseStdDev: adaptiveClipping.countNoiseStdDev ?? null },
+    run: runOf(plan),
+    examples: examples ?? null,
+  };
+}
+
+/** Buffers of a BLT factorisation where the plan names no number. */
+const DEFAULT_BUFFERS = 4;
+/** Bands, and with them vectors kept, where the plan names no number: the separation, but not more than this. */
+const MOST_DEFAULT_BANDS = 8;
+
+function runOf({ privacy: { factorisation }, rounds }: WrittenPlan): PlanRun | null {
+  if (factorisation === undefined) return null;
+  const { type, minSeparation, maxParticipations, bands, coefficients, buffers, bufferDecay, outputScale } =
+    factorisation;
+  const own: MatrixStrategy =
+    bufferDecay !== undefined && outputScale !== undefined
+      ? { type: "blt", bufferDecay, outputScale }
+      : bltSquareRoot(buffers ?? DEFAULT_BUFFERS);
+  const banded: MatrixStrategy =
+    coefficients === undefined
+      ? bandedSquareRoot(bands ?? Math.min(minSeparation, MOST_DEFAULT_BANDS))
+      : { type: "banded", coefficients };
+  const strategy = type === "blt" ? own : banded;
+  return { strategy, minSeparation, maxParticipations: maxParticipations ?? Math.ceil(rounds / minSeparation) };
 }
 
 function tensorsOf({ model }: WrittenPlan): readonly TensorShape[] {

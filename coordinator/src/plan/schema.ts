@@ -8,8 +8,16 @@ export const MECHANISMS = [
   "central-discrete-gaussian",
   "distributed-discrete-gaussian",
   "distributed-skellam",
+  "dp-ftrl",
+  "dp-sgd",
   "none",
 ] as const;
+
+/** Whose data ε is about. */
+export const UNITS = ["participant", "example"] as const;
+
+/** How DP-FTRL's noise is correlated. */
+export const FACTORISATIONS = ["banded", "blt"] as const;
 
 /** What the coordinator may do that secure aggregation withstands: read everything, or also lie about dropouts. */
 export const ADVERSARIES = ["semi-honest", "semi-malicious"] as const;
@@ -50,12 +58,39 @@ export interface WrittenPlan {
   readonly privacy: {
     readonly mechanism: Mechanism;
     readonly reason?: string | undefined;
-    readonly unit: "participant";
+    readonly unit?: (typeof UNITS)[number] | undefined;
     readonly clipNorm?: number | undefined;
     readonly noiseMultiplier?: number | undefined;
     readonly epsilon?: number | undefined;
     readonly delta?: number | undefined;
     readonly bits: number;
+    readonly adaptiveClipping?:
+      | {
+          readonly targetQuantile: number;
+          readonly learningRate: number;
+          readonly countNoiseStdDev?: number | undefined;
+        }
+      | undefined;
+    readonly factorisation?:
+      | {
+          readonly type: (typeof FACTORISATIONS)[number];
+          readonly minSeparation: number;
+          readonly maxParticipations?: number | undefined;
+          readonly bands?: number | undefined;
+          readonly coefficients?: readonly number[] | undefined;
+          readonly buffers?: number | undefined;
+          readonly bufferDecay?: readonly number[] | undefined;
+          readonly outputScale?: readonly number[] | undefined;
+        }
+      | undefined;
+    readonly examples?:
+      | {
+          readonly clipNorm: number;
+          readonly samplingProbability: number;
+          readonly steps: number;
+          readonly lotSize: number;
+        }
+      | undefined;
   };
   readonly secureAggregation: {
     readonly enabled: boolean;
@@ -88,6 +123,15 @@ const MAX_COHORT = 10_000_000;
 const MAX_SETTINGS = 64;
 /** A group is one process's work. */
 const MAX_GROUP = 10_000;
+
+/** Vectors as long as an update that the coordinator keeps for correlated noise. */
+const MAX_BUFFERS = 16;
+const MAX_BANDS = 64;
+
+function numbers(one: z.ZodType<number>, limit: number): z.ZodType<number[]> {
+  const error = { error: `a list of 1 to ${limit} numbers` };
+  return z.array(one, error).min(1, error).max(limit, error);
+}
 
 const setting = z.union([z.number(), z.boolean(), text()], { error: "a number, true, false or a line of text" });
 
@@ -126,12 +170,33 @@ const model = section({
 const privacy = section({
   mechanism: oneOf(MECHANISMS).default("central-discrete-gaussian"),
   reason: text(500).optional(),
-  unit: oneOf(["participant"]).default("participant"),
+  unit: oneOf(UNITS).optional(),
   clipNorm: above(0, 1e9).optional(),
   noiseMultiplier: above(0, 1e6).optional(),
   epsilon: above(0, 1e3).optional(),
   delta: between(1e-12, 1e-2).optional(),
   bits: integer(8, 32).default(18),
+  adaptiveClipping: section({
+    targetQuantile: between(0.01, 0.99).default(0.5),
+    learningRate: above(0, 5).default(0.2),
+    countNoiseStdDev: above(0, 1e9).optional(),
+  }).optional(),
+  factorisation: section({
+    type: oneOf(FACTORISATIONS).default("banded"),
+    minSeparation: integer(1, MAX_ROUNDS),
+    maxParticipations: integer(1, MAX_ROUNDS).optional(),
+    bands: integer(1, MAX_BANDS).optional(),
+    coefficients: numbers(between(-1e3, 1e3), MAX_BANDS).optional(),
+    buffers: integer(1, MAX_BUFFERS).optional(),
+    bufferDecay: numbers(between(0, 1), MAX_BUFFERS).optional(),
+    outputScale: numbers(between(0, 1e3), MAX_BUFFERS).optional(),
+  }).optional(),
+  examples: section({
+    clipNorm: above(0, 1e9),
+    samplingProbability: above(0, 1),
+    steps: integer(1, MAX_ROUNDS),
+    lotSize: integer(1, 1e9),
+  }).optional(),
 });
 
 const secureAggregation = section({

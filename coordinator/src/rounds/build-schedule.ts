@@ -1,28 +1,35 @@
-import { distributedMechanismFor, formatDecimal } from "@fedloop/consent";
+import { distributedMechanismFor, exampleLevelMechanism, formatDecimal } from "@fedloop/consent";
 import {
   centralGaussian,
   type DpEvent,
   LARGEST_INTEGER_NORM,
+  matrixMechanism,
   noiseMultiplierFor,
   type Quantisation,
   quantisationFor,
   roundedNormBound,
+  strategyCoefficients,
+  toeplitzSensitivity,
 } from "@fedloop/privacy";
 import { maskGraph, SecAggError } from "@fedloop/privacy/secagg";
 import { CoordinatorError } from "../errors.js";
 import {
   DEFAULT_DELTA,
+  type PlanAdaptiveClipping,
   type PlanEvaluation,
+  type PlanPrivacy,
+  type PlanRun,
   type PlanSecureAggregation,
   type PopulationPlan,
 } from "../plan/population-plan.js";
 import { type GroupSizes, groupSizes } from "../plan/secure-groups.js";
 import type { RoundKind } from "../store/database.js";
 import { strategyFor } from "../strategies/registry.js";
+import { reportShare, wholeNorm } from "./adaptive-clip.js";
 import type { UpdateFormat } from "./aggregator.js";
 import { ACCOUNTANT, epsilonsOf } from "./epsilons.js";
 import { metricReader } from "./metrics.js";
-import type { RoundNoise, RoundSpec } from "./round-spec.js";
+import type { AdaptiveClip, RoundNoise, RoundSpec } from "./round-spec.js";
 import type { Schedule } from "./schedule.js";
 
 /** Evaluation vectors are short: width costs nothing, so their grain is fine. Bits a coordinate. */
@@ -117,7 +124,9 @@ function calibrated(plan: PopulationPlan, length: number): RoundSpecs {
 }
 
 function totalEvent({ rounds, evaluation }: PopulationPlan, { train, evaluate }: RoundSpecs): DpEvent {
-  const training: DpEvent = { type: "SelfComposed", count: rounds, event: train.event };
+  // A run's event is that of all its rounds.
+  const count = train.mechanism?.at === "run" ? 1 : rounds;
+  const training: DpEvent = { type: "SelfComposed", count, event: train.event };
   if (evaluation === null || evaluate === undefined) return training;
   const evaluating: DpEvent = { type: "SelfComposed", count: evaluation.count, event: evaluate.event };
   return { type: "Composed", events: [training, evaluating] };
@@ -139,20 +148,25 @@ function roundKinds(plan: PopulationPlan): RoundKind[] {
  * A given multiplier holds for every round. A target is split in units of zero-concentrated privacy, which adds up
  * over rounds as 1/(2z²): the evaluations get their share, the training rounds the rest.
  */
-function noisePlan({ privacy, rounds, evaluation }: PopulationPlan): NoisePlan {
+function noisePlan(plan: PopulationPlan): NoisePlan {
+  const { privacy, rounds, evaluation } = plan;
   if (privacy.mechanism === "none") return { train: 0, evaluate: 0 };
   if (privacy.noise.type === "multiplier") {
     return { train: privacy.noise.noiseMultiplier, evaluate: privacy.noise.noiseMultiplier };
   }
+  const { run, examples } = privacy;
   const share = evaluation?.budgetShare ?? 0;
-  const trainScale = Math.sqrt(rounds / (1 - share));
   const evaluateScale = evaluation === null ? 0 : Math.sqrt(evaluation.count / share);
+  if (examples !== null) return exampleNoise(plan, evaluateScale);
+  // A run costs as much as one release whose sensitivity is that of all of a participant's steps together.
+  const releases = run === null ? rounds : runSensitivity(run, rounds) ** 2;
+  const trainScale = Math.sqrt(releases / (1 - share));
   const total = noiseMultiplierFor({
     epsilon: privacy.noise.epsilon,
     delta: privacy.noise.delta,
     accountant: ACCOUNTANT,
     event: (z) => {
-      const training: DpEvent = { type: "SelfComposed", count: rounds, event: gaussian(z * trainScale) };
+      const training = gaussian((z * trainScale) / Math.sqrt(releases));
       if (evaluation === null) return training;
       const evaluating: DpEvent = {
         type: "SelfComposed",
@@ -163,6 +177,41 @@ function noisePlan({ privacy, rounds, evaluation }: PopulationPlan): NoisePlan {
     },
   });
   return { train: total * trainScale, evaluate: total * evaluateScale };
+}
+
+/** L2 sensitivity of a run, over the clip norm. */
+function runSensitivity({ strategy, minSeparation, maxParticipations }: PlanRun, steps: number): number {
+  return toeplitzSensitivity(strategyCoefficients(strategy, steps), { steps, minSeparation, maxParticipations });
+}
+
+/**
+ * Example-level training costs less than Gaussian noise would, by its sampling, so shares do not add up: the evaluations
+ * get the noise of their share, and training what is left.
+ */
+function exampleNoise(plan: PopulationPlan, evaluateScale: number): NoisePlan {
+  const { privacy, rounds, evaluation } = plan;
+  if (!("examples" in privacy) || privacy.examples === null || privacy.noise.type !== "target") {
+    return { train: 0, evaluate: 0 };
+  }
+  const { examples, noise } = privacy;
+  const { epsilon, delta } = noise;
+  const evaluate =
+    evaluation === null
+      ? 0
+      : evaluateScale * noiseMultiplierFor({ epsilon, delta, accountant: ACCOUNTANT, event: gaussian });
+  const train = noiseMultiplierFor({
+    epsilon,
+    delta,
+    accountant: ACCOUNTANT,
+    event: (noiseMultiplier) => {
+      const { event } = exampleLevelMechanism({ ...examples, noiseMultiplier, updateLength: plan.model.parameters });
+      const training: DpEvent = { type: "SelfComposed", count: rounds, event };
+      if (evaluation === null) return training;
+      const evaluating: DpEvent = { type: "SelfComposed", count: evaluation.count, event: gaussian(evaluate) };
+      return { type: "Composed", events: [training, evaluating] };
+    },
+  });
+  return { train, evaluate };
 }
 
 function gaussian(noiseMultiplier: number): DpEvent {
@@ -177,6 +226,11 @@ interface RoundEncoding {
 }
 
 interface EncodingChoice {
+  /** What noise the coordinator or the devices add to the sum. */
+  readonly mechanism: Exclude<PlanPrivacy["mechanism"], "dp-sgd">;
+  readonly run: PlanRun | null;
+  /** By how many norm bounds one unit can change the sum. */
+  readonly changes: 1 | 2;
   readonly length: number;
   readonly clipNorm: number;
   readonly noiseMultiplier: number;
@@ -190,13 +244,14 @@ interface EncodingChoice {
  *
  * @throws CoordinatorError BAD_PLAN, PrivacyError when the bits are too few
  */
-function encodingOf(plan: PopulationPlan, { length, clipNorm, noiseMultiplier, bits }: EncodingChoice): RoundEncoding {
-  const noised = plan.privacy.mechanism !== "none";
+function encodingOf(plan: PopulationPlan, choice: EncodingChoice): RoundEncoding {
+  const { length, clipNorm, noiseMultiplier, bits } = choice;
+  const noised = choice.mechanism !== "none";
   const { secureAggregation } = plan;
   if (!secureAggregation.enabled) {
-    const mechanism = noised
-      ? { at: "coordinator" as const, ...centralGaussian({ clipNorm, noiseMultiplier, bits, dimension: length }) }
-      : null;
+    const filled = (): Quantisation =>
+      centralGaussian({ clipNorm, noiseMultiplier: 1, bits, dimension: length }).quantisation;
+    const mechanism = noised ? sumNoise(plan, choice, filled()) : null;
     return {
       mechanism,
       format: formatOf(mechanism, length),
@@ -212,8 +267,10 @@ function encodingOf(plan: PopulationPlan, { length, clipNorm, noiseMultiplier, b
     adversary: secureAggregation.adversary,
     bits,
   };
-  const choice = { mechanism: plan.privacy.mechanism, clipNorm, noiseMultiplier, dimension: length, groups };
-  const distributed = distributedMechanismFor(choice);
+  const distributed =
+    choice.mechanism === "none"
+      ? null
+      : distributedMechanismFor({ mechanism: choice.mechanism, clipNorm, noiseMultiplier, dimension: length, groups });
   if (distributed !== null) {
     return {
       mechanism: { at: "devices", ...distributed },
@@ -223,25 +280,27 @@ function encodingOf(plan: PopulationPlan, { length, clipNorm, noiseMultiplier, b
   }
   const largest = Math.floor((2 ** (bits - 1) - 1) / sizes.maximumMembers);
   const quantisation = sharedQuantisation({ length, clipNorm, bits, largest, members: sizes.maximumMembers, noised });
-  const noiseStdDev = noiseMultiplier * quantisation.integerNormBound;
-  const sensitivity = quantisation.integerNormBound;
   return {
-    mechanism: noised
-      ? {
-          at: "coordinator",
-          quantisation,
-          clipNorm,
-          noiseMultiplier,
-          noiseStdDev,
-          event: { type: "DiscreteGaussian", sigma: noiseStdDev, sensitivity, dimension: length },
-        }
-      : null,
+    mechanism: noised ? sumNoise(plan, choice, quantisation) : null,
     format: { length, encoding: "quantised", quantisation },
     secureAggregation: {
       enabled: true,
       parameters: { ...groups, valueBound: quantisation.integerNormBound },
     },
   };
+}
+
+/** The noise that the coordinator adds to sums of so rounded updates: anew in each round, or as a step of a run. */
+function sumNoise({ rounds }: PopulationPlan, choice: EncodingChoice, quantisation: Quantisation): RoundNoise {
+  const { run, changes, clipNorm, noiseMultiplier, bits, length: dimension } = choice;
+  if (run !== null) {
+    const parameters = { ...run, steps: rounds, clipNorm, noiseMultiplier, bits, dimension, quantisation };
+    return { at: "run", clipNorm, noiseMultiplier, ...matrixMechanism(parameters) };
+  }
+  const sensitivity = changes * quantisation.integerNormBound;
+  const noiseStdDev = noiseMultiplier * sensitivity;
+  const event: DpEvent = { type: "DiscreteGaussian", sigma: noiseStdDev, sensitivity, dimension };
+  return { at: "coordinator", quantisation, clipNorm, noiseMultiplier, noiseStdDev, event };
 }
 
 /**
@@ -287,11 +346,48 @@ function requireGraph(
   }
 }
 
-function trainSpec(plan: PopulationPlan, length: number, noiseMultiplier: number): RoundSpec {
+function trainSpec(plan: PopulationPlan, updateLength: number, noiseMultiplier: number): RoundSpec {
   const { privacy, trainer } = plan;
-  const clipNorm = privacy.clipNorm ?? LOOSEST_CLIP_NORM;
-  const encoding = encodingOf(plan, { length, clipNorm, noiseMultiplier, bits: privacy.bits });
-  return { kind: "train", ...sharedSpec(plan, encoding, clipNorm), trainer };
+  const { bits } = privacy;
+  const { mechanism, run, adaptiveClipping, examples } = noiseOnSum(privacy);
+  const adaptive =
+    adaptiveClipping === null ? null : adaptiveClip(plan, adaptiveClipping, privacy.clipNorm ?? 1, noiseMultiplier);
+  const clipNorm = adaptive === null ? (privacy.clipNorm ?? LOOSEST_CLIP_NORM) : wholeNorm(adaptive);
+  const length = adaptive === null ? updateLength : updateLength + 1;
+  const encoding = encodingOf(plan, { mechanism, run, changes: 1, length, clipNorm, noiseMultiplier, bits });
+  const shared = { kind: "train" as const, ...sharedSpec(plan, encoding, clipNorm), trainer, adaptive };
+  if (examples === null) return shared;
+  const { event } = exampleLevelMechanism({ ...examples, noiseMultiplier, updateLength });
+  return { ...shared, event, examples: { ...examples, noiseMultiplier } };
+}
+
+type SumPrivacy = Pick<EncodingChoice, "mechanism" | "run"> &
+  Pick<Exclude<PlanPrivacy, { readonly mechanism: "none" }>, "adaptiveClipping" | "examples">;
+
+/** What a training round adds to its sum; with example-level training nothing, since the noise is in the updates. */
+function noiseOnSum(privacy: PlanPrivacy): SumPrivacy {
+  if (privacy.mechanism === "none") return { mechanism: "none", run: null, adaptiveClipping: null, examples: null };
+  const { mechanism, run, adaptiveClipping, examples } = privacy;
+  return { mechanism: mechanism === "dp-sgd" ? "none" : mechanism, run, adaptiveClipping, examples };
+}
+
+/** Part of the cohort that the noise on the count of unclipped updates is as large as, where a plan names none. */
+const COUNT_NOISE_SHARE = 20;
+
+/** @throws CoordinatorError BAD_PLAN when the count alone would cost all that the noise allows */
+function adaptiveClip(
+  { cohort }: PopulationPlan,
+  { targetQuantile, learningRate, countNoiseStdDev }: PlanAdaptiveClipping,
+  clipNorm: number,
+  noiseMultiplier: number,
+): AdaptiveClip {
+  const deviation = countNoiseStdDev ?? Math.max(cohort.target / COUNT_NOISE_SHARE, noiseMultiplier);
+  const share = reportShare(noiseMultiplier, deviation);
+  if (Number.isFinite(share) && share > 0) return { clipNorm, reportShare: share, targetQuantile, learningRate };
+  throw new CoordinatorError(
+    "BAD_PLAN",
+    `privacy.adaptiveClipping.countNoiseStdDev: expected more than half the noise multiplier, ${noiseMultiplier / 2}, came ${deviation}`,
+  );
 }
 
 function evaluationSpec(plan: PopulationPlan, evaluation: PlanEvaluation, noiseMultiplier: number): RoundSpec {
@@ -300,9 +396,14 @@ function evaluationSpec(plan: PopulationPlan, evaluation: PlanEvaluation, noiseM
   // Under masks an evaluation is clipped without noise, too.
   const bound = plan.privacy.mechanism === "none" && !enabled ? (plan.privacy.clipNorm ?? LOOSEST_CLIP_NORM) : clipNorm;
   const bits = enabled ? SECURE_EVALUATION_BITS : EVALUATION_BITS;
+  const { mechanism: trained, unit } = plan.privacy;
+  // Runs and noise within training are of training alone.
+  const mechanism = trained === "dp-ftrl" || trained === "dp-sgd" ? "central-discrete-gaussian" : trained;
+  const changes = unit === "example" ? 2 : 1;
+  const choice: EncodingChoice = { mechanism, run: null, changes, length, clipNorm: bound, noiseMultiplier, bits };
   return {
     kind: "evaluate",
-    ...sharedSpec(plan, encodingOf(plan, { length, clipNorm: bound, noiseMultiplier, bits }), bound),
+    ...sharedSpec(plan, encodingOf(plan, choice), bound),
     trainer: { id: plan.trainer.id, settings: { ...plan.trainer.settings, ...evaluation.settings } },
   };
 }
@@ -313,6 +414,9 @@ function sharedSpec(plan: PopulationPlan, encoding: RoundEncoding, clipNorm: num
     purpose: plan.purpose,
     clipNorm,
     event: encoding.mechanism?.event ?? ({ type: "NonPrivate" } satisfies DpEvent),
+    unit: plan.privacy.unit,
+    adaptive: null,
+    examples: null,
     noPrivacyReason: plan.privacy.mechanism === "none" ? plan.privacy.reason : null,
     divisor: plan.cohort.target,
     cohort: plan.cohort,

@@ -26,6 +26,8 @@ export interface EligibilityQuestion {
   readonly schedule: Schedule;
   /** What the round would cost each participant. */
   readonly cost: RoundCost;
+  /** The round's place in a run, whose event says how rare and how far apart a participant's steps are. */
+  readonly run?: { readonly name: string | undefined; readonly step: number } | undefined;
   readonly clock: { now(): number };
   /** Only consents before this size of the log count: the tree that a logged plan names. */
   readonly treeSize?: number | undefined;
@@ -47,7 +49,12 @@ export async function eligibleParticipants(question: EligibilityQuestion): Promi
   const members = new Map<string, number>();
   for (const subject of registered) {
     const { state, record, index } = view.status(subject, purpose, nowMs, treeSize);
-    if (state === "given" && record !== null && isWithinLimits(question, subject, record.limits)) {
+    if (
+      state === "given" &&
+      record !== null &&
+      isWithinLimits(question, subject, record.limits) &&
+      isSeparate(question, subject)
+    ) {
       members.set(subject, index);
     }
   }
@@ -65,4 +72,12 @@ function isWithinLimits(
   if (epsilon === null) return true;
   const ownDelta = delta === null ? cap.delta : Math.min(cap.delta, Number(delta));
   return roundUpEpsilon(budgets.epsilonWith(subject, cost, ownDelta)) <= parseEpsilon(epsilon);
+}
+
+/** Whether a run's event allows the participant this step. */
+function isSeparate({ budgets, cost: { event }, run }: EligibilityQuestion, subject: string): boolean {
+  if (run?.name === undefined || !("minSeparation" in event)) return true;
+  const part = budgets.partIn(run.name, subject);
+  if (part === undefined) return true;
+  return part.times < event.maxParticipations && run.step - part.lastStep >= event.minSeparation;
 }

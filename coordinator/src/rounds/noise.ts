@@ -1,5 +1,12 @@
 import { setImmediate as yieldToEventLoop } from "node:timers/promises";
-import { addCentralNoise, decodeDistributed, dequantise, type RandomSource } from "@fedloop/privacy";
+import {
+  addCentralNoise,
+  type CorrelatedNoise,
+  decodeDistributed,
+  dequantise,
+  type RandomSource,
+} from "@fedloop/privacy";
+import { CoordinatorError } from "../errors.js";
 import type { CollectedSum, UpdateFormat } from "./aggregator.js";
 import type { RoundNoise } from "./round-spec.js";
 
@@ -13,6 +20,7 @@ const SLICE = 16_384;
  * Turns the collected sum into what may be seen: noise on the integers, then the plan's scale. Works in slices, so
  * that the server goes on answering.
  *
+ * @param run the run's noise, which goes on by a step; null for a round by itself
  * @param rotationSeed the leaf hash of the round's plan, which devices rotate by too
  * @returns Σ with noise, in the model's units; length of the update
  */
@@ -21,6 +29,7 @@ export async function releaseSum(
   format: UpdateFormat,
   mechanism: RoundNoise | null,
   random: RandomSource,
+  run: CorrelatedNoise | null,
   rotationSeed: Uint8Array,
 ): Promise<Float32Array> {
   const values = sum.values;
@@ -30,6 +39,11 @@ export async function releaseSum(
     // Groups' sums are centred each by itself; what they add up to may exceed the bits of one.
     const quantisation = { ...mechanism.quantisation, bits: SUM_BITS };
     return decodeDistributed(values, { ...mechanism, quantisation }, rotationSeed);
+  }
+  if (mechanism.at === "run") {
+    if (run === null) throw new CoordinatorError("INTERNAL", "expected the run's noise in a round of a run");
+    for (const _ of run.addInSlices(values, SLICE)) await yieldToEventLoop();
+    return dequantise(values, mechanism.quantisation);
   }
   for (let start = 0; start < values.length; start += SLICE) {
     addCentralNoise(values.subarray(start, start + SLICE), mechanism, random);
@@ -47,5 +61,7 @@ export function releasedNoiseStdDev(mechanism: RoundNoise | null, members: numbe
   if (mechanism === null) return 0;
   const { granularity } = mechanism.quantisation;
   if (mechanism.at === "coordinator") return mechanism.noiseStdDev * granularity;
+  // That of the fresh noise of a step; what correlates with steps before takes from their sum.
+  if (mechanism.at === "run") return mechanism.noiseStdDev * 2 ** -mechanism.latticeBits * granularity;
   return mechanism.deviceNoiseStdDev * Math.sqrt(members) * granularity;
 }

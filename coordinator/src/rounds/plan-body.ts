@@ -1,7 +1,8 @@
 import { type EntryBodies, encodeEvent, formatDecimal, formatEpsilon, type RoundMechanism } from "@fedloop/consent";
 import { parameterCount } from "../models/safetensors.js";
 import type { Eligible } from "./eligibility.js";
-import type { RoundNoise, RoundSpec } from "./round-spec.js";
+import type { RunPosition } from "./noise-run.js";
+import type { RoundSpec } from "./round-spec.js";
 import type { Schedule } from "./schedule.js";
 
 export interface PlanFacts {
@@ -12,6 +13,8 @@ export interface PlanFacts {
   readonly model: { readonly sha256: Uint8Array; readonly bytes: number };
   /** The population's ε after the round, a decimal string. */
   readonly epsilonAfter: string;
+  /** Null for a round by itself. */
+  readonly position: RunPosition | null;
 }
 
 function base64url(bytes: Uint8Array): string {
@@ -43,17 +46,7 @@ export function planBody(facts: PlanFacts): EntryBodies["round.plan"] {
       granularity: formatDecimal(format.quantisation.granularity),
       integerNormBound: format.quantisation.integerNormBound,
     },
-    privacy: {
-      unit: "participant",
-      adjacency: "add-or-remove-one",
-      mechanism: mechanismName(mechanism),
-      noiseAt: mechanism?.at ?? "none",
-      reason: spec.noPrivacyReason,
-      clipNorm: formatDecimal(mechanism?.clipNorm ?? spec.clipNorm),
-      noiseMultiplier: formatDecimal(mechanism?.noiseMultiplier ?? 0),
-      divisor: spec.divisor,
-      event: encodeEvent(spec.event),
-    },
+    privacy: privacyEntry(spec, facts.position),
     secureAggregation: spec.secureAggregation.enabled
       ? { enabled: true, reason: null, parameters: spec.secureAggregation.parameters }
       : { enabled: false, reason: spec.secureAggregation.reason },
@@ -65,9 +58,62 @@ export function planBody(facts: PlanFacts): EntryBodies["round.plan"] {
   };
 }
 
-function mechanismName(mechanism: RoundNoise | null): RoundMechanism {
-  if (mechanism === null) return "none";
-  return mechanism.at === "coordinator" ? "central-discrete-gaussian" : `distributed-${mechanism.noise}`;
+function privacyEntry(spec: RoundSpec, position: RunPosition | null): EntryBodies["round.plan"]["privacy"] {
+  const { mechanism, adaptive, examples, unit } = spec;
+  const name = mechanismName(spec);
+  return {
+    unit,
+    adjacency: position === null ? "add-or-remove-one" : "replace-special",
+    mechanism: name,
+    noiseAt: noiseAt(name),
+    reason: spec.noPrivacyReason,
+    clipNorm: formatDecimal(mechanism?.clipNorm ?? spec.clipNorm),
+    noiseMultiplier: formatDecimal(mechanism?.noiseMultiplier ?? examples?.noiseMultiplier ?? 0),
+    divisor: spec.divisor,
+    event: encodeEvent(spec.event),
+    ...(adaptive === null
+      ? {}
+      : {
+          adaptiveClipping: {
+            clipNorm: formatDecimal(adaptive.clipNorm),
+            report: formatDecimal(adaptive.clipNorm * adaptive.reportShare),
+            targetQuantile: formatDecimal(adaptive.targetQuantile),
+            learningRate: formatDecimal(adaptive.learningRate),
+          },
+        }),
+    ...(position === null
+      ? {}
+      : { run: { first: position.first === null ? null : base64url(position.first), step: position.step } }),
+    ...(examples === null
+      ? {}
+      : {
+          examples: {
+            clipNorm: formatDecimal(examples.clipNorm),
+            samplingProbability: formatDecimal(examples.samplingProbability),
+            steps: examples.steps,
+            lotSize: examples.lotSize,
+          },
+        }),
+  };
+}
+
+function mechanismName({ mechanism, examples }: RoundSpec): RoundMechanism {
+  if (examples !== null) return "dp-sgd";
+  switch (mechanism?.at) {
+    case undefined:
+      return "none";
+    case "coordinator":
+      return "central-discrete-gaussian";
+    case "run":
+      return "dp-ftrl";
+    case "devices":
+      return `distributed-${mechanism.noise}`;
+  }
+}
+
+function noiseAt(mechanism: RoundMechanism): "coordinator" | "devices" | "none" {
+  if (mechanism === "none") return "none";
+  return mechanism === "central-discrete-gaussian" || mechanism === "dp-ftrl" ? "coordinator" : "devices";
 }
 
 /** Entries hold no floats: a real setting is written as a decimal string. */

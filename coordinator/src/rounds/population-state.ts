@@ -2,7 +2,8 @@ import { parseEntry } from "@fedloop/consent";
 import { type DpEvent, parseDpEvent } from "@fedloop/privacy";
 import type { RoundKind } from "../store/database.js";
 import type { StoreReader } from "../store/sqlite-reader.js";
-import { PopulationBudget } from "./budget.js";
+import { PopulationBudget, type RoundCost } from "./budget.js";
+import type { StoredRun } from "./noise-run.js";
 import { ParticipantBudgets } from "./participant-budgets.js";
 import type { Schedule } from "./schedule.js";
 import { hasEnded, isSpent, type RoundState } from "./states.js";
@@ -39,6 +40,8 @@ export class PopulationState {
   metrics: Readonly<Record<string, number>> | null;
   /** Leaf hash of the newest budget.debit. */
   lastDebit: Uint8Array | undefined;
+  /** Where the newest run of correlated noise stands. */
+  run: StoredRun | undefined;
 
   private constructor(
     budget: PopulationBudget,
@@ -93,14 +96,14 @@ export class PopulationState {
     // A round between the aggregate and its debit is spent too, but its debit is still to be written: not counted here.
     const debited = rounds.filter(({ state }) => isSpent(state) && state !== "aggregated");
     const participants = new ParticipantBudgets();
-    for (const { round, event } of debited) {
-      if (event !== null)
-        participants.debit({ event, run: null }, await submittedSubjects(store, schedule.population, round));
+    const costs: RoundCost[] = [];
+    for (const round of debited) {
+      const { cost, step } = await paidFor(store, round);
+      if (cost === null) continue;
+      costs.push(cost);
+      participants.debit(cost, await submittedSubjects(store, schedule.population, round.round), step);
     }
-    const budget = new PopulationBudget(
-      schedule.cap,
-      debited.flatMap(({ event }) => (event === null ? [] : { event, run: null })),
-    );
+    const budget = new PopulationBudget(schedule.cap, costs);
     const state = new PopulationState(
       budget,
       participants,
@@ -108,8 +111,32 @@ export class PopulationState {
       rounds,
       await newestDebit(store, schedule.population),
     );
+    state.run = await store.db
+      .selectFrom("noise_runs")
+      .select(["first", "event", "step", "sealed"])
+      .where("population", "=", schedule.population)
+      .executeTakeFirst();
     return { state, underWay: rounds.find((round) => !hasEnded(round.state)) };
   }
+}
+
+/** What a debited round cost, and its step of a run. */
+async function paidFor(
+  store: StoreReader,
+  { event, planIndex, planHash }: StoredRound,
+): Promise<{ readonly cost: RoundCost | null; readonly step?: number }> {
+  if (event === null) return { cost: null };
+  const isOfRun = event.type === "BltMatrixFactorization" || event.type === "BandedMatrixFactorization";
+  if (!isOfRun || planIndex === null || planHash === null) return { cost: { event, run: null } };
+  const { bytes } = await store.db
+    .selectFrom("entries")
+    .select("bytes")
+    .where("index", "=", planIndex)
+    .executeTakeFirstOrThrow();
+  const entry = parseEntry(bytes);
+  const run = entry.type === "round.plan" ? entry.body.privacy.run : undefined;
+  if (run === undefined) return { cost: { event, run: null } };
+  return { cost: { event, run: run.first ?? Buffer.from(planHash).toString("base64url") }, step: run.step };
 }
 
 /** Leaf hash of a population's newest budget.debit. */

@@ -1,4 +1,10 @@
-import { joinMessage, parseEntry, type SignatureVerifier, secureParametersOf } from "@fedloop/consent";
+import {
+  type EntryBodies,
+  joinMessage,
+  parseEntry,
+  type SignatureVerifier,
+  secureParametersOf,
+} from "@fedloop/consent";
 import type { RandomSource } from "@fedloop/privacy";
 import type { UnmaskEngine } from "@fedloop/privacy/secagg";
 import { CoordinatorError } from "../errors.js";
@@ -7,11 +13,13 @@ import type { ArtifactStore, OpenArtifact } from "../models/artifact-store.js";
 import type { Device } from "../registry/device.js";
 import type { Registry } from "../registry/registry.js";
 import type { Store } from "../store/database.js";
+import { clipNormAfter, withClipNorm } from "./adaptive-clip.js";
 import { ConsentGate } from "./consent-gate.js";
 import { type Eligible, eligibleParticipants } from "./eligibility.js";
 import { RoundEngine, type RoundNotice, type Submission } from "./engine.js";
 import { EventHub } from "./event-hub.js";
 import { plannedRound, type RoundProgress } from "./machine.js";
+import { nextPosition, type RunPosition, runName } from "./noise-run.js";
 import { closeOfModel, PopulationState, type StoredRound } from "./population-state.js";
 import { costOf, type RoundSpec } from "./round-spec.js";
 import { PopulationRoundWork, type ResumedRound } from "./round-work.js";
@@ -54,6 +62,8 @@ export interface PopulationDependencies {
   readonly verifier: SignatureVerifier;
   readonly clock: { now(): number };
   readonly random: RandomSource;
+  /** Seals the noise that runs carry from round to round, 32 bytes. */
+  readonly noiseKey: Uint8Array;
   /** What takes the masks out of sums. */
   readonly unmaskEngine: () => UnmaskEngine;
   /** The log's name. */
@@ -71,6 +81,7 @@ interface Current {
   readonly engine: RoundEngine;
   readonly work: PopulationRoundWork;
   readonly spec: RoundSpec;
+  readonly position: RunPosition | null;
   eligible: Eligible | undefined;
 }
 
@@ -327,12 +338,13 @@ export class Population {
    * and no more have come for the time of a selection. A round that the budget will refuse needs nobody.
    */
   async #enough(spec: RoundSpec, state: PopulationState, signal: AbortSignal): Promise<void> {
-    if (!state.budget.allows(costOf(spec))) return;
+    const position = nextPosition(spec, state.run);
+    if (!state.budget.allows(costOf(spec, runName(position, undefined)))) return;
     const { target, minimum } = spec.cohort;
     let last = -1;
     while (!signal.aborted) {
       const { changes } = this.#gate;
-      const { size } = (await this.#eligible(spec)).members;
+      const { size } = (await this.#eligible(spec, position)).members;
       if (size >= target || (size >= minimum && size === last)) return;
       last = size;
       await this.#gate.wait(changes + target - size, spec.deadlines.selectionMs, signal);
@@ -340,17 +352,20 @@ export class Population {
   }
 
   async #drive(
-    spec: RoundSpec,
+    planned: RoundSpec,
     state: PopulationState,
     found: StoredRound | undefined,
     signal: AbortSignal,
   ): Promise<RoundNotice | undefined> {
     const round = found?.round ?? state.lastRound + 1;
     const resumed = found === undefined ? undefined : await this.#resumed(found);
+    const plan = resumed?.plan?.body;
+    const spec = await this.#adapted(planned, plan);
+    const position = plan === undefined ? nextPosition(spec, state.run) : positionIn(plan);
     const work = new PopulationRoundWork(
-      { ...this.#deps, schedule: this.schedule, state, eligible: () => this.#select(spec) },
+      { ...this.#deps, schedule: this.schedule, state, eligible: () => this.#select(spec, position) },
       spec,
-      round,
+      { round, position },
       resumed,
     );
     if (found === undefined) await work.begin();
@@ -366,10 +381,12 @@ export class Population {
       concurrentUploads: this.#deps.concurrentUploads,
       secure: spec.secureAggregation.enabled ? () => this.#secureRound(work) : null,
     });
-    this.#current = { engine, work, spec, eligible: undefined };
+    this.#current = { engine, work, spec, position, eligible: undefined };
     // The cohort of a round that is planned already comes from the tree that its plan names.
-    const consentTreeSize = resumed?.plan?.body.consentTreeSize;
-    if (found?.state === "reserved" || found?.state === "selecting") await this.#select(spec, consentTreeSize);
+    const consentTreeSize = plan?.consentTreeSize;
+    if (found?.state === "reserved" || found?.state === "selecting") {
+      await this.#select(spec, position, consentTreeSize);
+    }
     engine.start(found !== undefined);
     const notice = await untilAborted(engine.ended, signal);
     if (notice === undefined) await engine.stop();
@@ -415,8 +432,32 @@ export class Population {
     };
   }
 
-  async #select(spec: RoundSpec, treeSize?: number): Promise<Eligible> {
-    const eligible = await this.#eligible(spec, treeSize);
+  /**
+   * The round with the clip norm that is due: what its own plan says where that is logged, else what follows from the last
+   * training round's plan and from what that released. So a restart changes nothing.
+   */
+  async #adapted(spec: RoundSpec, own: EntryBodies["round.plan"] | undefined): Promise<RoundSpec> {
+    if (spec.adaptive === null) return spec;
+    const logged = own?.privacy.adaptiveClipping?.clipNorm;
+    if (logged !== undefined) return withClipNorm(spec, Number(logged));
+    const last = await this.#deps.store.db
+      .selectFrom("rounds")
+      .select(["plan_index", "aggregate"])
+      .where("population", "=", this.name)
+      .where("kind", "=", "train")
+      .where("state", "=", "closed")
+      .orderBy("round", "desc")
+      .executeTakeFirst();
+    if (last?.plan_index == null || last.aggregate === null) return spec;
+    const entry = parseEntry(await this.#deps.ledger.entry(last.plan_index));
+    const released = await this.#deps.artifacts.read(last.aggregate);
+    const report = Buffer.from(released.subarray(-4)).readFloatLE();
+    const clipNorm = entry.type === "round.plan" ? clipNormAfter(entry.body, report) : undefined;
+    return clipNorm === undefined ? spec : withClipNorm(spec, clipNorm);
+  }
+
+  async #select(spec: RoundSpec, position: RunPosition | null, treeSize?: number): Promise<Eligible> {
+    const eligible = await this.#eligible(spec, position, treeSize);
     if (this.#current !== undefined) {
       this.#current.eligible = eligible;
       this.#current.engine.expectAtMost(eligible.members.size);
@@ -424,7 +465,7 @@ export class Population {
     return eligible;
   }
 
-  #eligible(spec: RoundSpec, treeSize?: number): Promise<Eligible> {
+  #eligible(spec: RoundSpec, position: RunPosition | null, treeSize?: number): Promise<Eligible> {
     const state = this.#state;
     if (state === undefined) throw new CoordinatorError("INTERNAL", "expected the population's state to be loaded");
     return eligibleParticipants({
@@ -432,7 +473,8 @@ export class Population {
       ledger: this.#deps.ledger,
       budgets: state.participants,
       schedule: this.schedule,
-      cost: costOf(spec),
+      cost: costOf(spec, runName(position, undefined)),
+      run: position === null ? undefined : { name: runName(position, undefined), step: position.step },
       clock: this.#deps.clock,
       treeSize,
     });
@@ -470,6 +512,11 @@ export class Population {
     const round = this.#state?.lastRound ?? 0;
     this.hub.publish({ round, kind: "train", state: "closed", deadlineMs: null, reason: null });
   }
+}
+
+function positionIn({ privacy: { run } }: EntryBodies["round.plan"]): RunPosition | null {
+  if (run === undefined) return null;
+  return { first: run.first === null ? null : Buffer.from(run.first, "base64url"), step: run.step };
 }
 
 /** The value, or undefined once the signal is aborted. */

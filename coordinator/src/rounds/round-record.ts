@@ -4,6 +4,7 @@ import type { DpEvent } from "@fedloop/privacy";
 import type { Ledger, LedgerTransaction } from "../ledger/ledger.js";
 import type { RoundKind } from "../store/database.js";
 import type { Member } from "./cohort.js";
+import type { StoredRun } from "./noise-run.js";
 import type { AbandonReason, RoundState } from "./states.js";
 
 /** SQLite takes at most 32 766 bound values a statement. */
@@ -132,10 +133,18 @@ export class RoundRecord {
    * The noised sum is durable under its hash: from here on the budget counts as spent.
    *
    * @param submitted those whose update is in the sum; the other members are marked as dropped
+   * @param run where the round's run stands now; null for a round by itself
    */
-  async aggregated(aggregate: Uint8Array, submitted: readonly Member[]): Promise<void> {
+  async aggregated(aggregate: Uint8Array, submitted: readonly Member[], run: StoredRun | null): Promise<void> {
     await this.#ledger.commit(async (tx) => {
       await this.#update(tx, { state: "aggregated", deadline_ms: null, aggregate });
+      if (run !== null) {
+        await tx.db
+          .insertInto("noise_runs")
+          .values({ population: this.population, ...run })
+          .onConflict((conflict) => conflict.column("population").doUpdateSet(run))
+          .execute();
+      }
       await this.#participants(tx).set({ state: "dropped" }).execute();
       for (let start = 0; start < submitted.length; start += ROWS_A_STATEMENT) {
         const rows = submitted.slice(start, start + ROWS_A_STATEMENT).map((member) => ({

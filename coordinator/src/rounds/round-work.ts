@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { canonicalBytes, encodeEvent, formatDecimal } from "@fedloop/consent";
-import type { RandomSource } from "@fedloop/privacy";
+import { CorrelatedNoise, type RandomSource } from "@fedloop/privacy";
 import { CoordinatorError } from "../errors.js";
 import type { Ledger } from "../ledger/ledger.js";
 import type { ArtifactStore } from "../models/artifact-store.js";
@@ -13,6 +13,7 @@ import type { Eligible } from "./eligibility.js";
 import type { RoundWork } from "./engine.js";
 import { ACCOUNTANT, claimedEpsilon } from "./epsilons.js";
 import { releasedNoiseStdDev, releaseSum } from "./noise.js";
+import { NoiseSeal, type RunPosition, runName, type StoredRun } from "./noise-run.js";
 import { planBody } from "./plan-body.js";
 import { type PopulationState, submittedSubjects } from "./population-state.js";
 import { type LoggedPlan, RoundRecord } from "./round-record.js";
@@ -32,6 +33,8 @@ export interface RoundWorkDependencies {
   readonly origin: string;
   /** To whom cohort lists are sealed: X25519 keys of 32 bytes; open lists where there are none. */
   readonly auditors?: readonly Uint8Array[];
+  /** Seals the noise that a run carries on, 32 bytes. */
+  readonly noiseKey: Uint8Array;
   /** Who may take part in a round that is about to be planned. */
   readonly eligible: () => Promise<Eligible>;
 }
@@ -51,15 +54,23 @@ export interface ResumedRound {
 export class PopulationRoundWork implements RoundWork {
   readonly #deps: RoundWorkDependencies;
   readonly #spec: RoundSpec;
+  readonly #position: RunPosition | null;
   readonly #record: RoundRecord;
   #plan: LoggedPlan | undefined;
   #aggregate: Uint8Array | undefined;
   #debit: Uint8Array | undefined;
   #modelOut: Uint8Array | null;
 
-  constructor(deps: RoundWorkDependencies, spec: RoundSpec, round: number, resumed?: ResumedRound) {
+  /** @param position the round's place in a run; null for a round by itself */
+  constructor(
+    deps: RoundWorkDependencies,
+    spec: RoundSpec,
+    { round, position }: { readonly round: number; readonly position: RunPosition | null },
+    resumed?: ResumedRound,
+  ) {
     this.#deps = deps;
     this.#spec = spec;
+    this.#position = position;
     const sealing = { log: deps.origin, auditors: deps.auditors ?? [] };
     this.#record = new RoundRecord(deps.ledger, deps.clock, deps.schedule.population, round, sealing);
     this.#plan = resumed?.plan;
@@ -80,7 +91,7 @@ export class PopulationRoundWork implements RoundWork {
   }
 
   get #cost(): RoundCost {
-    return costOf(this.#spec);
+    return costOf(this.#spec, runName(this.#position, this.#plan?.hash));
   }
 
   async begin(): Promise<void> {
@@ -101,8 +112,11 @@ export class PopulationRoundWork implements RoundWork {
       eligible,
       model: { sha256: state.model, bytes: modelBytes },
       epsilonAfter: claimedEpsilon(epsilonAfter),
+      position: this.#position,
     });
     this.#plan = await this.#record.reserved(body);
+    // A run that begins here has the name of this plan.
+    state.budget.reserve(this.#cost);
     state.lastRound = this.#record.round;
   }
 
@@ -115,11 +129,38 @@ export class PopulationRoundWork implements RoundWork {
   }
 
   async aggregate(sum: CollectedSum, submitted: readonly Member[]): Promise<void> {
-    const { artifacts, random } = this.#deps;
-    const released = await releaseSum(sum, this.#spec.format, this.#spec.mechanism, random, this.#logged().hash);
+    const { artifacts, random, state } = this.#deps;
+    const { format, mechanism } = this.#spec;
+    const noise = this.#runNoise();
+    const released = await releaseSum(sum, format, mechanism, random, noise, this.#logged().hash);
+    const run = this.#runAfter(noise);
     const bytes = new Uint8Array(released.buffer, released.byteOffset, released.byteLength);
     this.#aggregate = await artifacts.put(bytes);
-    await this.#record.aggregated(this.#aggregate, submitted);
+    await this.#record.aggregated(this.#aggregate, submitted, run);
+    if (run !== null) state.run = run;
+  }
+
+  /** The run's noise as the step before has left it. */
+  #runNoise(): CorrelatedNoise | null {
+    const { mechanism } = this.#spec;
+    const { state, random, noiseKey, schedule } = this.#deps;
+    if (mechanism?.at !== "run" || this.#position === null) return null;
+    if (this.#position.first === null) return new CorrelatedNoise(mechanism, random);
+    if (state.run === undefined) throw new CoordinatorError("INTERNAL", "expected a stored run for its next step");
+    const before = new NoiseSeal(noiseKey).open(schedule.population, state.run, mechanism);
+    return new CorrelatedNoise(mechanism, random, before);
+  }
+
+  /** What is kept of the run for its next step. */
+  #runAfter(noise: CorrelatedNoise | null): StoredRun | null {
+    const { mechanism, event } = this.#spec;
+    if (noise === null || mechanism?.at !== "run" || this.#position === null) return null;
+    const { noiseKey, schedule } = this.#deps;
+    const first = this.#position.first ?? this.#logged().hash;
+    const { step } = this.#position;
+    const isLast = step === mechanism.participation.steps;
+    const sealed = isLast ? new Uint8Array(0) : new NoiseSeal(noiseKey).seal(schedule.population, first, noise.state());
+    return { first, event: JSON.stringify(event), step, sealed };
   }
 
   async debit(): Promise<void> {
@@ -139,7 +180,7 @@ export class PopulationRoundWork implements RoundWork {
       prior: prior === undefined ? null : Buffer.from(prior).toString("base64url"),
     });
     state.lastDebit = this.#debit;
-    state.participants.debit(this.#cost, subjects);
+    state.participants.debit(this.#cost, subjects, this.#position?.step);
   }
 
   async release(): Promise<void> {
@@ -162,9 +203,11 @@ export class PopulationRoundWork implements RoundWork {
   async #releaseModel(): Promise<void> {
     const { artifacts, schedule, state } = this.#deps;
     const before = decodeSafetensors(await artifacts.read(state.model));
+    const sum = await this.#sum();
     const step = schedule.strategy.apply({
       parameters: before.parameters,
-      sum: await this.#sum(),
+      // Behind the updates there is what devices report of their clip.
+      sum: this.#spec.adaptive === null ? sum : sum.subarray(0, sum.length - 1),
       divisor: this.#spec.divisor,
       noiseStdDev: releasedNoiseStdDev(this.#spec.mechanism, this.#spec.cohort.target),
       step: state.trained + 1,

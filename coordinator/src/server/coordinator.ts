@@ -182,7 +182,7 @@ export class Coordinator {
       const random = aesCtrRandom();
       list.push(
         new Population(
-          { ...options, ledger, store, artifacts, registry, verifier, random, unmaskEngine },
+          { ...options, ledger, store, artifacts, registry, verifier, random, unmaskEngine, noiseKey: keys.noise },
           schedule,
           initialModel,
         ),

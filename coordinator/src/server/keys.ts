@@ -4,10 +4,12 @@ import { join } from "node:path";
 import { type NodeSigner, nodeSigner } from "@fedloop/consent/node";
 import { CoordinatorError } from "../errors.js";
 
-/** The coordinator's two signing keys: one for ledger entries, one for checkpoints. They are never the same. */
+/** The coordinator's keys. The two that sign, ledger entries and checkpoints, are never the same. */
 export interface CoordinatorKeys {
   readonly operator: NodeSigner;
   readonly checkpoint: NodeSigner;
+  /** Seals the noise that runs of DP-FTRL carry from round to round, 32 bytes. */
+  readonly noise: Uint8Array;
 }
 
 /**
@@ -22,6 +24,7 @@ export async function loadKeys(dataDir: string): Promise<CoordinatorKeys> {
   return {
     operator: await loadSigner(join(folder, "operator.key")),
     checkpoint: await loadSigner(join(folder, "checkpoint.key")),
+    noise: await seed(join(folder, "noise.key")),
   };
 }
 

@@ -37,8 +37,9 @@ export async function publishPolicy(
       epsilon: formatEpsilon(plan.cap?.epsilon ?? Number.POSITIVE_INFINITY),
       delta: formatDecimal(plan.cap?.delta ?? DEFAULT_DELTA),
     },
-    unit: "participant",
-    adjacency: "add-or-remove-one",
+    unit: plan.privacy.unit,
+    // A run of correlated noise is stated for contributions that are replaced by zero.
+    adjacency: plan.privacy.mechanism === "dp-ftrl" ? "replace-special" : "add-or-remove-one",
     accountant: ACCOUNTANT,
     accountantVersion: "1",
     operatorKey: Buffer.from(operatorKey).toString("base64url"),

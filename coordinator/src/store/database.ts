@@ -164,6 +164,19 @@ export interface BlobsTable {
   bytes: Uint8Array;
 }
 
+/** Where a population's run of correlated noise (DP-FTRL) stands. A secret: see `NoiseSeal`. */
+export interface NoiseRunsTable {
+  population: string;
+  /** Leaf hash of the plan that opened the run. */
+  first: Uint8Array;
+  /** The run's event, as JSON. */
+  event: string;
+  /** The step that was noised last. */
+  step: number;
+  /** Noise that later steps build on, sealed; empty after the last. */
+  sealed: Uint8Array;
+}
+
 export interface Database {
   entries: EntriesTable;
   checkpoint: CheckpointTable;
@@ -177,6 +190,7 @@ export interface Database {
   participants: ParticipantsTable;
   models: ModelsTable;
   blobs: BlobsTable;
+  noise_runs: NoiseRunsTable;
 }
 
 /**

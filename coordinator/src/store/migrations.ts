@@ -172,11 +172,29 @@ function vaultAndWitnesses(dialect: SchemaDialect): Migration {
   };
 }
 
+function noiseRuns(dialect: SchemaDialect): Migration {
+  const { integer, bytes, text } = TYPES[dialect];
+  return {
+    async up({ schema }: Kysely<unknown>): Promise<void> {
+      await schema
+        .createTable("noise_runs")
+        .addColumn("population", text, (column) => column.primaryKey().references("populations.name"))
+        .addColumn("first", bytes, (column) => column.notNull())
+        .addColumn("event", text, (column) => column.notNull())
+        .addColumn("step", integer, (column) => column.notNull())
+        .addColumn("sealed", bytes, (column) => column.notNull())
+        .modifyEnd(dialect === "sqlite" ? sql`strict` : sql``)
+        .execute();
+    },
+  };
+}
+
 /** All versions of the schema for a dialect, for Kysely's `Migrator`. */
 export function migrationsFor(dialect: SchemaDialect): MigrationProvider {
   const migrations: Readonly<Record<string, Migration>> = {
     "0001-first": firstVersion(dialect),
     "0002-vault-and-witnesses": vaultAndWitnesses(dialect),
+    "0003-noise-runs": noiseRuns(dialect),
   };
   return { getMigrations: () => Promise.resolve(migrations) };
 }

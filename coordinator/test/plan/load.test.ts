@@ -63,6 +63,9 @@ t.test("a plan that says only what it must is private by default", async (t) => 
       unit: "participant",
       clipNorm: 1,
       noise: { type: "target", epsilon: 4, delta: 1e-5 },
+      adaptiveClipping: null,
+      run: null,
+      examples: null,
       bits: 18,
     },
     secureAggregation: {
@@ -115,6 +118,9 @@ participantLimits: { epsilon: 3, rounds: 6 }
     unit: "participant",
     clipNorm: 2.5,
     noise: { type: "multiplier", noiseMultiplier: 3 },
+    adaptiveClipping: null,
+    run: null,
+    examples: null,
     bits: 20,
   });
   t.same(plan.deadlines, { selectionMs: 500, reportMs: 7_200_000 });
@@ -138,6 +144,9 @@ t.test("a policy alone sets the target of the noise", async (t) => {
     unit: "participant",
     clipNorm: 1,
     noise: { type: "target", epsilon: 2, delta: 1e-7 },
+    adaptiveClipping: null,
+    run: null,
+    examples: null,
     bits: 18,
   });
 });
@@ -175,7 +184,30 @@ const WRONG: readonly (readonly [string, RegExp])[] = [
   ["privacy: { epsilon: 3, delta: 1e-13 }\n", /privacy\.delta: expected a number from 1e-12 to 0\.01, came 1e-13/],
   ["privacy: { noiseMultiplier: 0 }\n", /privacy\.noiseMultiplier: expected a number above 0/],
   ["privacy: { bits: 7 }\n", /privacy\.bits: expected a whole number from 8 to 32, came 7/],
-  ["privacy: { unit: example }\n", /privacy\.unit: expected participant, came "example"/],
+  ["privacy: { mechanism: dp-ftrl }\n", /privacy\.factorisation: expected it with mechanism dp-ftrl, and only there/],
+  ["privacy: { factorisation: { minSeparation: 1 } }\n", /privacy\.factorisation: expected it with mechanism dp-ftrl/],
+  [
+    "privacy: { mechanism: dp-ftrl, factorisation: { minSeparation: 99999 } }\n",
+    /minSeparation: expected at most the number of rounds/,
+  ],
+  [
+    "privacy: { mechanism: dp-ftrl, factorisation: { type: blt, minSeparation: 1, bands: 2 } }\n",
+    /bands go with type banded/,
+  ],
+  [
+    "privacy: { mechanism: dp-ftrl, factorisation: { type: blt, minSeparation: 1, bufferDecay: [0.5] } }\n",
+    /as many of bufferDecay as of outputScale/,
+  ],
+  [
+    "privacy: { mechanism: dp-ftrl, factorisation: { minSeparation: 1, coefficients: [0.5] } }\n",
+    /coefficients: expected 1 as the first/,
+  ],
+  ["privacy: { mechanism: dp-sgd }\n", /privacy\.examples: expected it with mechanism dp-sgd/],
+  ["privacy: { mechanism: none, reason: r, adaptiveClipping: {} }\n", /whose noise is drawn anew in each round/],
+  [
+    "privacy: { unit: example }\n",
+    /privacy\.unit: expected unit example with mechanism dp-sgd, and participant with any other/,
+  ],
   ["privacy: off\n", /privacy: expected a mapping, came "off"/],
   ["privacy:\n", /privacy: expected a mapping, came null/],
   [

@@ -19,7 +19,6 @@ export class CorrelatedNoise {
   readonly #mechanism: MatrixMechanism;
   readonly #sampler: DiscreteGaussianSampler;
   readonly #buffers: Float64Array[];
-  readonly #fresh: Float64Array;
   #step: number;
 
   /**
@@ -31,7 +30,6 @@ export class CorrelatedNoise {
   constructor(mechanism: MatrixMechanism, random: RandomSource, state?: CorrelatedNoiseState) {
     this.#mechanism = mechanism;
     this.#sampler = new DiscreteGaussianSampler(mechanism.noiseStdDev, random);
-    this.#fresh = new Float64Array(mechanism.dimension);
     const { strategy, dimension } = mechanism;
     const count = strategy.type === "blt" ? strategy.bufferDecay.length : strategy.coefficients.length - 1;
     if (state === undefined) {
@@ -61,6 +59,18 @@ export class CorrelatedNoise {
    * @throws PrivacyError WRONG_LENGTH; OUT_OF_RANGE when a coordinate is no integer or too large, or after the last step
    */
   addTo(sum: Float64Array): void {
+    for (const _ of this.addInSlices(sum, sum.length)) {
+      // One slice: all of it.
+    }
+  }
+
+  /**
+   * The same a slice at a time, so that whoever iterates can let other work run in between. Iterate to the end: a step that
+   * is broken off leaves the state useless.
+   *
+   * @throws as `addTo`, before anything is changed
+   */
+  *addInSlices(sum: Float64Array, sliceLength: number): Generator<void> {
     const { dimension, participation, latticeBits } = this.#mechanism;
     if (sum.length !== dimension) {
       throw new PrivacyError("WRONG_LENGTH", `The sum must have ${dimension} coordinates, not ${sum.length}.`);
@@ -82,23 +92,28 @@ export class CorrelatedNoise {
         );
       }
     }
-    const noise = this.#fresh;
-    this.#sampler.fill(noise);
-    this.#feedBack(noise);
-    for (let i = 0; i < dimension; i++) {
-      sum[i] = ((sum[i] ?? 0) * scale + (noise[i] ?? 0)) / scale;
+    const noise = new Float64Array(Math.min(sliceLength, dimension));
+    for (let start = 0; start < dimension; start += noise.length) {
+      const slice = noise.subarray(0, Math.min(noise.length, dimension - start));
+      this.#sampler.fill(slice);
+      this.#feedBack(slice, start);
+      for (let i = 0; i < slice.length; i++) {
+        sum[start + i] = ((sum[start + i] ?? 0) * scale + (slice[i] ?? 0)) / scale;
+      }
+      yield;
     }
     noise.fill(0);
     this.#step += 1;
   }
 
-  /** Turns z into w = z − round(Σ c_i·w of i steps ago), and remembers it. */
-  #feedBack(noise: Float64Array): void {
+  /** Turns z into w = z − round(Σ c_i·w of i steps ago), and remembers it; for the coordinates from `start` on. */
+  #feedBack(noise: Float64Array, start: number): void {
     const { strategy } = this.#mechanism;
+    const buffers = this.#buffers.map((buffer) => buffer.subarray(start, start + noise.length));
     if (strategy.type === "blt") {
-      feedBackBlt(noise, this.#buffers, strategy.bufferDecay, strategy.outputScale);
+      feedBackBlt(noise, buffers, strategy.bufferDecay, strategy.outputScale);
     } else {
-      feedBackBanded(noise, this.#buffers, strategy.coefficients, this.#step);
+      feedBackBanded(noise, buffers, strategy.coefficients, this.#step);
     }
   }
 }

@@ -17,6 +17,8 @@ export interface MatrixMechanismParameters extends Participation {
   /** Coordinates of an update. */
   readonly dimension: number;
   readonly strategy: MatrixStrategy;
+  /** How updates are rounded, where that is decided already; else they fill their bits. */
+  readonly quantisation?: Quantisation;
 }
 
 /** A streaming matrix mechanism on sums of quantised updates, for one run of `steps` steps. */
@@ -64,8 +66,9 @@ export function matrixMechanism(parameters: MatrixMechanismParameters): MatrixMe
   requireInteger("bits", bits, 2, 32);
   requireInteger("dimension", dimension, 1);
   requireStrategy(strategy);
-  const integerNormBound = Math.min(2 ** (bits - 1) - 1, LARGEST_INTEGER_NORM);
-  const quantisation = quantisationFor(clipNorm, integerNormBound, dimension, bits);
+  const most = Math.min(2 ** (bits - 1) - 1, LARGEST_INTEGER_NORM);
+  const quantisation = parameters.quantisation ?? quantisationFor(clipNorm, most, dimension, bits);
+  const { integerNormBound } = quantisation;
   const participation = { steps, minSeparation, maxParticipations };
   const coefficients = strategyCoefficients(strategy, steps);
   const sensitivity = toeplitzSensitivity(coefficients, participation);
