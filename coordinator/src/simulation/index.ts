@@ -1,7 +1,8 @@
 /** What programs that run whole federations on one machine need: the demo, benchmarks, tests of other packages. */
-export { type DemoJob, demoJob } from "./demo.js";
+
 export { strategyFor } from "../strategies/registry.js";
 export type { StrategySettings, SumResult, SumStep, SumStrategy } from "../strategies/strategy.js";
+export { type DemoJob, demoJob } from "./demo.js";
 export { type FederationOptions, type FederationResult, OUTPUT, runFederation } from "./federation.js";
 export type { SimulatedPerson } from "./messages.js";
 export { Progress } from "./progress.js";
