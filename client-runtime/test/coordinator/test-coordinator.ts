@@ -492,7 +492,8 @@ export class TestCoordinator {
       modelOut: sha256Text(model),
       ...changes,
     };
-    const { index } = await this.log.publish("round.close", close, signer);
+    const { index, entry } = await this.log.publish("round.close", close, signer);
+    this.view.apply(index, entry);
     this.closeOfModel = index;
   }
 
