@@ -51,6 +51,19 @@ t.test("an empty app that installs the runtime gets few packages, no install scr
     files.filter((file) => file.endsWith(".node") || file.endsWith("binding.gyp")),
     [],
   );
-  const check = 'import("@fedloop/client-runtime").then(({ Participant }) => console.log(typeof Participant.join))';
-  t.equal(execFileSync(process.execPath, ["--eval", check], { cwd: app, encoding: "utf8" }), "function\n");
+  t.notOk(
+    packages.some(({ name }) => name.startsWith("@tensorflow/") || name.startsWith("@grpc/")),
+    "TensorFlow.js and gRPC come with the apps that want them",
+  );
+  for (const [entry, name] of [
+    ["", "Participant"],
+    ["/browser", "indexedDbStore"],
+    ["/connect", "connectTransport"],
+    ["/node", "fileStore"],
+    ["/worker", "WorkerParticipant"],
+  ]) {
+    const check = `import("@fedloop/client-runtime${entry}").then(({ ${name} }) => console.log(typeof ${name}))`;
+    const options = { cwd: app, encoding: "utf8" } as const;
+    t.equal(execFileSync(process.execPath, ["--eval", check], options), "function\n", `entry point ${entry}`);
+  }
 });

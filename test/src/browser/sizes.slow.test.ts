@@ -1,0 +1,25 @@
+import { readFileSync } from "node:fs";
+import t from "tap";
+import { DOCUMENT, sizeRows } from "./sizes.js";
+
+/** What a page may cost that only shows and asks: kB. */
+const MOST_IN_PAGE = 5;
+/** A row may be off by so much, kB, before `npm run sizes` is due. */
+const TOLERANCE = 2;
+
+t.test("the table of bundle sizes is what Vite makes now", async (t) => {
+  const [, body = ""] = /<!-- table: bundle sizes -->\n((?:\|.*\n)+)/.exec(readFileSync(DOCUMENT, "utf8")) ?? [];
+  const written = [...body.matchAll(/^\| (.+) \| ([\d.]+) \|$/gm)].map(
+    ([, name, size]) => [name, Number(size)] as const,
+  );
+  const now = await sizeRows();
+  t.same(
+    written.map(([name]) => name),
+    now.map(([name]) => name),
+  );
+  for (const [i, [name, size]] of now.entries()) {
+    const there = written[i]?.[1] ?? 0;
+    t.ok(Math.abs(there - size) <= TOLERANCE, `${name}: ${size} kB, the table has ${there}; npm run sizes`);
+  }
+  t.ok((now[0]?.[1] ?? 0) <= MOST_IN_PAGE, "the page's own thread loads next to nothing");
+});
