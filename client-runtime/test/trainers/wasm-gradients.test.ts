@@ -130,6 +130,19 @@ t.test("Conv2DBackpropFilter on wasm takes channels first too", async (t) => {
   await t.resolves(fc.assert(property, { seed: SEED, numRuns: 20 }));
 });
 
+t.test("MaxPoolGrad on wasm is what the cpu backend computes, also where no value is above 0", async (t) => {
+  const property = fc.asyncProperty(convolution, fc.constantFrom(-2, 0, 2), async (drawn, shift) => {
+    const gradient = (): tf.Tensor => {
+      const { image, kernel, strides, padding, seed } = drawn;
+      const input = tf.add(tensor(image, seed), shift);
+      const dy = tensor(outputShape(drawn, image[3]), seed + 1);
+      return runKernel("MaxPoolGrad", { input, dy, output: dy }, { filterSize: kernel, strides, pad: padding });
+    };
+    return distance(await on("wasm", gradient), await on("cpu", gradient)) < 1e-5;
+  });
+  await t.resolves(fc.assert(property, { seed: SEED, numRuns: 40 }));
+});
+
 t.test("UnsortedSegmentSum on wasm is what the cpu backend computes", async (t) => {
   const drawn = fc.record({
     rows: fc.integer({ min: 1, max: 20 }),

@@ -1,4 +1,11 @@
+export type { Examples } from "../layers/examples.js";
+export type { LayersEngine } from "../layers/local-model.js";
 export { startBackend, type TensorflowBackend } from "./backend.js";
-export type { Examples } from "./examples.js";
 export { modelManifest, modelParameters } from "./parameters.js";
-export { type TensorflowTrainer, type TensorflowTrainerOptions, tensorflowTrainer } from "./trainer.js";
+export {
+  type LayersModelOptions,
+  openLayersModel,
+  type TensorflowTrainer,
+  type TensorflowTrainerOptions,
+  tensorflowTrainer,
+} from "./trainer.js";

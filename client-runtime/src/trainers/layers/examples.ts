@@ -1,7 +1,9 @@
-import * as tf from "@tensorflow/tfjs-core";
 import { ClientError } from "../../errors.js";
 
-/** Examples as typed arrays, row after row. */
+/**
+ * Examples as typed arrays, row after row. For a model of several inputs a row of features holds the values of each, one
+ * after the other, and `featureShape` is how many that makes.
+ */
 export interface Examples {
   readonly features: Float32Array;
   /** Of one example. */
@@ -11,7 +13,8 @@ export interface Examples {
   readonly labelShape: readonly number[];
 }
 
-function sizeOf(shape: readonly number[]): number {
+/** Numbers in a tensor of this shape. */
+export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, extent) => product * extent, 1);
 }
 
@@ -23,26 +26,6 @@ export function countExamples({ features, featureShape, labels, labelShape }: Ex
     "BAD_OPTION",
     `expected as many rows of features as of labels, came ${features.length} and ${labels.length} values`,
   );
-}
-
-/** Rows of examples as tensors; whoever calls disposes of them. */
-export function batchOf(
-  examples: Examples,
-  rows: Uint32Array,
-): { readonly inputs: tf.Tensor; readonly targets: tf.Tensor } {
-  const { features, featureShape, labels, labelShape } = examples;
-  return {
-    inputs: tf.tensor(gather(features, sizeOf(featureShape), rows), [rows.length, ...featureShape]),
-    targets: tf.tensor(gather(labels, sizeOf(labelShape), rows), [rows.length, ...labelShape]),
-  };
-}
-
-function gather(values: Float32Array, width: number, rows: Uint32Array): Float32Array {
-  const gathered = new Float32Array(rows.length * width);
-  rows.forEach((row, i) => {
-    gathered.set(values.subarray(row * width, (row + 1) * width), i * width);
-  });
-  return gathered;
 }
 
 /**

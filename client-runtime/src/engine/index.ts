@@ -1,0 +1,6 @@
+export { type CompiledTrainerOptions, compiledTrainer } from "../trainers/layers/compiled-trainer.js";
+export type { Examples } from "../trainers/layers/examples.js";
+export type { LayersTrainer } from "../trainers/layers/layers-trainer.js";
+export { CompiledModel, type CompileOptions } from "./compiled-model.js";
+export type { LossName } from "./plan/loss.js";
+export type { OptimiserSettings } from "./plan/optimiser.js";
