@@ -93,6 +93,20 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       });
     },
   },
+  training: {
+    summary: "steps a second of five models at each engine; LSTM and CNN on cpu take a step of many seconds",
+    options: { seconds: "3", engines: "compiled,wasm,cpu" },
+    async run({ seconds = "", engines = "" }) {
+      const { trainingBenchmark } = await import("./training/training.js");
+      const chosen = engines.split(",").map((engine) => {
+        if (engine === "compiled" || engine === "tensorflow" || engine === "wasm" || engine === "cpu") return engine;
+        throw new Error(`expected --engines of compiled, tensorflow, wasm and cpu, came "${engine}"`);
+      });
+      return trainingBenchmark(integer("seconds", seconds), chosen, ({ model, engine, stepsPerSecond }) =>
+        process.stderr.write(`${model} on ${engine}: ${stepsPerSecond} steps/s\n`),
+      );
+    },
+  },
   samplers: {
     summary: "a million samples of each kind of noise, and the encodings of a round, on one core",
     options: { length: "1000000", runs: "7" },

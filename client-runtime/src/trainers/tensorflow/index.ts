@@ -1,5 +1,5 @@
 export type { Examples } from "../layers/examples.js";
-export type { LayersEngine } from "../layers/local-model.js";
+export type { GradientCorrection, LayersEngine, LocalModel, Solver } from "../layers/local-model.js";
 export { startBackend, type TensorflowBackend } from "./backend.js";
 export { modelManifest, modelParameters } from "./parameters.js";
 export {
