@@ -20,8 +20,9 @@ export interface ChartSettings {
 }
 
 const width = 640;
-const height = 300;
-const margin = { left: 70, right: 16, top: 16, bottom: 50 };
+const height = 320;
+// Room for labels as large as a narrow page makes them.
+const margin = { left: 84, right: 24, top: 18, bottom: 66 };
 
 /** Round numbers from 0 (or `low`) that cover the range in four to eight steps. */
 export function ticks(low: number, high: number): number[] {
@@ -53,7 +54,7 @@ export function lineChart({ description, xName, yName, lines }: ChartSettings): 
   });
   const marks = ticks(left, right)
     .filter((x) => Number.isInteger(x))
-    .map((x) => `<text class="x" x="${xAt(x).toFixed(1)}" y="${height - margin.bottom + 22}">${label(x)}</text>`);
+    .map((x) => `<text class="x" x="${xAt(x).toFixed(1)}" y="${height - margin.bottom + 26}">${label(x)}</text>`);
   const paths = lines.map(
     (line) => `<path class="line ${line.style}" d="${pathOf(line, xAt, yAt)}"/>${dots(line, xAt, yAt)}`,
   );
@@ -63,8 +64,8 @@ export function lineChart({ description, xName, yName, lines }: ChartSettings): 
     `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeMarkup(description)}">`,
     ...grid,
     ...marks,
-    `<text class="name" x="${margin.left + inner.width / 2}" y="${height - 6}">${escapeMarkup(xName)}</text>`,
-    `<text class="name" transform="translate(16 ${margin.top + inner.height / 2}) rotate(-90)">${escapeMarkup(yName)}</text>`,
+    `<text class="name" x="${margin.left + inner.width / 2}" y="${height - 8}">${escapeMarkup(xName)}</text>`,
+    `<text class="name" transform="translate(24 ${margin.top + inner.height / 2}) rotate(-90)">${escapeMarkup(yName)}</text>`,
     ...paths,
     "</svg>",
   ].join("\n");

@@ -19,7 +19,7 @@ svg text{fill:var(--faint);font-size:14px}
 text.y{text-anchor:end;dominant-baseline:middle}text.x,text.name{text-anchor:middle}
 .grid{stroke:var(--rule)}
 .line{fill:none;stroke-width:2.5}.dot{stroke:none}
-.line.main{stroke:var(--main)}.dot.main{fill:var(--main)}.key.main{border-color:var(--main)}
+.line.main{stroke:var(--main);stroke-width:6;stroke-opacity:.55}.dot.main{fill:var(--main)}.key.main{border-color:var(--main)}
 .line.single{stroke:var(--single)}.dot.single{fill:var(--single)}.key.single{border-color:var(--single)}
 .line.claimed{stroke:var(--claimed);stroke-dasharray:3 5}.dot.claimed{fill:none}.key.claimed{border-color:var(--claimed);border-top-style:dotted}
 .line.cap{stroke:var(--cap);stroke-dasharray:9 5}.dot.cap{fill:none}.key.cap{border-color:var(--cap);border-top-style:dashed}
@@ -30,5 +30,5 @@ details{margin-top:.75rem}summary{cursor:pointer}
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.25rem .75rem .25rem 0;border-bottom:1px solid var(--rule);white-space:nowrap}
 footer{color:var(--faint);font-size:.9rem;padding-bottom:2rem}
-@media (max-width:600px){svg text{font-size:24px}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.4rem}}
+@media (max-width:600px){svg text{font-size:23px}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.4rem}}
 `;
