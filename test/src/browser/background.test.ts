@@ -59,6 +59,41 @@ t.test(
       t.same(await ask(page, "storeFailures"), []);
     });
 
+    t.test("keys of this browser: native, and sealed where WebCrypto has no Ed25519", async (t) => {
+      t.same(await ask(page, "keyFailures"), []);
+    });
+
+    t.test("what this browser tells of the device", async (t) => {
+      await ask(page, "follow", 100);
+      const last = (): Promise<unknown> => ask(page, "told").then((told) => told.at(-1));
+      const told = (name: string, value: boolean): Promise<unknown> =>
+        page.waitForFunction(
+          ([name, value]) => {
+            const { testPage } = globalThis as unknown as { testPage: { told: Record<string, unknown>[] } };
+            return testPage.told.at(-1)?.[name] === value;
+          },
+          [name, value] as const,
+          { timeout: 0 },
+        );
+      t.match(await last(), { inUse: false, online: true, metered: false });
+      await page.mouse.move(5, 5);
+      await told("inUse", true);
+      await told("inUse", false);
+      await page.context().setOffline(true);
+      await told("online", false);
+      await page.context().setOffline(false);
+      await told("online", true);
+      t.pass("input, its end, and the network");
+    });
+
+    t.test("a second tab of the same device is told that the store is taken", async (t) => {
+      const second = await page.context().newPage();
+      await second.goto(origin);
+      const joining = joinPage(second, http, { value: PAGE_VALUE, storeWaitMs: 50 });
+      await t.rejects(joining, { message: /no other tab has open/ });
+      await second.close();
+    });
+
     t.test("a thread that does nothing but wait for the round's end does not hold the round up", async (t) => {
       await ask(page, "blockUntil", `${origin}/held`);
       void ask(page, "run").catch(() => {});

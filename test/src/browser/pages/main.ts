@@ -35,6 +35,11 @@ export interface TestPage {
   readonly violations: readonly string[];
   /** Failures of the suite of stores, over IndexedDB; empty when there are none. */
   storeFailures(): Promise<string[]>;
+  /** What is wrong with the keys of this browser; empty when nothing is. */
+  keyFailures(): Promise<string[]>;
+  /** Follows what the browser tells of the device, in `told`. */
+  follow(inUseMs: number): Promise<void>;
+  readonly told: DeviceConditions[];
   /** What comes of reading a device's private key. */
   readKey(device: string): Promise<string>;
 }
@@ -79,6 +84,12 @@ const testPage: TestPage = {
     blockingUrl = url;
   },
   storeFailures: async () => (await import("./stores.js")).storeFailures(),
+  told: [],
+  keyFailures: async () => (await import("./device.js")).keyFailures(),
+  follow: async (inUseMs) => {
+    const { followConditions } = await import("./device.js");
+    Object.assign(testPage, { told: followConditions(inUseMs) });
+  },
   ended: () => ended,
   setConditions: (told) => conditions.set(told),
   async join(data) {

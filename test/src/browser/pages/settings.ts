@@ -9,6 +9,8 @@ export interface PageSettings {
   readonly value: number;
   /** For how long the trainer computes without a pause, milliseconds of the worker's thread. */
   readonly busyMs?: number;
+  /** How long to wait for another tab that has the store, milliseconds. */
+  readonly storeWaitMs?: number;
   /** Which training of this page, counted from 1, never ends: for a page that will be gone. */
   readonly endless?: number;
 }

@@ -35,7 +35,7 @@ serveParticipant(workerScope(), async ({ data, decide, conditions }) => {
   return {
     population: settings.population,
     transport: connectTransport({ baseUrl: settings.coordinator }),
-    store: indexedDbStore(settings.device),
+    store: indexedDbStore(settings.device, { waitMs: settings.storeWaitMs ?? 5_000 }),
     signer: await browserSigner(settings.device),
     verifier,
     trainer: constantTrainer(settings),
