@@ -1,4 +1,5 @@
 /** One client of the rounds benchmark: a process of its own, with a trainer that costs nothing. */
+import { setFlagsFromString } from "node:v8";
 import { memoryStore, Participant, type Trainer } from "@fedloop/client-runtime";
 import { grpcTransport } from "@fedloop/client-runtime/grpc";
 import { nodeSha256 } from "@fedloop/client-runtime/node";
@@ -6,6 +7,8 @@ import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import { aesCtrRandom } from "@fedloop/privacy/node";
 
 const [address = "", population = ""] = process.argv.slice(2);
+// As `fedloop serve` does, and docs/operations.md advises for devices in Node with large models.
+setFlagsFromString("--heap-growing-percent=300");
 const stopping = new AbortController();
 process.on("SIGTERM", () => stopping.abort());
 

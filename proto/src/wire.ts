@@ -6,6 +6,9 @@ export const CHUNK_BYTES: number = 1 << 20;
 /** No message of the protocol is larger: a chunk and its frame, with room for its other fields. Bytes. */
 export const MAX_MESSAGE_BYTES: number = CHUNK_BYTES + (64 << 10);
 
+/** What either end of an HTTP/2 connection takes in before the other must ask for more, in bytes. Four chunks. */
+export const FLOW_CONTROL_WINDOW_BYTES: number = 4 * CHUNK_BYTES;
+
 /** Metadata names of authentication.proto, and the trailer that carries an `ErrorDetail`. */
 export const METADATA = {
   device: "fedloop-device",

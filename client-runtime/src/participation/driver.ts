@@ -177,8 +177,8 @@ export class Driver {
     const { client, keeper, clock, random, retry } = this.#dependencies;
     const { population } = keeper.current;
     void watchRounds(
-      { client, population, clock, random, retry },
-      (event) => this.#post({ type: "news", news: newsOf(event) }),
+      { client, population, clock, random, retry, knownTreeSize: () => keeper.current.checkpoint?.size ?? 0 },
+      (event) => this.#post({ type: "news", news: newsOf(event, keeper.current.checkpoint) }),
       () => this.#post({ type: "watchResumed" }),
       this.#run.signal,
     );

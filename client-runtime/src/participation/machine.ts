@@ -7,6 +7,7 @@ import type { WaitingReason } from "./events.js";
 import type {
   CheckInOutcome,
   Failure,
+  Offered,
   Participation,
   ParticipationEffect,
   ParticipationMessage,
@@ -24,7 +25,12 @@ const AT_ONCE: Window = { afterMs: 0, beforeMs: 0 };
 /** A wait that ends sooner than this is spent listening for the next round; through a longer one the device sleeps. */
 const LISTEN_MS = 30_000;
 
-export const newParticipation: Participation = { phase: { type: "resting" }, task: 0, lastRefused: 0, lastHeard: 0 };
+export const newParticipation: Participation = {
+  phase: { type: "resting", offered: null },
+  task: 0,
+  lastRefused: 0,
+  lastHeard: 0,
+};
 
 type Effects = readonly ParticipationEffect[];
 
@@ -41,10 +47,32 @@ function checkIn(from: Participation, before: Effects = []): ParticipationStep {
 }
 
 function rest(from: Participation, window: Window, before: Effects = []): ParticipationStep {
+  return restUntilOffered(from, window, null, before);
+}
+
+function restUntilOffered(
+  from: Participation,
+  window: Window,
+  offered: Offered | null,
+  before: Effects = [],
+): ParticipationStep {
   const task = from.task + 1;
   return {
-    participation: { ...from, phase: { type: "resting" }, task },
+    participation: { ...from, phase: { type: "resting", offered }, task },
     effects: [...before, { type: "rest", task, window }],
+  };
+}
+
+/** A round has begun to select: at a time of its own in the round's window, the device comes. */
+function come(from: Participation, { next, offered }: RoundNews): ParticipationStep {
+  return restUntilOffered(from, next ?? AT_ONCE, offered ?? null);
+}
+
+function verify(from: Participation, { offer, known }: Offered): ParticipationStep {
+  const task = from.task + 1;
+  return {
+    participation: { ...from, phase: { type: "verifying", round: Number(offer.round) }, task },
+    effects: [{ type: "verify", task, offer, known }],
   };
 }
 
@@ -93,8 +121,11 @@ export function stepParticipation(from: Participation, message: ParticipationMes
   if ("task" in message && message.task !== from.task) return stay(from);
   switch (message.type) {
     case "started":
-    case "rested":
       return checkIn(from);
+    case "rested":
+      return from.phase.type === "resting" && from.phase.offered !== null
+        ? verify(from, from.phase.offered)
+        : checkIn(from);
     case "checkedIn":
       return checkedIn(from, message.outcome);
     case "verified":
@@ -124,7 +155,7 @@ function checkedIn(from: Participation, outcome: CheckInOutcome): ParticipationS
       return finish(from);
     case "wait":
       if (from.phase.type === "checking" && from.phase.heard !== null) {
-        return rest(from, from.phase.heard.next ?? AT_ONCE);
+        return come(from, from.phase.heard);
       }
       return restAndTell(
         from,
@@ -132,21 +163,16 @@ function checkedIn(from: Participation, outcome: CheckInOutcome): ParticipationS
         outcome.reason,
         outcome.window.beforeMs <= LISTEN_MS ? [{ type: "watch" }] : [],
       );
-    case "offer": {
-      const task = from.task + 1;
-      const round = Number(outcome.offer.round);
-      return {
-        participation: { ...from, phase: { type: "verifying", round }, task },
-        effects: [{ type: "verify", task, offer: outcome.offer, known: outcome.known }],
-      };
-    }
+    case "offer":
+      return verify(from, outcome);
     case "joined": {
       const { phase } = from;
       if (phase.type !== "joining" || phase.plan.round !== outcome.news.round) {
         // A place from before this process began: what it was to verify is gone, so it gives the place back.
         return rest(from, OTHERWISE, [{ type: "leave", round: outcome.news.round, reason: "ABORTED" }]);
       }
-      const joined: Participation = { ...from, phase: { type: "joined", plan: phase.plan } };
+      const { model = null } = outcome;
+      const joined: Participation = { ...from, phase: { type: "joined", plan: phase.plan, model } };
       // The event that the cohort is complete may overtake the answer that this device belongs to it.
       const later = phase.heard !== null && phase.heard.state > outcome.news.state ? phase.heard : outcome.news;
       const step = news(joined, later);
@@ -272,7 +298,7 @@ function news(from: Participation, came: RoundNews): ParticipationStep {
   // A round begins to select: who waits checks in, spread out as the coordinator asks.
   if (came.state === RoundState.SELECTING && came.round > from.lastHeard) {
     const heard = { ...from, lastHeard: came.round };
-    if (phase.type === "resting") return rest(heard, came.next ?? AT_ONCE);
+    if (phase.type === "resting") return come(heard, came);
     // The event may overtake the answer that there is nothing to do yet.
     if (phase.type === "checking") return stay({ ...heard, phase: { ...phase, heard: came } });
   }
@@ -283,16 +309,14 @@ function news(from: Participation, came: RoundNews): ParticipationStep {
   // A later round has begun: this one ended unseen, and the log will tell how.
   if (came.round > plan.round) {
     const heard = { ...from, lastHeard: came.round };
-    return phase.type === "submitted"
-      ? rest(heard, came.next ?? AT_ONCE)
-      : abandon(heard, plan.round, "MISSED", came.next ?? AT_ONCE);
+    return phase.type === "submitted" ? come(heard, came) : abandon(heard, plan.round, "MISSED", came.next ?? AT_ONCE);
   }
   const course = courseOf(came.state);
   if (course === "abandoned") return abandon(from, plan.round, came.reason, came.next);
   switch (phase.type) {
     case "joined":
       if (course === "selecting") return stay(from);
-      return course === "open" ? work(from, plan) : abandon(from, plan.round, "MISSED", came.next);
+      return course === "open" ? work(from, phase) : abandon(from, plan.round, "MISSED", came.next);
     case "working":
       if (course === "open" || course === "selecting") return stay(from);
       return abandon(from, plan.round, "MISSED", came.next);
@@ -308,11 +332,11 @@ function news(from: Participation, came: RoundNews): ParticipationStep {
   }
 }
 
-function work(from: Participation, plan: VerifiedPlan): ParticipationStep {
+function work(from: Participation, { plan, model }: Extract<Phase, { readonly type: "joined" }>): ParticipationStep {
   const task = from.task + 1;
   return {
     participation: { ...from, phase: { type: "working", plan }, task },
-    effects: [{ type: "work", task, plan }],
+    effects: [{ type: "work", task, plan, model }],
   };
 }
 

@@ -15,13 +15,14 @@ export type SecureStep = "keys" | "shares" | "masked" | "consistency" | "unmask"
 
 /** Where a participant stands. */
 export type Phase =
-  | { readonly type: "resting" }
+  /** `offered`: the round to verify after the rest; without one the device checks in. */
+  | { readonly type: "resting"; readonly offered: Offered | null }
   | { readonly type: "checking"; readonly heard: RoundNews | null }
   | { readonly type: "verifying"; readonly round: number }
   /** Asks for a place; `heard` is what was told of the round meanwhile. */
   | { readonly type: "joining"; readonly plan: VerifiedPlan; readonly heard: RoundNews | null }
   /** Has a place; waits until the cohort is complete. */
-  | { readonly type: "joined"; readonly plan: VerifiedPlan }
+  | { readonly type: "joined"; readonly plan: VerifiedPlan; readonly model: Uint8Array | null }
   /** Fetches the model, trains, encodes. */
   | { readonly type: "working"; readonly plan: VerifiedPlan }
   /** Goes through secure aggregation, step by step; `isDone` when the step waits for the round. */
@@ -47,6 +48,12 @@ export interface Participation {
   readonly lastHeard: number;
 }
 
+/** An offer, and the checkpoint from which it proves that the log grew. */
+export interface Offered {
+  readonly offer: Offer;
+  readonly known: SeenCheckpoint | null;
+}
+
 /** A round event as the machine reads it. */
 export interface RoundNews {
   readonly round: number;
@@ -56,14 +63,17 @@ export interface RoundNews {
   readonly next: Window | null;
   /** The population's rounds are done. */
   readonly isLast: boolean;
+  /** With a round that selects, where the coordinator offers it at once. */
+  readonly offered?: Offered;
 }
 
 /** What the coordinator answered to a check-in. */
 export type CheckInOutcome =
   | { readonly type: "wait"; readonly window: Window; readonly reason: WaitingReason }
   | { readonly type: "finished" }
-  | { readonly type: "offer"; readonly offer: Offer; readonly known: SeenCheckpoint | null }
-  | { readonly type: "joined"; readonly news: RoundNews };
+  | ({ readonly type: "offer" } & Offered)
+  /** `model`: its bytes, where they came with the place. */
+  | { readonly type: "joined"; readonly news: RoundNews; readonly model?: Uint8Array };
 
 export type ParticipationMessage =
   | { readonly type: "started" }
@@ -94,9 +104,9 @@ export interface Failure {
 export type ParticipationEffect =
   | { readonly type: "rest"; readonly task: number; readonly window: Window }
   | { readonly type: "checkIn"; readonly task: number; readonly join: VerifiedPlan | null }
-  /** `known`: the checkpoint from which the offer proves that the log grew. */
-  | { readonly type: "verify"; readonly task: number; readonly offer: Offer; readonly known: SeenCheckpoint | null }
-  | { readonly type: "work"; readonly task: number; readonly plan: VerifiedPlan }
+  | ({ readonly type: "verify"; readonly task: number } & Offered)
+  /** `model`: its bytes, not checked yet; null where they have to be fetched. */
+  | { readonly type: "work"; readonly task: number; readonly plan: VerifiedPlan; readonly model: Uint8Array | null }
   | { readonly type: "submit"; readonly task: number; readonly plan: VerifiedPlan; readonly update: Uint8Array }
   | { readonly type: "secure"; readonly task: number; readonly plan: VerifiedPlan; readonly step: SecureStep }
   /** End the task under way; nobody waits for its answer. */

@@ -12,12 +12,12 @@ import { type VerifiedPlan, verifyOffer } from "../guard/offer.js";
 import type { Sha256 } from "../hashing/sha256.js";
 import type { StateKeeper } from "../identity/device-state.js";
 import type { LogView } from "../identity/log-view.js";
-import { readModel } from "../models/safetensors.js";
+import { type Model, readModel } from "../models/safetensors.js";
 import type { Clock } from "../scheduling/clock.js";
 import type { HoldReason } from "../scheduling/conditions.js";
 import type { TrainingGate } from "../scheduling/training-gate.js";
 import type { LocalState, Trainer, TrainingTask } from "../trainers/trainer.js";
-import { downloadArtifact, type TransferContext } from "../transfer/download.js";
+import { downloadArtifact, type TransferContext, takeArtifact } from "../transfer/download.js";
 import { submitUpdate } from "../transfer/upload.js";
 import type { CoordinatorClient } from "../transport/coordinator-client.js";
 import { type RetryPolicy, uniform } from "../transport/retry.js";
@@ -65,6 +65,8 @@ export class ParticipationTasks {
   readonly #dependencies: ParticipationDependencies;
   readonly #host: TaskHost;
   #session: SecureSession | undefined;
+  /** Where the last round's model lay, for the next one's: large allocations are what a garbage collector is slow at. */
+  #spare: Uint8Array | undefined;
 
   constructor(dependencies: ParticipationDependencies, host: TaskHost) {
     this.#dependencies = dependencies;
@@ -171,17 +173,30 @@ export class ParticipationTasks {
   }
 
   async #work(
-    { task: number, plan }: Extract<ParticipationEffect, { readonly type: "work" }>,
+    { task: number, plan, model: came }: Extract<ParticipationEffect, { readonly type: "work" }>,
     signal: AbortSignal,
   ): Promise<ParticipationMessage> {
-    const { trainer, localState, random } = this.#dependencies;
+    const { random } = this.#dependencies;
     this.#requireConsent(plan);
-    const { model, kind, purpose, trainer: named } = plan.body;
+    const { model } = plan.body;
     const artifact = { sha256: decodeBase64Url(model.sha256), bytes: model.bytes };
-    const { parameters, manifest } = readModel(
-      await downloadArtifact(this.#transfer(signal), artifact),
-      model.parameters,
-    );
+    // Taken out while it is in use: a trainer that does not heed its end may still read in it when the next round begins.
+    const spare = this.#spare;
+    this.#spare = undefined;
+    const transfer = this.#transfer(signal);
+    const bytes =
+      came === null ? await downloadArtifact(transfer, artifact, spare) : takeArtifact(transfer, artifact, came, spare);
+    const trained = await this.#train(plan, readModel(bytes, model.parameters), signal);
+    this.#spare = bytes;
+    throwIfAborted(signal);
+    if (plan.secure === null) return { type: "encoded", task: number, update: encodeUpdate(trained, plan, random) };
+    this.#openSession(plan, plan.secure, quantiseUpdate(trained, plan, random));
+    return { type: "prepared", task: number };
+  }
+
+  #train(plan: VerifiedPlan, { parameters, manifest }: Model, signal: AbortSignal): Promise<Float32Array> {
+    const { trainer, localState, random } = this.#dependencies;
+    const { kind, purpose, trainer: named } = plan.body;
     this.#requireConsent(plan);
     let told = -1;
     const onProgress = (progress: number): void => {
@@ -202,11 +217,7 @@ export class ParticipationTasks {
     };
     const { gate } = this.#dependencies;
     const training = (signal: AbortSignal): Promise<Float32Array> => train(trainer, kind, { ...task, signal });
-    const trained = await (gate === undefined ? training(signal) : gate.during(training, signal));
-    throwIfAborted(signal);
-    if (plan.secure === null) return { type: "encoded", task: number, update: encodeUpdate(trained, plan, random) };
-    this.#openSession(plan, plan.secure, quantiseUpdate(trained, plan, random));
-    return { type: "prepared", task: number };
+    return gate === undefined ? training(signal) : gate.during(training, signal);
   }
 
   #openSession(plan: VerifiedPlan, parameters: SecAggParameters, values: Int32Array): void {

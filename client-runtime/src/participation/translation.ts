@@ -11,9 +11,17 @@ function windowOf(wait: Pick<Wait, "returnAfterMs" | "returnBeforeMs">): Window 
   return { afterMs: wait.returnAfterMs, beforeMs: Math.max(wait.returnBeforeMs, wait.returnAfterMs) };
 }
 
-/** A round event. */
-export function newsOf(event: RoundEvent): RoundNews {
+/**
+ * A round event.
+ *
+ * @param known the newest checkpoint that the device has verified: an offer that proves the log's growth from another one is
+ * left out, and the device checks in as if there were none
+ */
+export function newsOf(event: RoundEvent, known: SeenCheckpoint | null): RoundNews {
+  const { offer } = event;
+  const isNext = offer !== undefined && Number(offer.consistency?.oldSize ?? 0n) === (known?.size ?? 0);
   return {
+    ...(isNext ? { offered: { offer, known } } : {}),
     round: Number(event.round),
     state: event.state,
     reason: event.reason,
@@ -45,8 +53,9 @@ export function outcomeOf({ outcome }: CheckInResponse, known: SeenCheckpoint | 
     case "offer":
       return { type: "offer", offer: outcome.value, known };
     case "joined": {
-      const { round, state } = outcome.value;
-      return { type: "joined", news: { round: Number(round), state, reason: "", next: null, isLast: false } };
+      const { round, state, model } = outcome.value;
+      const news = { round: Number(round), state, reason: "", next: null, isLast: false };
+      return { type: "joined", news, ...(model.length > 0 ? { model } : {}) };
     }
     default:
       throw new ClientError("PROTOCOL", "expected an answer to the check-in, came an empty one");

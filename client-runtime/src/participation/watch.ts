@@ -11,6 +11,8 @@ export interface WatchDependencies {
   readonly clock: Clock;
   readonly random: RandomSource;
   readonly retry: RetryPolicy;
+  /** Of the newest checkpoint that the device has verified; 0 for none. */
+  readonly knownTreeSize: () => number;
 }
 
 /**
@@ -20,7 +22,7 @@ export interface WatchDependencies {
  * @param onResumed told when a stream is open again after one broke, before its first event
  */
 export async function watchRounds(
-  { client, population, clock, random, retry }: WatchDependencies,
+  { client, population, clock, random, retry, knownTreeSize }: WatchDependencies,
   onEvent: (event: RoundEvent) => void,
   onResumed: () => void,
   signal: AbortSignal,
@@ -30,7 +32,8 @@ export async function watchRounds(
   while (!signal.aborted) {
     let askedMs = 0;
     try {
-      for await (const event of client.stream(Rounds.method.watch, { population }, signal)) {
+      const request = { population, knownTreeSize: BigInt(knownTreeSize()) };
+      for await (const event of client.stream(Rounds.method.watch, request, signal)) {
         if (isResumption) onResumed();
         isResumption = false;
         failures = 0;

@@ -12,7 +12,10 @@ export interface LocalState {
 
 /** One round's work. */
 export interface TrainingTask {
-  /** The model of the round, flat. A trainer reads it and does not change it. */
+  /**
+   * The model of the round, flat. A trainer reads it and does not change it. Its memory is used again for the next round's
+   * model: whoever keeps parameters beyond the task keeps a copy.
+   */
   readonly parameters: Float32Array;
   /** Names and shapes of the model's tensors, in the order in which they lie in `parameters`. */
   readonly manifest: readonly TensorShape[];

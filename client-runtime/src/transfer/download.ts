@@ -28,12 +28,17 @@ export interface ArtifactName {
 /**
  * Fetches an artifact. A cut goes on where it stopped; the whole is hashed as it arrives and compared at the end.
  *
+ * @param spare bytes that nobody uses any more: overwritten instead of allocating as many anew, if they are as many
  * @returns `artifact.bytes` bytes at the start of a buffer of their own
  * @throws ClientError GUARD_MODEL when the bytes are not those that were named; PROTOCOL, REMOTE, UNAVAILABLE, ABORTED
  */
-export async function downloadArtifact(context: TransferContext, artifact: ArtifactName): Promise<Uint8Array> {
+export async function downloadArtifact(
+  context: TransferContext,
+  artifact: ArtifactName,
+  spare?: Uint8Array,
+): Promise<Uint8Array> {
   const { client, sha256, clock, random, retry, signal } = context;
-  const received = new Uint8Array(artifact.bytes);
+  const received = bufferFor(artifact, spare);
   const hash = sha256.start();
   let offset = 0;
   let failures = 0;
@@ -70,11 +75,41 @@ export async function downloadArtifact(context: TransferContext, artifact: Artif
     }
     await clock.wait(pauseMs(retry, failures, askedMs, random), signal);
   }
-  if (!equalBytes(hash.digest(), artifact.sha256)) {
+  requireNamed(artifact, hash.digest());
+  return received;
+}
+
+/**
+ * Takes an artifact that came with something else.
+ *
+ * @param came its bytes, as a view of a message
+ * @param spare as for `downloadArtifact`
+ * @returns `artifact.bytes` bytes at the start of a buffer of their own
+ * @throws ClientError GUARD_MODEL when the bytes are not those that were named
+ */
+export function takeArtifact(
+  { sha256 }: Pick<TransferContext, "sha256">,
+  artifact: ArtifactName,
+  came: Uint8Array,
+  spare?: Uint8Array,
+): Uint8Array {
+  if (came.length !== artifact.bytes) {
     throw new ClientError(
       "GUARD_MODEL",
-      "expected the artifact that the plan names, came other bytes; do not use them",
+      `expected an artifact of ${artifact.bytes} bytes, came one of ${came.length}; do not use it`,
     );
   }
-  return received;
+  requireNamed(artifact, sha256.digest(came));
+  const own = bufferFor(artifact, spare);
+  own.set(came);
+  return own;
+}
+
+function bufferFor({ bytes }: ArtifactName, spare: Uint8Array | undefined): Uint8Array {
+  return spare?.length === bytes ? spare : new Uint8Array(bytes);
+}
+
+function requireNamed(artifact: ArtifactName, digest: Uint8Array): void {
+  if (equalBytes(digest, artifact.sha256)) return;
+  throw new ClientError("GUARD_MODEL", "expected the artifact that the plan names, came other bytes; do not use them");
 }

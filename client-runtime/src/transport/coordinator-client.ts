@@ -13,6 +13,7 @@ import {
   Enrollment,
   EnrollRequestSchema,
   type EnrollResponse,
+  encodeRequest,
   METADATA,
   methodPath,
   requestSigningInput,
@@ -172,8 +173,10 @@ export class CoordinatorClient {
   }
 
   #encode<D extends DescMessage>(schema: D, message: MessageShape<D>): Encoded {
-    const body = toBinary(schema, message);
-    return { body, digestHex: encodeHex(this.#options.sha256.digest(body)) };
+    const { body, signed } = encodeRequest(schema, message);
+    const hash = this.#options.sha256.start();
+    for (const part of signed) hash.update(part);
+    return { body, digestHex: encodeHex(hash.digest()) };
   }
 
   async #sign(path: string, digestHex: string, signal: AbortSignal | undefined): Promise<Record<string, string>> {

@@ -6,7 +6,7 @@ import {
   fromBinary,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import { ErrorDetailSchema, MAX_MESSAGE_BYTES, METADATA, methodPath } from "@fedloop/proto";
+import { ErrorDetailSchema, FLOW_CONTROL_WINDOW_BYTES, MAX_MESSAGE_BYTES, METADATA, methodPath } from "@fedloop/proto";
 import {
   type ChannelCredentials,
   type ChannelOptions,
@@ -109,6 +109,9 @@ class GrpcTransport implements Transport {
     this.#client = new Client(options.address, channelCredentials(options), {
       "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
       "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+      "grpc-node.flow_control_window": FLOW_CONTROL_WINDOW_BYTES,
+      // Diagnostics that nobody reads, at a cost for every call.
+      "grpc.enable_channelz": 0,
       // One transport, one connection: grpc-js would else lead all transports of a process over the same one.
       "grpc.use_local_subchannel_pool": 1,
       // A connection that died without a word is noticed, so that no round event is waited for in vain.

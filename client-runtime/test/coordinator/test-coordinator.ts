@@ -38,6 +38,7 @@ import {
   RoundState,
   Rounds,
   requestSigningInput,
+  signedParts,
   Transparency,
   WaitReason,
 } from "@fedloop/proto";
@@ -232,7 +233,9 @@ export class TestCoordinator {
     const device = this.#devices.get(text(METADATA.device));
     if (device === undefined || device.session !== session) throw new Told("SESSION_EXPIRED");
     if (Math.abs(this.#now() - Number(time)) > 300_000) throw new Told("CLOCK_SKEW");
-    const digest = createHash("sha256").update(receivedBytes(request)).digest("hex");
+    const hash = createHash("sha256");
+    for (const part of signedParts(method, receivedBytes(request))) hash.update(part);
+    const digest = hash.digest("hex");
     const signed = requestSigningInput(methodPath(method), session, nonce, time, digest);
     const signature = Buffer.from(text(METADATA.signature), "base64url");
     if (!this.#verifier.verify(device.publicKey, signed, signature)) throw new Told("BAD_SIGNATURE");

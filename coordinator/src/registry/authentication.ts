@@ -19,7 +19,7 @@ const SIGNATURE = /^[A-Za-z0-9_-]{86}$/;
 const TIME = /^[1-9][0-9]{0,15}$/;
 
 export interface AuthenticatorOptions {
-  readonly registry: Registry;
+  readonly registry: Pick<Registry, "find">;
   readonly verifier: SignatureVerifier;
   readonly clock: { now(): number };
 }
@@ -44,10 +44,10 @@ export class Authenticator {
 
   /**
    * @param path the method's full path
-   * @param body the request message as received
+   * @param signed the parts of the request message as received whose SHA-256, one after the other, is signed
    * @throws CoordinatorError BAD_REQUEST, SESSION_EXPIRED, CLOCK_SKEW, REPLAYED, BAD_SIGNATURE
    */
-  async authenticate(path: string, credentials: RequestCredentials, body: Uint8Array): Promise<Device> {
+  async authenticate(path: string, credentials: RequestCredentials, signed: readonly Uint8Array[]): Promise<Device> {
     const { device: id, session, nonce, time, signature } = credentials;
     if (
       id === undefined ||
@@ -69,9 +69,10 @@ export class Authenticator {
       throw new CoordinatorError("SESSION_EXPIRED", "expected a session in force; enroll again with the same key");
     }
     this.#checkTime(Number(time), now);
-    const digest = createHash("sha256").update(body).digest("hex");
-    const signed = requestSigningInput(path, session, nonce, time, digest);
-    if (!(await this.#options.verifier.verify(device.publicKey, signed, Buffer.from(signature, "base64url")))) {
+    const hash = createHash("sha256");
+    for (const part of signed) hash.update(part);
+    const text = requestSigningInput(path, session, nonce, time, hash.digest("hex"));
+    if (!(await this.#options.verifier.verify(device.publicKey, text, Buffer.from(signature, "base64url")))) {
       throw new CoordinatorError(
         "BAD_SIGNATURE",
         "expected the request signed by the device's key, it does not verify",

@@ -220,8 +220,11 @@ export class RoundEngine {
    */
   submit(device: Device, { inline, chunksSha256 }: Submission): void {
     const member = this.#member(device);
-    const digest = inline.length > 0 ? createHash("sha256").update(inline).digest() : Buffer.from(chunksSha256);
-    const name = digest.toString("base64url");
+    // The signature of the request covers the digest alone.
+    if (inline.length > 0 && !chunksDigest(inline).equals(chunksSha256)) {
+      throw new CoordinatorError("BAD_DIGEST", "expected the update that the submission names, came another one");
+    }
+    const name = Buffer.from(chunksSha256).toString("base64url");
     if (member.state === "submitted") {
       if (member.submitted === name) return;
       throw new CoordinatorError("CONFLICT", "expected one update a round, this device's is in the sum already");
@@ -474,6 +477,12 @@ export class RoundEngine {
   get isSpent(): boolean {
     return isSpent(this.#progress.state);
   }
+}
+
+/** As a submission names an update of one chunk. */
+function chunksDigest(chunk: Uint8Array): Buffer {
+  const sha256 = (bytes: Uint8Array): Buffer => createHash("sha256").update(bytes).digest();
+  return sha256(sha256(chunk));
 }
 
 function goingDown(): CoordinatorError {

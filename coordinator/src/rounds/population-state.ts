@@ -1,5 +1,6 @@
 import { parseEntry } from "@fedloop/consent";
 import { type DpEvent, parseDpEvent } from "@fedloop/privacy";
+import type { TensorFile } from "../models/safetensors.js";
 import type { RoundKind } from "../store/database.js";
 import type { StoreReader } from "../store/sqlite-reader.js";
 import { PopulationBudget, type RoundCost } from "./budget.js";
@@ -30,6 +31,8 @@ export class PopulationState {
   readonly participants: ParticipantBudgets;
   /** Hash of the newest model. */
   model: Uint8Array;
+  /** That model itself, once a round of this process has made it. */
+  loaded: (Pick<TensorFile, "tensors" | "parameters"> & { readonly sha256: Uint8Array }) | undefined;
   strategyState: Uint8Array | null;
   /** Rounds of the schedule that are closed. */
   completed: number;

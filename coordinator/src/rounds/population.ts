@@ -296,12 +296,21 @@ export class Population {
     return found !== undefined;
   }
 
-  /** A model of this population, for reading. @throws CoordinatorError NOT_FOUND */
-  async openModel(sha256: Uint8Array): Promise<OpenArtifact> {
-    const model = this.#state?.model ?? this.#initialModel;
-    if (!Buffer.from(model).equals(sha256)) {
+  /** SHA-256 of the present model. */
+  get modelHash(): Uint8Array {
+    return this.#state?.model ?? this.#initialModel;
+  }
+
+  /** @throws CoordinatorError NOT_FOUND for any but the present model */
+  requireModel(sha256: Uint8Array): void {
+    if (!Buffer.from(this.modelHash).equals(sha256)) {
       throw new CoordinatorError("NOT_FOUND", "expected the hash of the population's present model; check in again");
     }
+  }
+
+  /** The present model, for reading. @throws CoordinatorError NOT_FOUND */
+  async openModel(sha256: Uint8Array): Promise<OpenArtifact> {
+    this.requireModel(sha256);
     return this.#deps.artifacts.openArtifact(sha256);
   }
 

@@ -58,6 +58,8 @@ export class PopulationRoundWork implements RoundWork {
   readonly #record: RoundRecord;
   #plan: LoggedPlan | undefined;
   #aggregate: Uint8Array | undefined;
+  /** The noised sum itself, until the model is made of it; after a restart it is read again. */
+  #values: Float32Array | undefined;
   #debit: Uint8Array | undefined;
   #modelOut: Uint8Array | null;
 
@@ -136,6 +138,7 @@ export class PopulationRoundWork implements RoundWork {
     const run = this.#runAfter(noise);
     const bytes = new Uint8Array(released.buffer, released.byteOffset, released.byteLength);
     this.#aggregate = await artifacts.put(bytes);
+    this.#values = released;
     await this.#record.aggregated(this.#aggregate, submitted, run);
     if (run !== null) state.run = run;
   }
@@ -202,7 +205,8 @@ export class PopulationRoundWork implements RoundWork {
 
   async #releaseModel(): Promise<void> {
     const { artifacts, schedule, state } = this.#deps;
-    const before = decodeSafetensors(await artifacts.read(state.model));
+    const { loaded } = state;
+    const before = loaded?.sha256 === state.model ? loaded : decodeSafetensors(await artifacts.read(state.model));
     const sum = await this.#sum();
     const step = schedule.strategy.apply({
       parameters: before.parameters,
@@ -224,6 +228,7 @@ export class PopulationRoundWork implements RoundWork {
     const strategyState = step.state.length === 0 ? null : await artifacts.put(asBytes(step.state));
     await this.#record.releasedModel(this.#debited(), { sha256: model, strategyState });
     state.model = model;
+    state.loaded = { sha256: model, tensors: before.tensors, parameters: step.parameters };
     state.strategyState = strategyState;
     this.#modelOut = model;
   }
@@ -244,7 +249,9 @@ export class PopulationRoundWork implements RoundWork {
   }
 
   async #sum(): Promise<Float32Array> {
-    return asFloats(await this.#deps.artifacts.read(this.#released()));
+    const values = this.#values ?? asFloats(await this.#deps.artifacts.read(this.#released()));
+    this.#values = undefined;
+    return values;
   }
 
   #logged(): LoggedPlan {

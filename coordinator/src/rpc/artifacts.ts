@@ -1,30 +1,27 @@
 import type { Artifacts } from "@fedloop/proto";
-import { CoordinatorError } from "../errors.js";
 import type { Ledger } from "../ledger/ledger.js";
 import type { Populations } from "../rounds/populations.js";
-import { ModelChunks } from "./model-chunks.js";
+import type { ModelChunks } from "./model-chunks.js";
 import type { ServiceHandlers } from "./service.js";
 import { receiptOf } from "./transparency.js";
 
 export interface ArtifactsDependencies {
   readonly ledger: Ledger;
   readonly populations: Populations;
+  readonly models: ModelChunks;
 }
 
 /** fedloop.v1.Artifacts */
-export function artifactsService({ ledger, populations }: ArtifactsDependencies): ServiceHandlers<typeof Artifacts> {
-  const models = new ModelChunks();
+export function artifactsService({
+  ledger,
+  populations,
+  models,
+}: ArtifactsDependencies): ServiceHandlers<typeof Artifacts> {
   return {
-    async *getArtifact(request, { device }) {
-      const artifact = await populations.of(device).openModel(request.sha256);
-      if (request.offset > BigInt(artifact.totalBytes)) {
-        await artifact.close();
-        throw new CoordinatorError(
-          "OUT_OF_RANGE",
-          `expected an offset of at most ${artifact.totalBytes}, came ${request.offset}`,
-        );
-      }
-      yield* models.from(request.sha256, artifact, Number(request.offset));
+    getArtifact({ sha256, offset }, { device }) {
+      const population = populations.of(device);
+      population.requireModel(sha256);
+      return models.from(sha256, () => population.openModel(sha256), Number(offset));
     },
     uploadChunk(request, { device }) {
       const nextOffset = populations.named(request.population, device).placeChunk(device, Number(request.round), {

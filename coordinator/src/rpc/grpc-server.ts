@@ -11,6 +11,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { CoordinatorError } from "../errors.js";
+import { widenConnectionWindows, widenStreamWindows } from "./flow-control.js";
 import {
   type CallContext,
   type CallOptions,
@@ -39,6 +40,7 @@ export class GrpcServer implements ServiceHost {
       "grpc.keepalive_time_ms": 60_000,
       "grpc.keepalive_timeout_ms": 20_000,
     });
+    widenStreamWindows(this.server);
   }
 
   /** Serves a service. `open` names the methods that need no signature. */
@@ -64,8 +66,10 @@ export class GrpcServer implements ServiceHost {
   listen(address: string, credentials: ServerCredentials): Promise<number> {
     return new Promise((resolve, reject) => {
       this.server.bindAsync(address, credentials, (cause, port) => {
-        if (cause === null) resolve(port);
-        else {
+        if (cause === null) {
+          widenConnectionWindows(this.server);
+          resolve(port);
+        } else {
           reject(
             new CoordinatorError(
               "ADDRESS_IN_USE",

@@ -1,10 +1,13 @@
-import { type Rounds, WaitReason, RoundState as Wire } from "@fedloop/proto";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type OfferSchema, type Rounds, WaitReason, RoundState as Wire } from "@fedloop/proto";
 import { CoordinatorError } from "../errors.js";
 import type { Ledger } from "../ledger/ledger.js";
+import type { Device } from "../registry/device.js";
 import type { RoundNotice } from "../rounds/engine.js";
 import type { CheckIn, Idle, Population } from "../rounds/population.js";
 import type { Populations } from "../rounds/populations.js";
 import type { RoundState } from "../rounds/states.js";
+import type { ModelChunks } from "./model-chunks.js";
 import { secureCalls } from "./secure-rounds.js";
 import type { ServiceHandlers } from "./service.js";
 import { consistencyMessage, receiptOf } from "./transparency.js";
@@ -36,57 +39,76 @@ const REASON: Readonly<Record<Idle["reason"], WaitReason>> = {
 export interface RoundsDependencies {
   readonly ledger: Ledger;
   readonly populations: Populations;
+  readonly models: ModelChunks;
   readonly clock: { now(): number };
 }
 
+type OfferMessage = MessageInitShape<typeof OfferSchema> & { readonly consistency: { readonly newSize: bigint } };
+
 /** fedloop.v1.Rounds */
-export function roundsService({ ledger, populations, clock }: RoundsDependencies): ServiceHandlers<typeof Rounds> {
+export function roundsService({
+  ledger,
+  populations,
+  models,
+  clock,
+}: RoundsDependencies): ServiceHandlers<typeof Rounds> {
   const remaining = (deadlineMs: number | null): number =>
     deadlineMs === null ? 0 : Math.max(Math.round(deadlineMs - clock.now()), 1);
 
-  const event = (population: Population, notice: RoundNotice) => ({
+  const event = (population: Population, notice: RoundNotice, offer: OfferMessage | undefined) => ({
     round: BigInt(notice.round),
     state: STATE[notice.state],
     deadlineMs: remaining(notice.deadlineMs),
     reason: notice.reason ?? "",
     ...nextWindow(population, notice),
+    ...(offer === undefined ? {} : { offer }),
   });
 
-  const answer = async (outcome: CheckIn, knownTreeSize: bigint) => {
+  const offerOf = async (
+    { round, planIndex, consentIndex }: Extract<CheckIn, { readonly type: "offer" }>,
+    knownTreeSize: bigint,
+  ): Promise<OfferMessage> => {
+    const { message, size } = await receiptOf(ledger, planIndex);
+    if (knownTreeSize > BigInt(size)) {
+      throw new CoordinatorError("OUT_OF_RANGE", `expected a tree of at most ${size} entries; this log has no more`);
+    }
+    return {
+      round: BigInt(round),
+      plan: message,
+      consistency: consistencyMessage(ledger, Number(knownTreeSize), size),
+      consentIndex: BigInt(consentIndex),
+    };
+  };
+
+  /** The offer that goes with an event; whoever is not to have one is told why when it checks in. */
+  const offerWith = async (
+    population: Population,
+    device: Device,
+    { state }: RoundNotice,
+    knownTreeSize: bigint | undefined,
+  ): Promise<OfferMessage | undefined> => {
+    if (state !== "selecting" || knownTreeSize === undefined) return undefined;
+    try {
+      const outcome = population.checkIn(device);
+      return outcome.type === "offer" ? await offerOf(outcome, knownTreeSize) : undefined;
+    } catch (cause) {
+      if (cause instanceof CoordinatorError) return undefined;
+      throw cause;
+    }
+  };
+
+  const answer = async (population: Population, outcome: CheckIn, knownTreeSize: bigint) => {
     switch (outcome.type) {
       case "idle":
         return { outcome: { case: "wait" as const, value: wait(outcome.idle) } };
-      case "joined":
-        return {
-          outcome: {
-            case: "joined" as const,
-            value: {
-              round: BigInt(outcome.notice.round),
-              state: STATE[outcome.notice.state],
-              deadlineMs: remaining(outcome.notice.deadlineMs),
-            },
-          },
-        };
-      case "offer": {
-        const { message, size } = await receiptOf(ledger, outcome.planIndex);
-        if (knownTreeSize > BigInt(size)) {
-          throw new CoordinatorError(
-            "OUT_OF_RANGE",
-            `expected a tree of at most ${size} entries; this log has no more`,
-          );
-        }
-        return {
-          outcome: {
-            case: "offer" as const,
-            value: {
-              round: BigInt(outcome.round),
-              plan: message,
-              consistency: consistencyMessage(ledger, Number(knownTreeSize), size),
-              consentIndex: BigInt(outcome.consentIndex),
-            },
-          },
-        };
+      case "joined": {
+        const { round, state, deadlineMs } = outcome.notice;
+        const place = { round: BigInt(round), state: STATE[state], deadlineMs: remaining(deadlineMs) };
+        const model = await models.inline(population.modelHash, () => population.openModel(population.modelHash));
+        return { outcome: { case: "joined" as const, value: { ...place, model } } };
       }
+      case "offer":
+        return { outcome: { case: "offer" as const, value: await offerOf(outcome, knownTreeSize) } };
     }
   };
 
@@ -98,11 +120,16 @@ export function roundsService({ ledger, populations, clock }: RoundsDependencies
         join === undefined
           ? population.checkIn(device)
           : await population.join(device, { round: Number(join.round), plan: join.plan, signature: join.signature });
-      return answer(outcome, request.knownTreeSize);
+      return answer(population, outcome, request.knownTreeSize);
     },
     async *watch(request, { device, signal }) {
       const population = populations.named(request.population, device);
-      for await (const notice of population.hub.watch(signal)) yield event(population, notice);
+      let known = request.knownTreeSize;
+      for await (const notice of population.hub.watch(signal)) {
+        const offer = await offerWith(population, device, notice, known);
+        if (offer !== undefined) known = offer.consistency.newSize;
+        yield event(population, notice, offer);
+      }
     },
     ...secureCalls(populations),
     submitMasked(request, { device }) {

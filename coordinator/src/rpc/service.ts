@@ -9,7 +9,7 @@ import type {
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
-import { METADATA, methodPath } from "@fedloop/proto";
+import { METADATA, methodPath, signedParts } from "@fedloop/proto";
 import { CoordinatorError } from "../errors.js";
 import type { Authenticator } from "../registry/authentication.js";
 import type { Device } from "../registry/device.js";
@@ -81,7 +81,7 @@ export function signedBy(
     time: header(METADATA.time),
     signature: header(METADATA.signature),
   };
-  return authenticator.authenticate(methodPath(method), credentials, body);
+  return authenticator.authenticate(methodPath(method), credentials, signedParts(method, body));
 }
 
 /** What streams are told when the coordinator goes down. */

@@ -26,6 +26,7 @@ import { artifactsService } from "../rpc/artifacts.js";
 import { consentService } from "../rpc/consent.js";
 import { enrollmentService } from "../rpc/enrollment.js";
 import { GrpcServer } from "../rpc/grpc-server.js";
+import { ModelChunks } from "../rpc/model-chunks.js";
 import { roundsService } from "../rpc/rounds.js";
 import { transparencyService } from "../rpc/transparency.js";
 import type { Store } from "../store/database.js";
@@ -191,6 +192,7 @@ export class Coordinator {
     const populations = new Populations(list);
     const verifierKey = checkpoints.vkey;
     const authenticator = new Authenticator({ registry, verifier, clock });
+    const models = new ModelChunks();
     const calls = { authenticator, clock, onFault: options.onFault };
     const server = new GrpcServer(calls);
     const connect = new ConnectHost({ ...calls, corsOrigins: options.http?.corsOrigins ?? [] });
@@ -213,8 +215,8 @@ export class Coordinator {
           operator: keys.operator,
         }),
       );
-      host.add(Rounds, [], roundsService({ ledger, populations, clock }));
-      host.add(Artifacts, [], artifactsService({ ledger, populations }));
+      host.add(Rounds, [], roundsService({ ledger, populations, models, clock }));
+      host.add(Artifacts, [], artifactsService({ ledger, populations, models }));
       host.add(
         Transparency,
         ["getCheckpoint", "getInclusionProof", "getConsistencyProof"],

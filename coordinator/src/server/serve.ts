@@ -9,6 +9,7 @@ import type { WitnessPolicy } from "../ledger/publisher.js";
 import { loadPlan } from "../plan/load.js";
 import type { RoundNotice } from "../rounds/engine.js";
 import { Coordinator } from "./coordinator.js";
+import { letHeapGrow } from "./heap.js";
 
 export interface ServeOptions {
   /** Path of fedloop.yaml. */
@@ -40,6 +41,7 @@ export type ServeEvent =
  * drains. Log lines go to standard error and hold no payloads.
  */
 export async function runServe(options: ServeOptions): Promise<void> {
+  letHeapGrow();
   const config = await loadConfig(options.config, options.environment);
   const plans = await Promise.all(config.plans.map((path) => loadPlan(path)));
   const log = pino({ level: config.log.level, base: null }, pino.destination({ fd: 2, sync: true }));

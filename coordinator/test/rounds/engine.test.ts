@@ -7,7 +7,7 @@ import type { Member } from "../../src/rounds/cohort.js";
 import { RoundEngine, type RoundNotice, type RoundWork } from "../../src/rounds/engine.js";
 import { EventHub } from "../../src/rounds/event-hub.js";
 import { plannedRound, type RoundProgress } from "../../src/rounds/machine.js";
-import { floatUpdate } from "../rpc/raw-device.js";
+import { floatUpdate, submissionOf } from "../rpc/raw-device.js";
 
 const RULES = { secureAggregation: false, selectionGoal: 2, minimum: 2, selectionMs: 60_000, reportMs: 60_000 };
 
@@ -124,7 +124,7 @@ function member(): Member {
 }
 
 function inline(...values: number[]): { readonly inline: Uint8Array; readonly chunksSha256: Uint8Array } {
-  return { inline: floatUpdate(...values), chunksSha256: new Uint8Array() };
+  return submissionOf(floatUpdate(...values));
 }
 
 const COURSE = ["reserved", "selecting", "configured", "masked", "aggregated", "debited", "released", "closed"];

@@ -35,6 +35,7 @@ import {
   Rounds,
   requestSigningInput,
   type SubmitMaskedResponse,
+  signedParts,
 } from "@fedloop/proto";
 import { ORIGIN } from "../server/federation.js";
 import { POPULATION, PURPOSE } from "../server/plans.js";
@@ -119,7 +120,9 @@ export class RawDevice {
     const { deviceId = this.deviceId, session = this.session, signer = this.signer, signedBody = body } = tampering;
     const { nonce = base64url(randomBytes(16)), timeMs = Date.now(), signedPath = methodPath(method) } = tampering;
     const time = String(timeMs);
-    const digest = createHash("sha256").update(signedBody).digest("hex");
+    const hash = createHash("sha256");
+    for (const part of signedParts(method, signedBody)) hash.update(part);
+    const digest = hash.digest("hex");
     const entries: Record<string, string> = {
       [METADATA.device]: deviceId,
       [METADATA.session]: session,
@@ -251,7 +254,7 @@ export class RawDevice {
   submit(
     round: number,
     inlineUpdate: Uint8Array,
-    chunksSha256: Uint8Array = new Uint8Array(),
+    chunksSha256: Uint8Array = submissionOf(inlineUpdate).chunksSha256,
   ): Promise<SubmitMaskedResponse> {
     return this.call(Rounds.method.submitMasked, {
       population: POPULATION,
@@ -260,6 +263,12 @@ export class RawDevice {
       chunksSha256,
     });
   }
+}
+
+/** An update of one chunk as it is submitted. */
+export function submissionOf(inline: Uint8Array): { readonly inline: Uint8Array; readonly chunksSha256: Uint8Array } {
+  const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
+  return { inline, chunksSha256: sha256(sha256(inline)) };
 }
 
 /** An update without a mechanism, on the wire. */

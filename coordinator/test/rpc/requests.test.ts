@@ -149,7 +149,7 @@ t.test("a message over the limit, or none at all, is refused and the process sta
     channelOptions: { "grpc.max_send_message_length": -1 },
   });
   t.teardown(() => large.close());
-  const method = Rounds.method.submitMasked;
+  const method = Rounds.method.leave;
   const request = create(method.input, {});
   for (const body of [oversized, Uint8Array.of(0xff, 0xff, 0xff)]) {
     await t.rejects(large.unary(method, request, { metadata: device.metadata(method, body), body }), {

@@ -5,7 +5,7 @@ import t, { type Test } from "tap";
 import { encodeSafetensors } from "../../src/models/safetensors.js";
 import { Federation, type FederationOptions } from "../server/federation.js";
 import { centralNoise, POPULATION } from "../server/plans.js";
-import { floatUpdate, RawDevice, refusal } from "./raw-device.js";
+import { floatUpdate, RawDevice, refusal, submissionOf } from "./raw-device.js";
 
 function sha256(...parts: Uint8Array[]): Buffer {
   const hash = createHash("sha256");
@@ -131,6 +131,15 @@ t.test("an update beyond the norm bound is refused, since the noise is made for 
   await end();
   t.equal(federation.population.finished, "rounds-done");
   t.same((await federation.audit()).findings, []);
+});
+
+t.test("an inline update other than the one that the signed digest names is refused", async (t) => {
+  const { devices } = await collecting(t);
+  const [device] = devices;
+  const { chunksSha256 } = submissionOf(floatUpdate(1, 2, 3));
+  await t.rejects(device.submit(1, floatUpdate(1, 2, 4), chunksSha256), refusal("BAD_DIGEST"));
+  await t.rejects(device.submit(1, floatUpdate(1, 2, 3), new Uint8Array()), refusal("BAD_DIGEST"));
+  t.match(await device.submit(1, floatUpdate(1, 2, 3), chunksSha256), { accepted: true });
 });
 
 t.test("who gives its place back is out of the round, and can say so twice", async (t) => {
@@ -277,6 +286,35 @@ t.test("who watches hears the present state first, what follows, and the end whe
   const last = events.next();
   await federation.coordinator.close();
   t.match(await last, { done: true });
+});
+
+t.test("who watches with the tree that it knows is offered the round with the event, and joins at once", async (t) => {
+  const { devices, end } = await selecting(t);
+  const [device] = devices;
+  const asked = await device.offer();
+  const events = device.open(Rounds.method.watch, { population: POPULATION, knownTreeSize: 0n });
+  const { value } = await events.next();
+  t.same(value?.offer, asked, "what a check-in is answered");
+  const outsider = await RawDevice.enter(device.transport, { consents: false });
+  const others = outsider.open(Rounds.method.watch, { population: POPULATION, knownTreeSize: 0n });
+  t.match((await others.next()).value, { state: RoundState.SELECTING, offer: undefined }, "without consent no offer");
+  const { outcome } = await device.checkIn(device.joinOf(value?.offer ?? asked));
+  t.equal(outcome.case, "joined");
+  for (const each of devices) if (each !== device) await each.join();
+  for (const each of devices) await each.submit(1, floatUpdate(1, 1, 1));
+  await end();
+});
+
+t.test("a small model comes with the place, as GetArtifact has it; a larger one does not", async (t) => {
+  const small = await selecting(t);
+  const [device] = small.devices;
+  const [plan] = await small.federation.entries("round.plan");
+  const { outcome } = await device.join();
+  const model = outcome.case === "joined" ? outcome.value.model : new Uint8Array();
+  t.equal(sha256(model).toString("base64url"), plan?.body.model.sha256);
+  const large = await selecting(t, { plan: { model: { parameters: LARGE } } });
+  const answer = await large.devices[0].join();
+  t.equal(answer.outcome.case === "joined" ? answer.outcome.value.model.length : -1, 0);
 });
 
 t.test("who watches is told that the rounds are done even by a server that ends with them", async (t) => {

@@ -13,7 +13,9 @@
 //
 //   "fedloop-request/v1\n" method "\n" session "\n" nonce "\n" time "\n" hex(SHA-256(body)) "\n"
 //
-// where `method` is the full path ("/fedloop.v1.Rounds/CheckIn") and `body` is the request message exactly as sent.
+// where `method` is the full path ("/fedloop.v1.Rounds/CheckIn") and `body` is the request message exactly as sent, less the
+// bytes of UploadChunkRequest.data and of SubmitMaskedRequest.inline_update: another field of the message, which is signed,
+// holds their SHA-256, and the server compares.
 //
 // The server refuses, each with its own reason in `ErrorDetail`:
 //   - an unknown device or session, or one that has expired (SESSION_EXPIRED: enroll again with the same key);
