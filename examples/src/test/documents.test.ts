@@ -9,6 +9,7 @@ import { repository } from "./surroundings.js";
 const RUN_BY: Readonly<Record<string, string>> = {
   "examples/src/participate.ts": "examples/src/test/people.ts",
   "examples/src/audit.ts": "examples/src/test/three-users.test.ts",
+  "examples/browser/worker.ts": "examples/src/test/browser-app.slow.test.ts",
   "examples/small/plan.yaml": "examples/src/test/three-users.test.ts",
   "examples/small/fedloop.yaml": "examples/src/test/three-users.test.ts",
   "examples/small/operator.sh": "examples/src/test/three-users.test.ts",

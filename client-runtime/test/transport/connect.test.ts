@@ -1,0 +1,124 @@
+// What is the Connect transport's own; what it shares with gRPC is in test/src/transports.
+import { once } from "node:events";
+import { createServer, type RequestListener } from "node:http";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { Artifacts, Enrollment, GetArtifactRequestSchema, type RoundEvent, Rounds } from "@fedloop/proto";
+import t, { type Test } from "tap";
+import type { Transport } from "../../src/index.js";
+import { type ConnectTransportOptions, connectTransport } from "../../src/transport/connect.js";
+
+async function start(t: Test, answer: RequestListener, options: Partial<ConnectTransportOptions> = {}) {
+  const server = createServer(answer);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const at = server.address();
+  const port = typeof at === "object" && at !== null ? at.port : 0;
+  const transport = connectTransport({ baseUrl: `http://127.0.0.1:${port}`, ...options });
+  t.teardown(async () => {
+    await transport.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  return transport;
+}
+
+function leave(transport: Transport): Promise<unknown> {
+  const request = create(Enrollment.method.leave.input, {});
+  return transport.unary(Enrollment.method.leave, request, { metadata: {}, body: new Uint8Array(0) });
+}
+
+function watch(transport: Transport): AsyncIterator<RoundEvent> {
+  const request = create(Rounds.method.watch.input, { population: "p" });
+  const body = toBinary(Rounds.method.watch.input, request);
+  return transport.serverStream(Rounds.method.watch, request, { metadata: {}, body })[Symbol.asyncIterator]();
+}
+
+/** A stream's message: no flags, its length, the message. */
+function envelope(bytes: Uint8Array): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(bytes.length, 1);
+  return Buffer.concat([head, bytes]);
+}
+
+t.test("an address off loopback needs https", async (t) => {
+  for (const baseUrl of [
+    "http://example.org",
+    "http://10.0.0.1:7480",
+    "http://127.0.0.1.example.org",
+    "ftp://localhost",
+  ]) {
+    t.throws(() => connectTransport({ baseUrl }), { code: "BAD_OPTION" }, baseUrl);
+  }
+  for (const baseUrl of ["https://example.org/", "http://localhost:7480", "http://[::1]:7480", "http://127.0.0.1"]) {
+    await connectTransport({ baseUrl }).close();
+  }
+  t.throws(() => connectTransport({ baseUrl: "example.org" }), { code: "BAD_OPTION" });
+});
+
+t.test("the metadata are header fields, and the body is the message that was signed", async (t) => {
+  const seen: { url?: string | undefined; type?: string | undefined; signature?: unknown; body: Buffer }[] = [];
+  const transport = await start(t, async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const { "content-type": type, "fedloop-signature": signature } = request.headers;
+    seen.push({ url: request.url, type, signature, body: Buffer.concat(chunks) });
+    response.writeHead(200, { "content-type": "application/proto" }).end();
+  });
+  const request = create(Artifacts.method.uploadChunk.input, {
+    population: "p",
+    round: 3n,
+    data: new Uint8Array(70_000),
+  });
+  const body = toBinary(Artifacts.method.uploadChunk.input, request);
+  const metadata = { "fedloop-signature": "abc" };
+  await transport.unary(Artifacts.method.uploadChunk, request, { metadata, body });
+  t.match(seen, [{ url: "/fedloop.v1.Artifacts/UploadChunk", type: "application/proto", signature: "abc" }]);
+  t.ok(seen[0]?.body.equals(body));
+});
+
+t.test("a stream that is silent for too long counts as broken; a reader may take its time", async (t) => {
+  const event = toBinary(Rounds.method.watch.output, create(Rounds.method.watch.output, { round: 7n }));
+  const transport = await start(
+    t,
+    (_request, response) => {
+      response.writeHead(200, { "content-type": "application/connect+proto" }).write(envelope(event));
+    },
+    { silenceMs: 40 },
+  );
+  const events = watch(transport);
+  t.match(await events.next(), { value: { round: 7n } });
+  const began = performance.now();
+  while (performance.now() - began < 80) await new Promise((resolve) => setImmediate(resolve));
+  await t.rejects(events.next(), { code: "UNAVAILABLE", message: /silent/ });
+  t.ok(performance.now() - began >= 100, "counted from the moment that the reader came back");
+});
+
+t.test("what is no coordinator, and a connection that breaks in mid-answer", async (t) => {
+  const other = await start(t, (_request, response) => void response.writeHead(404).end("not here"));
+  await t.rejects(leave(other), { code: "PROTOCOL" });
+  const proxy = await start(t, (_request, response) => void response.writeHead(502).end());
+  await t.rejects(leave(proxy), { code: "UNAVAILABLE" });
+  const broken = await start(t, (_request, response) => {
+    response.writeHead(200, { "content-type": "application/proto", "content-length": "100" }).write("half");
+    response.destroy();
+  });
+  await t.rejects(leave(broken), { code: "UNAVAILABLE" });
+  const cut = await start(t, (_request, response) => {
+    response.writeHead(200, { "content-type": "application/connect+proto" }).end();
+  });
+  await t.rejects(watch(cut).next(), { code: "UNAVAILABLE" }, "a stream without its end");
+});
+
+t.test("a closed transport ends what is under way and takes nothing new", async (t) => {
+  const transport = await start(t, () => {});
+  const request = create(GetArtifactRequestSchema, {});
+  const pending = leave(transport);
+  const stream = transport
+    .serverStream(Artifacts.method.getArtifact, request, { metadata: {}, body: new Uint8Array(0) })
+    [Symbol.asyncIterator]()
+    .next();
+  const ended = Promise.all([t.rejects(pending, { code: "ABORTED" }), t.rejects(stream, { code: "ABORTED" })]);
+  await transport.close();
+  await ended;
+  await t.rejects(leave(transport), { code: "ABORTED" });
+});
