@@ -39,6 +39,8 @@ export interface OwnReceipt {
   readonly purpose: string;
   /** With type "round". */
   readonly round: number | null;
+  /** What the round's ε is about; left out for all that the participant contributes. */
+  readonly unit?: "example";
   /** Place in the log of the consent entry or of the round's plan. */
   readonly index: number;
   /** Of that entry, base64url. */
@@ -112,6 +114,7 @@ const schema: z.ZodMiniType<DeviceState> = z.strictObject({
       type: z.enum(["consent.given", "consent.refused", "consent.withdrawn", "round"]),
       purpose: z.string(),
       round: z.nullable(index),
+      unit: z.exactOptional(z.literal("example")),
       index,
       leafHash: z.string(),
       timeMs: index,

@@ -272,7 +272,10 @@ export class ParticipationTasks {
       const timeMs = Math.round(clock.now());
       const { receipts } = keeper.current;
       const { index, leafHash } = plan;
-      await keeper.change({ receipts: [...receipts, { type: "round", purpose, round, index, leafHash, timeMs }] });
+      const unit = plan.body.privacy.unit === "example" ? { unit: "example" as const } : {};
+      await keeper.change({
+        receipts: [...receipts, { type: "round", purpose, round, ...unit, index, leafHash, timeMs }],
+      });
     }
     return accepted;
   }

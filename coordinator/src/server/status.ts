@@ -21,7 +21,13 @@ export interface PopulationStatus {
   readonly metrics: Readonly<Record<string, number>> | null;
   /** From withdrawals to the last use of the data. */
   readonly withdrawals: WithdrawalLatency;
-  readonly budget: { readonly spent: string; readonly cap: number | null; readonly delta: number | null };
+  readonly budget: {
+    readonly spent: string;
+    readonly cap: number | null;
+    readonly delta: number | null;
+    /** What ε is about. */
+    readonly unit: PopulationPlan["privacy"]["unit"];
+  };
 }
 
 export interface Status {
@@ -75,7 +81,12 @@ async function populationStatus(store: StoreReader, name: string, plan: Populati
     newest: newest === undefined ? null : { round: newest.round, state: newest.state, reason: newest.reason },
     withdrawals: await withdrawalLatency(store, name),
     metrics: metrics === undefined || metrics === null ? null : JSON.parse(metrics),
-    budget: { spent: await claimed(store, name), cap: plan.cap?.epsilon ?? null, delta: plan.cap?.delta ?? null },
+    budget: {
+      spent: await claimed(store, name),
+      cap: plan.cap?.epsilon ?? null,
+      delta: plan.cap?.delta ?? null,
+      unit: plan.privacy.unit,
+    },
   };
 }
 
@@ -108,7 +119,7 @@ function statusText({ origin, ledger, populations }: Status): string {
     lines.push(
       budget.cap === null
         ? "  no differential privacy, by its plan"
-        : `  ε ${budget.spent} of ${budget.cap} spent at δ = ${budget.delta}`,
+        : `  ε ${budget.spent} of ${budget.cap} spent at δ = ${budget.delta}, for each ${budget.unit}`,
     );
     lines.push(`  withdrawals: ${latencyText(withdrawals)}`);
     if (metrics !== null) {

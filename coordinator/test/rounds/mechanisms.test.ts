@@ -234,6 +234,11 @@ t.test(
       (report.populations[0]?.epsilon ?? 9) <= 4 && (report.populations[0]?.epsilon ?? 0) > 3.9,
       "and it uses its ε",
     );
-    for (const person of people) t.match(person.budget(), { unit: "example", rounds: 3 });
+    for (const person of people) {
+      t.match(person.budget(), { unit: "example", rounds: 3 });
+      const receipts = person.receipts();
+      const rounds = receipts.filter(({ type }) => type === "round");
+      t.same(new Set(rounds.map(({ unit }) => unit)), new Set(["example"]), "and in its receipts");
+    }
   },
 );

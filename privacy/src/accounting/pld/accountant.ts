@@ -5,8 +5,10 @@ import { gaussianDelta, gaussianEpsilon } from "../gaussian.js";
 import { RDP_ORDERS, rdpAccountant } from "../rdp/accountant.js";
 import { deltaFromRdp, epsilonFromRdp } from "../rdp/conversion.js";
 import { type NeighbouringRelation, requireRelation } from "../relation.js";
+import { AtomLosses } from "./atomLosses.js";
+import { largestLoss } from "./atoms.js";
 import { addEvent, type Breakdown, copyBreakdown, emptyBreakdown } from "./components.js";
-import { composeOnGrid, type GridResult } from "./grid.js";
+import { composeOnGrid, FINEST_INTERVAL, type GridResult } from "./grid.js";
 import { deltaOf, epsilonFor } from "./hockeyStick.js";
 
 /** Choices of a PLD accountant, all with a default. */
@@ -86,6 +88,10 @@ class PldAccountant implements Accountant {
         delta: (epsilon) => gaussianDelta(noiseMultiplier, epsilon),
       };
     }
+    const single = singleRelease(this.#breakdown);
+    if (single !== undefined) {
+      return single;
+    }
     const grid = composeOnGrid(this.#breakdown);
     if (grid === undefined) {
       return this.#fromRenyi();
@@ -130,6 +136,29 @@ interface Answers {
 }
 
 const UNPROTECTED: Answers = { epsilon: () => Number.POSITIVE_INFINITY, delta: () => 1 };
+
+/** Outcomes beyond this many are quicker on a grid. */
+const MOST_SORTED = 4096;
+
+/** e to the power of a larger loss, times a mass of its inverse, has no digits left. */
+const LARGEST_EXPONENT = 300;
+
+/** One release of one discrete mechanism, and nothing else. */
+function singleRelease({ components, gaussianRho, logKept, rdp }: Breakdown): Answers | undefined {
+  const [only, ...others] = components.values();
+  if (only === undefined || others.length > 0 || only.count !== 1 || only.component.type !== "atoms") return undefined;
+  if (gaussianRho > 0 || logKept !== 0 || rdp.some((value) => value !== 0)) return undefined;
+  const { remove, add } = only.component;
+  const directions = add === undefined ? [remove] : [remove, add];
+  if (directions.some((atoms) => atoms.losses.length > MOST_SORTED || largestLoss(atoms) > LARGEST_EXPONENT)) {
+    return undefined;
+  }
+  const losses = directions.map((atoms) => new AtomLosses(atoms, FINEST_INTERVAL));
+  return {
+    epsilon: (delta) => losses.reduce((most, each) => Math.max(most, each.epsilon(delta)), 0),
+    delta: (epsilon) => losses.reduce((most, each) => Math.max(most, each.delta(epsilon)), 0),
+  };
+}
 
 function fromRdp(rdp: Float64Array, logKept: number): Answers {
   return {

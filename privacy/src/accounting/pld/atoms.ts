@@ -19,7 +19,7 @@ export const LARGEST_ATOM_LOSS = 700;
 const SAME = 1e-12;
 
 /** The grid point that a loss moves up to. */
-function bucketOf(loss: number, interval: number): number {
+export function bucketOf(loss: number, interval: number): number {
   const scaled = loss / interval;
   const nearest = Math.round(scaled);
   return Math.abs(scaled - nearest) <= SAME * Math.abs(scaled) ? nearest : Math.ceil(scaled);

@@ -3,6 +3,7 @@ import t from "tap";
 import {
   bandedSquareRoot,
   bltCoefficients,
+  bltSquareRoot,
   epsilonOf,
   toeplitzSensitivity,
   treeSensitivitySquared,
@@ -110,6 +111,19 @@ t.test("square-root bands are those of the matrix of running totals", async (t) 
       sum += (coefficients[k] ?? 0) * (coefficients[n - k] ?? 0);
     }
     t.ok(Math.abs(sum - 1) < 1e-14);
+  }
+});
+
+t.test("the square root in buffers: exact at first, never above it, and better than independent noise", async (t) => {
+  for (const buffers of [1, 2, 4, 8]) {
+    const { bufferDecay, outputScale } = bltSquareRoot(buffers);
+    const own = bltCoefficients(bufferDecay, outputScale, 200);
+    const due = bandedSquareRoot(200).coefficients;
+    for (let k = 0; k < 200; k++) {
+      const [came = 0, exact = 0] = [own[k], due[k]];
+      if (k < 2 * buffers) t.ok(Math.abs(came - exact) < 1e-12, `${buffers} buffers, coefficient ${k}`);
+      else t.ok(came <= exact, `${buffers} buffers, coefficient ${k}`);
+    }
   }
 });
 
