@@ -57,8 +57,10 @@ export interface PopulationReport {
 }
 
 interface Account {
+  /** With nothing composed. */
+  empty: Accountant;
   accountant: Accountant;
-  unit: PolicyPublish["unit"];
+  readonly unit: PolicyPublish["unit"];
   adjacency: PolicyPublish["adjacency"];
   delta: number;
   cap: number;
@@ -92,12 +94,13 @@ export class BudgetAudit {
     this.#runs.plan(index, round);
     const policy = this.#policy(plan.population);
     if (policy === undefined) return; // reported with the plan
-    const isSameUnit = plan.privacy.unit === policy.unit;
+    const { unit } = this.#account(plan.population, policy);
+    const isSameUnit = plan.privacy.unit === policy.unit && policy.unit === unit;
     if (!isSameUnit || (plan.privacy.adjacency !== policy.adjacency && plan.privacy.mechanism === "dp-ftrl"))
       this.#sink.entry(
         "PLAN_LIMITS",
         index,
-        `The plan is for one ${plan.privacy.unit} (${plan.privacy.adjacency}); the policy's ε is for one ${policy.unit} (${policy.adjacency}).`,
+        `The plan is for one ${plan.privacy.unit} (${plan.privacy.adjacency}); the policy's ε is for one ${policy.unit} (${policy.adjacency}), the population's so far for one ${unit}.`,
       );
     const { epsilon, delta, cap } = plan.reservation;
     if (delta !== policy.limits.delta || cap !== policy.limits.epsilon)
@@ -227,17 +230,35 @@ export class BudgetAudit {
 
   #account(population: string, policy: PolicyPublish): Account {
     const account = this.#accounts.get(population) ?? this.#opened(policy);
+    if (policy.adjacency === "replace-special" && account.adjacency !== policy.adjacency) this.#restate(account);
     account.delta = Number(policy.limits.delta);
     account.cap = parseEpsilon(policy.limits.epsilon);
     this.#accounts.set(population, account);
     return account;
   }
 
-  /** A population's unit and adjacency are those of its first policy: what was spent under one is not added to another. */
-  #opened({ unit, adjacency }: PolicyPublish): Account {
+  #emptyOf(adjacency: PolicyPublish["adjacency"]): Accountant {
     const empty = this.#empty.get(adjacency) ?? accountantNamed("rdp", adjacency);
     this.#empty.set(adjacency, empty);
+    return empty;
+  }
+
+  /**
+   * Noise on sums costs the same whether a contribution is removed or replaced by zero; runs are stated for the second only.
+   * So a population that comes to have them is counted under that from its beginning.
+   */
+  #restate(account: Account): void {
+    account.adjacency = "replace-special";
+    account.empty = this.#emptyOf(account.adjacency);
+    account.accountant = account.empty.fork();
+    for (const [event, count] of account.events) account.accountant.compose(event, count);
+  }
+
+  /** A population's unit is that of its first policy: what was spent under one is not added to another. */
+  #opened({ unit, adjacency }: PolicyPublish): Account {
+    const empty = this.#emptyOf(adjacency);
     const account: Account = {
+      empty,
       accountant: empty.fork(),
       unit,
       adjacency,
@@ -246,7 +267,11 @@ export class BudgetAudit {
       lastDebit: null,
       history: [],
       events: new Map(),
-      participants: new ParticipantBudgets(this.#sink, empty, () => account.delta),
+      participants: new ParticipantBudgets(
+        this.#sink,
+        () => account.empty,
+        () => account.delta,
+      ),
     };
     return account;
   }

@@ -63,12 +63,12 @@ export class ParticipantBudgets {
   /** Participants of the same events share the answer. */
   readonly #spentBy = new Map<string, number>();
   readonly #names = new Map<DpEvent, number>();
-  readonly #empty: Accountant;
+  readonly #empty: () => Accountant;
   #largest = 0;
   #largestCounts: ReadonlyMap<DpEvent, number> = new Map();
 
   /** @param empty forks of it share the curves of events they have met */
-  constructor(sink: FindingSink, empty: Accountant, delta: () => number) {
+  constructor(sink: FindingSink, empty: () => Accountant, delta: () => number) {
     this.#sink = sink;
     this.#empty = empty;
     this.#delta = delta;
@@ -139,7 +139,7 @@ export class ParticipantBudgets {
     if (known !== undefined) return known;
     let epsilon = Number.POSITIVE_INFINITY;
     try {
-      const accountant = this.#empty.fork();
+      const accountant = this.#empty().fork();
       for (const [event, count] of counts) accountant.compose(event, count);
       ({ epsilon } = accountant.epsilon(delta));
     } catch (error) {

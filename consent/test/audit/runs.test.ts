@@ -1,10 +1,10 @@
 import { epsilonOf } from "@fedloop/privacy";
 import t from "tap";
-import { type VerificationReport, verifyBundle } from "../../src/index.js";
+import { encodeEvent, type VerificationReport, verifyBundle } from "../../src/index.js";
 import { nodeVerifier } from "../../src/index.node.js";
-import { type TestDevice, testDevice } from "../author.js";
-import { bundleOf } from "../complete-log.js";
-import { RunAuthor, runEvent } from "../run-log.js";
+import { policyBody, type TestDevice, testDevice } from "../author.js";
+import { bundleOf, startedLog } from "../complete-log.js";
+import { RunAuthor, runEvent, runPlan } from "../run-log.js";
 
 /** Writes steps of a run. @param some and others are two cohorts of two */
 type Writing = (run: RunAuthor, some: readonly TestDevice[], others: readonly TestDevice[]) => Promise<unknown>;
@@ -87,6 +87,37 @@ for (const [what, code, write] of faulty) {
     );
   });
 }
+
+t.test("a population that goes over to runs is counted from its beginning, under one adjacency", async (t) => {
+  const devices = [1, 2].map(testDevice);
+  const rounds = await startedLog(devices);
+  await rounds.complete(devices);
+  const limits = { policy: 2, adjacency: "replace-special" } as const;
+  await rounds.author.write({ type: "policy.publish", body: policyBody(limits) });
+  const others = [3, 4].map(testDevice);
+  for (const device of others) await rounds.author.consent(device, "given", { policy: 2 });
+  await rounds.complete(others, {
+    plan: (plan) => ({ ...runPlan(plan, { first: null, step: 1 }), policy: 2 }),
+    debit: (debit) => ({ ...debit, event: encodeEvent(runEvent) }),
+  });
+  const { findings, populations } = await verifyBundle([await bundleOf(rounds.author)], { verifier: nodeVerifier() });
+  t.strictSame(findings, []);
+  t.match(populations[0], { adjacency: "replace-special", rounds: 2 });
+});
+
+t.test("what was spent for one unit is not added to what is spent for another", async (t) => {
+  const devices = [1, 2].map(testDevice);
+  const rounds = await startedLog(devices);
+  await rounds.complete(devices);
+  await rounds.author.write({ type: "policy.publish", body: policyBody({ policy: 2, unit: "example" }) });
+  const others = [3, 4].map(testDevice);
+  for (const device of others) await rounds.author.consent(device, "given", { policy: 2 });
+  await rounds.complete(others, {
+    plan: (plan) => ({ ...plan, policy: 2, privacy: { ...plan.privacy, unit: "example" } }),
+  });
+  const { findings } = await verifyBundle([await bundleOf(rounds.author)], { verifier: nodeVerifier() });
+  t.ok(findings.some(({ code, message }) => code === "PLAN_LIMITS" && message.includes("so far for one participant")));
+});
 
 t.test("a run that is opened again is paid for again", async (t) => {
   const { findings, populations } = await report(async (run, some, others) => {

@@ -17,6 +17,8 @@ export interface PlanValidateOptions {
   readonly json: boolean;
 }
 
+type Noised = Exclude<PopulationPlan["privacy"], { readonly mechanism: "none" }>;
+
 /** What a plan will do and cost, worked out as the coordinator would. */
 interface PlanReport {
   readonly population: string;
@@ -38,6 +40,10 @@ interface PlanReport {
     readonly accountant: "rdp";
     readonly clipNorm: number | null;
     readonly noiseMultiplier: number | null;
+    /** What the mechanism needs beside that; null for those that it does not. */
+    readonly adaptiveClipping: Noised["adaptiveClipping"] | null;
+    readonly run: Noised["run"] | null;
+    readonly examples: Noised["examples"] | null;
   };
   readonly secureAggregation: PopulationPlan["secureAggregation"];
 }
@@ -72,6 +78,9 @@ function reportOf(plan: PopulationPlan, { rounds, cap }: Schedule): PlanReport {
       accountant: "rdp",
       clipNorm: plan.privacy.clipNorm,
       noiseMultiplier: training?.mechanism?.noiseMultiplier ?? training?.examples?.noiseMultiplier ?? null,
+      adaptiveClipping: "adaptiveClipping" in plan.privacy ? plan.privacy.adaptiveClipping : null,
+      run: "run" in plan.privacy ? plan.privacy.run : null,
+      examples: "examples" in plan.privacy ? plan.privacy.examples : null,
     },
     secureAggregation: plan.secureAggregation,
   };
@@ -108,13 +117,26 @@ function times(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
+/** What a mechanism does beside adding noise. */
+function detailsOf({ adaptiveClipping, run, examples }: PlanReport["privacy"]): string {
+  if (adaptiveClipping !== null)
+    return `; the clip follows quantile ${adaptiveClipping.targetQuantile} of the updates' norms`;
+  if (run !== null) {
+    const { strategy, minSeparation, maxParticipations } = run;
+    return `; ${strategy.type} factorisation, ${times(maxParticipations, "part")} of a participant at most, ${times(minSeparation, "round")} apart`;
+  }
+  if (examples === null) return "";
+  const { steps, samplingProbability, clipNorm } = examples;
+  return `; ${times(steps, "step")} a round on samples of ${samplingProbability}, each example clipped to ${clipNorm}`;
+}
+
 function planText(file: string, plan: PlanReport): string {
   const { rounds, cohort, privacy, secureAggregation } = plan;
   const spent =
     privacy.epsilon === null
       ? `none: ${privacy.reason}`
       : `ε ${privacy.epsilon} of ${privacy.cap} at δ ${privacy.delta} for each ${privacy.unit} (${privacy.accountant}); ` +
-        `${privacy.mechanism}, clip norm ${privacy.clipNorm}, noise multiplier ${privacy.noiseMultiplier?.toPrecision(4)}`;
+        `${privacy.mechanism}, clip norm ${privacy.clipNorm}, noise multiplier ${privacy.noiseMultiplier?.toPrecision(4)}${detailsOf(privacy)}`;
   return `${file}: fine
   population          ${plan.population}
   rounds              ${times(rounds.train, "training round")}, ${times(rounds.evaluate, "evaluation")}

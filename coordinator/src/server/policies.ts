@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { canonicalText, type EntryBodies, formatDecimal, formatEpsilon } from "@fedloop/consent";
+import { CoordinatorError } from "../errors.js";
 import type { Ledger } from "../ledger/ledger.js";
 import type { LoadedPlan } from "../plan/load.js";
 import { DEFAULT_DELTA } from "../plan/population-plan.js";
@@ -18,6 +19,8 @@ export interface Policy {
 /**
  * Publishes a plan's notice and limits, unless the newest policy of the population says just that. A changed policy
  * gets a new version, and everyone is asked again.
+ *
+ * @throws CoordinatorError BAD_PLAN when ε was about another unit so far
  */
 export async function publishPolicy(
   ledger: Ledger,
@@ -25,6 +28,13 @@ export async function publishPolicy(
   operatorKey: Uint8Array,
 ): Promise<Policy> {
   const newest = ledger.view.policy(plan.population);
+  if (newest !== undefined && newest.policy.unit !== plan.privacy.unit) {
+    throw new CoordinatorError(
+      "BAD_PLAN",
+      `privacy.mechanism: expected ε for each ${newest.policy.unit}, as population ${plan.population} has it in the log, came ` +
+        `${plan.privacy.mechanism} with ε for each ${plan.privacy.unit}; what both spend cannot be added up: name another population`,
+    );
+  }
   const body = (version: number): EntryBodies["policy.publish"] => ({
     population: plan.population,
     policy: version,

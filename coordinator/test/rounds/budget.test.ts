@@ -79,6 +79,33 @@ t.test("a reservation that is released is free again; one that is debited is spe
   t.equal(new PopulationBudget(cap, budget.costs).spent, budget.spent, "and the same after a restart");
 });
 
+t.test("a run is reserved as a whole by its first round, and its later rounds cost nothing more", async (t) => {
+  const event: DpEvent = {
+    type: "BandedMatrixFactorization",
+    noiseMultiplier: 3,
+    coefficients: [1, 0.5],
+    steps: 10,
+    minSeparation: 2,
+    maxParticipations: 5,
+  };
+  const { epsilon } = epsilonOf(event, DELTA, "rdp");
+  const tight = new PopulationBudget({ epsilon: epsilon * 0.99, delta: DELTA }, []);
+  t.throws(() => tight.reserve({ event, run: "a" }), { code: "BUDGET_EXCEEDED" }, "not a single step of it is taken");
+  const budget = new PopulationBudget({ epsilon: epsilon * 1.2, delta: DELTA }, []);
+  for (let step = 1; step <= 10; step++) {
+    budget.reserve({ event, run: "a" });
+    t.ok(Math.abs(budget.debit() - epsilon) < 1e-9, `step ${step}`);
+  }
+  t.throws(() => budget.reserve({ event, run: "b" }), { code: "BUDGET_EXCEEDED" }, "another run is paid for anew");
+  const participants = new ParticipantBudgets();
+  participants.debit({ event, run: "a" }, ["x"], 1);
+  participants.debit({ event, run: "a" }, ["x", "y"], 3);
+  t.same(participants.partIn("a", "x"), { lastStep: 3, times: 2 });
+  t.ok(Math.abs(participants.epsilonWith("x", undefined, DELTA) - epsilon) < 1e-9);
+  t.equal(participants.epsilonWith("y", { event, run: "a" }, DELTA), participants.epsilonWith("y", undefined, DELTA));
+  t.equal(participants.rounds("x"), 2);
+});
+
 t.test("without a mechanism nothing is bounded, and the claim says so", async (t) => {
   const budget = new PopulationBudget({ epsilon: Number.POSITIVE_INFINITY, delta: DELTA }, []);
   budget.reserve(cost({ type: "NonPrivate" }));

@@ -212,6 +212,13 @@ t.test(
     );
     const [policy] = await federation.entries("policy.publish");
     t.match(policy?.body, { unit: "example", adjacency: "add-or-remove-one" });
+    const other = await Federation.open(t, { plan: EXAMPLES });
+    await other.close();
+    await t.rejects(
+      Federation.open(t, { dataDir: other.folder, plan: ADAPTIVE }),
+      { code: "BAD_PLAN" },
+      "a population's unit does not change",
+    );
     const logged = await plans(federation);
     t.same(
       logged.map(({ kind, privacy }) => [kind, privacy.unit, privacy.mechanism]),
