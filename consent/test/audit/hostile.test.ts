@@ -17,6 +17,7 @@ import {
 import { generateNodeSigner, type NodeSigner, nodeVerifier } from "../../src/index.node.js";
 import { LogAuthor, operator, policyBody, type TestDevice, testDevice } from "../author.js";
 import { bundleOf, RoundAuthor, startedLog } from "../complete-log.js";
+import { rejects } from "../refusals.js";
 
 const verifier = nodeVerifier();
 
@@ -183,6 +184,33 @@ function noiseOf(noiseMultiplier: string): (plan: RoundPlan) => RoundPlan {
   const event = { type: "Gaussian", noiseMultiplier };
   return (plan) => ({ ...plan, privacy: { ...plan.privacy, noiseMultiplier, event } });
 }
+
+t.test("noise that is no positive number, and an event that nobody knows, are no plan", async (t) => {
+  for (const noise of ["NaN", "-1", "0", "Infinity", "1e400", "", "0x10", " 1"]) {
+    const { rounds } = await twoDevices();
+    await rejects(t, "BAD_ENTRY", `noise ${noise}`, () => rounds.plan(noiseOf(noise)));
+  }
+  const event = { type: "MagicNoise", noiseMultiplier: "9" };
+  const { rounds } = await twoDevices();
+  await rejects(t, "BAD_ENTRY", "an unknown event", () =>
+    rounds.plan((plan) => ({ ...plan, privacy: { ...plan.privacy, event } })),
+  );
+});
+
+t.test("a debit without a release costs all the same, and a close that names a model for it is found", async (t) => {
+  const { rounds, author, first, second } = await twoDevices();
+  await rounds.complete([first, second], { without: ["release"], close: (close) => ({ ...close, modelOut: null }) });
+  t.strictSame(await codesOf(author), [], "a result that is kept back is no fault");
+  const { populations } = await verifyBundle([await bundleOf(author)], { verifier });
+  t.equal(populations[0]?.rounds, 1, "its budget is spent");
+  const other = await twoDevices();
+  const modelOut = "A".repeat(43);
+  await other.rounds.complete([other.first, other.second], {
+    without: ["release"],
+    close: (close) => ({ ...close, modelOut }),
+  });
+  t.strictSame(await codesOf(other.author), ["CLOSE_MODEL"]);
+});
 
 t.test("noise next to nothing is no noise: ε is over every cap, in finite time", async (t) => {
   for (const noise of ["1e-300", "1e-150", "0.000001"]) {

@@ -215,7 +215,7 @@ function addWitness(program: Command, { signal, print }: Surroundings): void {
     .command("witness")
     .description("run a witness: cosign the checkpoints of logs as long as they only grow (C2SP tlog-witness)")
     .requiredOption("--name <name>", "the witness's own name, as in witness.example.org", someText)
-    .requiredOption("--log <vkey...>", "verifier keys of the logs to watch", collected, [])
+    .requiredOption("--log <vkey...>", "verifier keys of the logs to watch", collected)
     .option("--data <dir>", "folder of its key and of what it has cosigned", someText, "fedloop-witness")
     .option("--listen <host:port>", "where to listen; off loopback only with a certificate", someText, "127.0.0.1:7481")
     .option("--tls-cert <file>", "certificate chain, PEM", someText)
@@ -240,7 +240,7 @@ function addWitness(program: Command, { signal, print }: Surroundings): void {
     });
 }
 
-function collected(written: string, before: readonly string[]): readonly string[] {
+function collected(written: string, before: readonly string[] = []): readonly string[] {
   return [...before, someText(written)];
 }
 

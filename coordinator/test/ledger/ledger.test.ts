@@ -308,6 +308,21 @@ t.test("entries are stamped with the clock, which may step back a little but not
   await store.close();
 });
 
+t.test("a clock that was far ahead is not believed again before the time it stamped has come", async (t) => {
+  await using store = await openSqliteStore(":memory:");
+  const clock = manualClock(1_700_000_000_000);
+  const ledger = await openLedger(store, { clock });
+  await ledger.commit((tx) => tx.append("policy.publish", policyBody()));
+  clock.ms = 4_000_000_000_000;
+  await ledger.commit((tx) => tx.append("heartbeat", {}));
+  await ledger.close();
+  clock.ms = 1_700_000_060_000;
+  await t.rejects(openLedger(store, { clock }), { code: "CLOCK_BEHIND" });
+  clock.ms = 4_000_000_000_001;
+  await using again = await openLedger(store, { clock });
+  t.equal(again.size, 2);
+});
+
 t.test("entries are read back in order, whole or in part", async (t) => {
   const { ledger } = await withPolicy(t);
   await ledger.commit(async (tx) => {

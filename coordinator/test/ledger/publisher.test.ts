@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, statSync } from "node:fs";
+import { cpSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import {
   collectCosignatures,
@@ -219,6 +219,31 @@ t.test(
     publisher = await publisherOver(log, { tiles });
     await publisher.settled();
     t.equal(await check(), 320);
+    await publisher.close();
+    await log.store.close();
+  },
+);
+
+t.test(
+  "what is derived from the log is made anew where it was deleted: tiles, published checkpoint, tree and view",
+  async (t) => {
+    const [folder, tiles] = [temporaryFolder(t), temporaryFolder(t)];
+    const policy = await witnesses(t, 1, 1);
+    let log = await openLog(join(folder, "log.db"));
+    await grow(log, 299);
+    let publisher = await publisherOver(log, { tiles, witnesses: policy });
+    await publisher.settled();
+    const before = readFileSync(join(tiles, "tile/entries/000"));
+    await publisher.close();
+    await log.store.db.deleteFrom("published").execute();
+    await log.store.close();
+    rmSync(tiles, { recursive: true });
+    log = await openLog(join(folder, "log.db"));
+    t.equal(log.ledger.size, 300);
+    publisher = await publisherOver(log, { tiles, witnesses: policy });
+    await publisher.settled();
+    t.equal((await openCheckpoint(publisher.checkpoint(), { vkey }, verifier)).size, 300);
+    t.same(readFileSync(join(tiles, "tile/entries/000")), before);
     await publisher.close();
     await log.store.close();
   },
