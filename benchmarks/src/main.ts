@@ -42,7 +42,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     },
   },
   secagg: {
-    summary: "a round of secure aggregation in one process, without a network",
+    summary: "a round of secure aggregation in one process without a network, then the same over gRPC",
     options: { clients: "20", length: "1000000", dropout: "0.05", bits: "20", graph: "complete" },
     async run({ clients = "", length = "", dropout = "", bits = "", graph = "" }) {
       if (graph !== "complete" && graph !== "harary") {

@@ -15,8 +15,9 @@ import {
   type VectorsCollection,
 } from "@fedloop/privacy/secagg";
 import { MaskPool, nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
+import { secaggOverGrpc } from "./secagg-grpc.js";
 
-/** One case: a round in one process, without a network. */
+/** One case: a round in one process without a network, and the same round over gRPC. */
 export interface SecaggCase {
   readonly clients: number;
   /** Coordinates of a vector. */
@@ -57,9 +58,10 @@ class Stopwatch<Step extends string> {
 }
 
 /**
- * Runs one round of secure aggregation and measures both sides. A client's times are means over the clients.
+ * Runs one round of secure aggregation and measures both sides, then the same round over gRPC. A client's times are means
+ * over the clients.
  *
- * @returns `{clientMs, serverMs, uploadBytesPerClient, exact, …}`; `exact` says that the sum is the survivors' sum
+ * @returns `{clientMs, serverMs, uploadBytesPerClient, exact, grpc, …}`; `exact` says that the sum is the survivors' sum
  */
 export async function secaggBenchmark(options: SecaggCase): Promise<object> {
   const crypto = nodeDeviceCrypto({ random: systemRandom(), verifier: nodeVerifier() });
@@ -92,6 +94,7 @@ export async function secaggBenchmark(options: SecaggCase): Promise<object> {
     serverLoopMs: { longestCall: rounded(round.longestCallMs), unmask: rounded(loop.max / 1e6) },
     uploadBytesPerClient: Math.round(round.uploadBytes / outcome.survivors.length),
     exact: outcome.sum.every((value, i) => value === expected[i]),
+    grpc: await secaggOverGrpc(options),
   };
 }
 

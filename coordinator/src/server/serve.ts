@@ -10,6 +10,7 @@ import { loadPlan } from "../plan/load.js";
 import type { RoundNotice } from "../rounds/engine.js";
 import { Coordinator } from "./coordinator.js";
 import { letHeapGrow } from "./heap.js";
+import { LoopDelay } from "./loop-delay.js";
 
 export interface ServeOptions {
   /** Path of fedloop.yaml. */
@@ -32,7 +33,13 @@ export type ServeEvent =
       readonly origin: string;
       readonly verifierKey: string;
     }
-  | ({ readonly event: "round"; readonly population: string; readonly timeMs: number } & RoundNotice)
+  | ({
+      readonly event: "round";
+      readonly population: string;
+      readonly timeMs: number;
+      /** The longest that one call kept the event loop since the event before. */
+      readonly loopDelayMs: number;
+    } & RoundNotice)
   | { readonly event: "finished"; readonly population: string; readonly why: string }
   | { readonly event: "stopped"; readonly peakServerMb: number };
 
@@ -49,6 +56,7 @@ export async function runServe(options: ServeOptions): Promise<void> {
     if (options.json) process.stdout.write(`${JSON.stringify(event)}\n`);
   };
   const tls = await readTls(config);
+  using loop = new LoopDelay();
   const coordinator = await Coordinator.open({
     origin: config.origin,
     dataDir: config.dataDir,
@@ -67,7 +75,7 @@ export async function runServe(options: ServeOptions): Promise<void> {
     onFault: (where, cause) => log.error({ where, fault: describe(cause) }, "a call failed"),
     onNotice: (population, notice) => {
       log.info({ population, round: notice.round, state: notice.state, reason: notice.reason }, "round");
-      tell({ event: "round", population, timeMs: Date.now(), ...notice });
+      tell({ event: "round", population, timeMs: Date.now(), loopDelayMs: loop.takeLongestMs(), ...notice });
     },
   });
   try {
