@@ -105,14 +105,19 @@ export class ParticipationTasks {
     return clock.wait(afterMs + uniform(random) * Math.max(beforeMs - afterMs, 0), signal);
   }
 
+  /** Waits until the device may be used. */
+  async #ready(signal: AbortSignal): Promise<void> {
+    const hold = (reason: HoldReason): void =>
+      this.#host.tell({ type: "waiting", reason, afterMs: 0, beforeMs: Number.POSITIVE_INFINITY });
+    await this.#dependencies.gate?.opened(hold, signal);
+  }
+
   async #checkIn(plan: VerifiedPlan | null, signal: AbortSignal): Promise<CheckInOutcome> {
     const { keeper, signer } = this.#dependencies;
     const { population, subject, checkpoint: known, log } = keeper.current;
     const request = { population, knownTreeSize: BigInt(known?.size ?? 0) };
     if (plan === null) {
-      const hold = (reason: HoldReason): void =>
-        this.#host.tell({ type: "waiting", reason, afterMs: 0, beforeMs: Number.POSITIVE_INFINITY });
-      await this.#dependencies.gate?.opened(hold, signal);
+      await this.#ready(signal);
       return outcomeOf(await this.#ask(request, signal), known);
     }
     this.#requireConsent(plan);
@@ -137,6 +142,8 @@ export class ParticipationTasks {
     { task, offer, known }: Extract<ParticipationEffect, { readonly type: "verify" }>,
     signal: AbortSignal,
   ): Promise<ParticipationMessage> {
+    // An offer may have come without a check-in, with a round's event.
+    await this.#ready(signal);
     const { client, keeper, log, floors, limits, trainer } = this.#dependencies;
     const stale = {
       code: "STALE_OFFER",

@@ -234,7 +234,7 @@ export class TestCoordinator {
     if (device === undefined || device.session !== session) throw new Told("SESSION_EXPIRED");
     if (Math.abs(this.#now() - Number(time)) > 300_000) throw new Told("CLOCK_SKEW");
     const hash = createHash("sha256");
-    for (const part of signedParts(method, receivedBytes(request))) hash.update(part);
+    for (const part of signedParts(method.input, receivedBytes(request))) hash.update(part);
     const digest = hash.digest("hex");
     const signed = requestSigningInput(methodPath(method), session, nonce, time, digest);
     const signature = Buffer.from(text(METADATA.signature), "base64url");

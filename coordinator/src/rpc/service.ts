@@ -81,7 +81,7 @@ export function signedBy(
     time: header(METADATA.time),
     signature: header(METADATA.signature),
   };
-  return authenticator.authenticate(methodPath(method), credentials, signedParts(method, body));
+  return authenticator.authenticate(methodPath(method), credentials, signedParts(method.input, body));
 }
 
 /** What streams are told when the coordinator goes down. */

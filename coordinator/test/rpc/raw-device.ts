@@ -121,7 +121,7 @@ export class RawDevice {
     const { nonce = base64url(randomBytes(16)), timeMs = Date.now(), signedPath = methodPath(method) } = tampering;
     const time = String(timeMs);
     const hash = createHash("sha256");
-    for (const part of signedParts(method, signedBody)) hash.update(part);
+    for (const part of signedParts(method.input, signedBody)) hash.update(part);
     const digest = hash.digest("hex");
     const entries: Record<string, string> = {
       [METADATA.device]: deviceId,
