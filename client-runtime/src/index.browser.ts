@@ -9,4 +9,4 @@ export {
   type BrowserSurroundings,
   browserConditions,
 } from "./scheduling/browser-conditions.js";
-export { type IndexedDbStoreOptions, indexedDbStore } from "./store/indexeddb.js";
+export { deleteIndexedDbStore, type IndexedDbStoreOptions, indexedDbStore } from "./store/indexeddb.js";

@@ -1,6 +1,6 @@
 // The page: asks, shows, and never trains. The participant lives in the worker.
 import type { Notice } from "@fedloop/client-runtime";
-import { browserConditions, deleteBrowserSigner } from "@fedloop/client-runtime/browser";
+import { browserConditions, deleteBrowserSigner, deleteIndexedDbStore } from "@fedloop/client-runtime/browser";
 import { WorkerParticipant } from "@fedloop/client-runtime/worker";
 import { ratingsOf, recommended } from "../src/lecturers.js";
 
@@ -76,7 +76,7 @@ async function takePart(): Promise<void> {
     await participant.erase();
     await participant.close();
     worker.terminate();
-    await deleteBrowserSigner(DEVICE);
+    await Promise.all([deleteBrowserSigner(DEVICE), deleteIndexedDbStore(DEVICE)]);
     localStorage.removeItem(DEVICE);
     show("status", "erased");
   });

@@ -172,3 +172,11 @@ async function exclusive(name: string, options: IndexedDbStoreOptions): Promise<
 export function indexedDbStore(name: string, options: IndexedDbStoreOptions = {}): DeviceStore {
   return new IndexedDbStore(name, options);
 }
+
+/** Deletes a store's database, once every tab has closed it. What it held is gone. */
+export async function deleteIndexedDbStore(
+  name: string,
+  { indexedDB = globalThis.indexedDB }: Pick<IndexedDbStoreOptions, "indexedDB"> = {},
+): Promise<void> {
+  await settled(indexedDB.deleteDatabase(name));
+}

@@ -1,12 +1,13 @@
 // Connect over HTTP with fetch: for browsers, and for Node where gRPC is not wanted.
-import type {
-  DescMessage,
-  DescMethodServerStreaming,
-  DescMethodUnary,
-  MessageInitShape,
-  MessageShape,
+import {
+  create,
+  type DescMessage,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  type MessageShape,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport as ConnectTransport } from "@connectrpc/connect";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { ErrorDetailSchema, methodPath } from "@fedloop/proto";
 import { ClientError } from "../errors.js";
@@ -128,13 +129,18 @@ class Call implements Disposable {
   }
 }
 
+/** Names a call's body between this transport and its fetch; it does not leave the device. */
+const BODY = "fedloop-body";
+
 /**
- * Connect encodes the request message itself. protobuf-es encodes one message the same way each time, so what is sent is
- * what was signed; if it were not, the coordinator would answer BAD_SIGNATURE.
+ * Connect encodes the request message itself, while the signature covers the bytes that were encoded before: Connect is
+ * given an empty message, and fetch the signed bytes.
  */
 class ConnectWebTransport implements Transport {
   readonly #transport: ConnectTransport;
   readonly #calls = new Set<Call>();
+  readonly #bodies = new Map<string, Uint8Array>();
+  #nextBody = 1;
   readonly #silenceMs: number;
   #isClosed = false;
 
@@ -143,36 +149,47 @@ class ConnectWebTransport implements Transport {
     this.#transport = createConnectTransport({
       baseUrl: checkedUrl(baseUrl),
       useBinaryFormat: true,
-      ...(fetch === undefined ? {} : { fetch }),
+      fetch: (input, init) => {
+        const headers = new Headers(init?.headers);
+        const body = this.#bodies.get(headers.get(BODY) ?? "");
+        headers.delete(BODY);
+        // A browser takes its own fetch only as the window's, or the worker's.
+        return (fetch ?? globalThis.fetch)(input, { ...init, headers, body: body as BodyInit });
+      },
     });
   }
 
   async unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
-    request: MessageShape<I>,
-    { metadata, signal, timeoutMs }: CallOptions,
+    _request: MessageShape<I>,
+    { metadata, body, signal, timeoutMs }: CallOptions,
   ): Promise<MessageShape<O>> {
     const call = this.#begin(methodPath(method), signal);
     // Not Connect's own time limit, which goes to the server as well and reads like any other cancellation.
     if (timeoutMs !== undefined) call.within(timeoutMs, "late");
+    const name = this.#keep(body);
     try {
-      return (await this.#transport.unary(method, call.signal, undefined, metadata, asInit(request))).message;
+      const headers = { ...metadata, [BODY]: name };
+      return (await this.#transport.unary(method, call.signal, undefined, headers, create(method.input))).message;
     } catch (cause) {
       throw call.failure(cause);
     } finally {
+      this.#bodies.delete(name);
       call[Symbol.dispose]();
     }
   }
 
   async *serverStream<I extends DescMessage, O extends DescMessage>(
     method: DescMethodServerStreaming<I, O>,
-    request: MessageShape<I>,
-    { metadata, signal }: CallOptions,
+    _request: MessageShape<I>,
+    { metadata, body, signal }: CallOptions,
   ): AsyncGenerator<MessageShape<O>> {
     const call = this.#begin(methodPath(method), signal);
     call.within(this.#silenceMs, "silent");
+    const name = this.#keep(encodeEnvelope(0, body));
     try {
-      const answer = await this.#transport.stream(method, call.signal, undefined, metadata, one(asInit(request)));
+      const headers = { ...metadata, [BODY]: name };
+      const answer = await this.#transport.stream(method, call.signal, undefined, headers, one(create(method.input)));
       for await (const message of answer.message) {
         // A reader may take its time; only the coordinator's is counted.
         call.pause();
@@ -182,6 +199,7 @@ class ConnectWebTransport implements Transport {
     } catch (cause) {
       throw call.failure(cause);
     } finally {
+      this.#bodies.delete(name);
       call[Symbol.dispose]();
     }
   }
@@ -191,15 +209,16 @@ class ConnectWebTransport implements Transport {
     for (const call of [...this.#calls]) call.abort();
   }
 
+  #keep(body: Uint8Array): string {
+    const name = String(this.#nextBody++);
+    this.#bodies.set(name, body);
+    return name;
+  }
+
   #begin(path: string, signal: AbortSignal | undefined): Call {
     if (this.#isClosed) throw new ClientError("ABORTED", `${path}: expected an open transport, this one was closed`);
     return new Call(path, this.#calls, signal);
   }
-}
-
-/** A message is one way of initialising a message of its kind. */
-function asInit<I extends DescMessage>(request: MessageShape<I>): MessageInitShape<I> {
-  return request as MessageInitShape<I>;
 }
 
 async function* one<Message>(message: Message): AsyncGenerator<Message> {

@@ -165,10 +165,10 @@ export class WorkerParticipant implements AppParticipant {
     return (await this.#call("erase", [], signal)) as ErasureReceipt;
   }
 
-  /** Ends a run, and closes store and transport in the worker, which can then be terminated. */
+  /** Ends a run, and closes store and transport in the worker, which can then be terminated; one that failed is gone. */
   async close(): Promise<void> {
     this.#unlisten();
-    await this.#call("close", []);
+    if (this.#failure === undefined) await this.#call("close", []);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -124,4 +124,5 @@ t.test("a thread that ends fails what is under way, and all that comes", async (
   };
   await t.rejects(run(), { code: "WORKER" });
   await t.rejects(participant.budget(), { code: "WORKER" });
+  await participant.close();
 });

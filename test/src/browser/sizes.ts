@@ -43,11 +43,6 @@ export const BUNDLES: readonly Bundle[] = [
   { name: "the worker: `Participant` over Connect, store, key", source: CORE },
   { name: "of that, fedloop's own code", source: CORE, without: LIBRARIES },
   { name: "the worker with secure aggregation", source: SECURE },
-  {
-    name: "the worker with `tensorflowTrainer`, TensorFlow.js not counted",
-    source: `${SECURE}\nexport { tensorflowTrainer } from "@fedloop/client-runtime/tensorflow";`,
-    without: /^@tensorflow/,
-  },
 ];
 
 /** Bytes of a bundle, minified and compressed by gzip at its best. */
