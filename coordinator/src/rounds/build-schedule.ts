@@ -1,35 +1,21 @@
-import { distributedMechanismFor, exampleLevelMechanism, formatDecimal } from "@fedloop/consent";
-import {
-  centralGaussian,
-  type DpEvent,
-  LARGEST_INTEGER_NORM,
-  matrixMechanism,
-  noiseMultiplierFor,
-  type Quantisation,
-  quantisationFor,
-  roundedNormBound,
-  strategyCoefficients,
-  toeplitzSensitivity,
-} from "@fedloop/privacy";
-import { maskGraph, SecAggError } from "@fedloop/privacy/secagg";
+import { exampleLevelMechanism } from "@fedloop/consent";
+import type { DpEvent } from "@fedloop/privacy";
 import { CoordinatorError } from "../errors.js";
 import {
   DEFAULT_DELTA,
   type PlanAdaptiveClipping,
   type PlanEvaluation,
   type PlanPrivacy,
-  type PlanRun,
-  type PlanSecureAggregation,
   type PopulationPlan,
 } from "../plan/population-plan.js";
-import { type GroupSizes, groupSizes } from "../plan/secure-groups.js";
 import type { RoundKind } from "../store/database.js";
 import { strategyFor } from "../strategies/registry.js";
 import { reportShare, wholeNorm } from "./adaptive-clip.js";
-import type { UpdateFormat } from "./aggregator.js";
-import { ACCOUNTANT, epsilonsOf } from "./epsilons.js";
+import { epsilonsOf } from "./epsilons.js";
 import { metricReader } from "./metrics.js";
-import type { AdaptiveClip, RoundNoise, RoundSpec } from "./round-spec.js";
+import { noisePlan } from "./noise-plan.js";
+import { type EncodingChoice, encodingOf, type RoundEncoding } from "./round-encoding.js";
+import type { AdaptiveClip, RoundSpec } from "./round-spec.js";
 import type { Schedule } from "./schedule.js";
 
 /** Evaluation vectors are short: width costs nothing, so their grain is fine. Bits a coordinate. */
@@ -48,12 +34,6 @@ const ARRIVALS_A_MS = 5;
 const MAX_ARRIVAL_MS = 60_000;
 /** Devices with nothing to do come back in this window; those that listen hear of a round at once. */
 const RETURN_WINDOW_MS = { after: 10_000, before: 20_000 };
-
-/** Noise multipliers of the two kinds of rounds. */
-interface NoisePlan {
-  readonly train: number;
-  readonly evaluate: number;
-}
 
 /**
  * Works a plan out: every round with its mechanism, the noise calibrated so that all rounds together stay within the
@@ -144,208 +124,6 @@ function roundKinds(plan: PopulationPlan): RoundKind[] {
   return kinds;
 }
 
-/**
- * A given multiplier holds for every round. A target is split in units of zero-concentrated privacy, which adds up
- * over rounds as 1/(2z²): the evaluations get their share, the training rounds the rest.
- */
-function noisePlan(plan: PopulationPlan): NoisePlan {
-  const { privacy, rounds, evaluation } = plan;
-  if (privacy.mechanism === "none") return { train: 0, evaluate: 0 };
-  if (privacy.noise.type === "multiplier") {
-    return { train: privacy.noise.noiseMultiplier, evaluate: privacy.noise.noiseMultiplier };
-  }
-  const { run, examples } = privacy;
-  const share = evaluation?.budgetShare ?? 0;
-  const evaluateScale = evaluation === null ? 0 : Math.sqrt(evaluation.count / share);
-  if (examples !== null) return exampleNoise(plan, evaluateScale);
-  // A run costs as much as one release whose sensitivity is that of all of a participant's steps together.
-  const releases = run === null ? rounds : runSensitivity(run, rounds) ** 2;
-  const trainScale = Math.sqrt(releases / (1 - share));
-  const total = noiseMultiplierFor({
-    epsilon: privacy.noise.epsilon,
-    delta: privacy.noise.delta,
-    accountant: ACCOUNTANT,
-    event: (z) => {
-      const training = gaussian((z * trainScale) / Math.sqrt(releases));
-      if (evaluation === null) return training;
-      const evaluating: DpEvent = {
-        type: "SelfComposed",
-        count: evaluation.count,
-        event: gaussian(z * evaluateScale),
-      };
-      return { type: "Composed", events: [training, evaluating] };
-    },
-  });
-  return { train: total * trainScale, evaluate: total * evaluateScale };
-}
-
-/** L2 sensitivity of a run, over the clip norm. */
-function runSensitivity({ strategy, minSeparation, maxParticipations }: PlanRun, steps: number): number {
-  return toeplitzSensitivity(strategyCoefficients(strategy, steps), { steps, minSeparation, maxParticipations });
-}
-
-/**
- * Example-level training costs less than Gaussian noise would, by its sampling, so shares do not add up: the evaluations
- * get the noise of their share, and training what is left.
- */
-function exampleNoise(plan: PopulationPlan, evaluateScale: number): NoisePlan {
-  const { privacy, rounds, evaluation } = plan;
-  if (!("examples" in privacy) || privacy.examples === null || privacy.noise.type !== "target") {
-    return { train: 0, evaluate: 0 };
-  }
-  const { examples, noise } = privacy;
-  const { epsilon, delta } = noise;
-  const evaluate =
-    evaluation === null
-      ? 0
-      : evaluateScale * noiseMultiplierFor({ epsilon, delta, accountant: ACCOUNTANT, event: gaussian });
-  const train = noiseMultiplierFor({
-    epsilon,
-    delta,
-    accountant: ACCOUNTANT,
-    event: (noiseMultiplier) => {
-      const { event } = exampleLevelMechanism({ ...examples, noiseMultiplier, updateLength: plan.model.parameters });
-      const training: DpEvent = { type: "SelfComposed", count: rounds, event };
-      if (evaluation === null) return training;
-      const evaluating: DpEvent = { type: "SelfComposed", count: evaluation.count, event: gaussian(evaluate) };
-      return { type: "Composed", events: [training, evaluating] };
-    },
-  });
-  return { train, evaluate };
-}
-
-function gaussian(noiseMultiplier: number): DpEvent {
-  return { type: "Gaussian", noiseMultiplier };
-}
-
-/** What both kinds of rounds make of a plan's noise, clip and secure aggregation. */
-interface RoundEncoding {
-  readonly mechanism: RoundNoise | null;
-  readonly format: UpdateFormat;
-  readonly secureAggregation: RoundSpec["secureAggregation"];
-}
-
-interface EncodingChoice {
-  /** What noise the coordinator or the devices add to the sum. */
-  readonly mechanism: Exclude<PlanPrivacy["mechanism"], "dp-sgd">;
-  readonly run: PlanRun | null;
-  /** By how many norm bounds one unit can change the sum. */
-  readonly changes: 1 | 2;
-  readonly length: number;
-  readonly clipNorm: number;
-  readonly noiseMultiplier: number;
-  /** Width of a coordinate on the wire. */
-  readonly bits: number;
-}
-
-/**
- * Without secure aggregation a noised update fills its bits, and one without noise travels as plain floats. With it
- * the bits have to hold the sum of a whole group: each device's part of the range is its norm bound.
- *
- * @throws CoordinatorError BAD_PLAN, PrivacyError when the bits are too few
- */
-function encodingOf(plan: PopulationPlan, choice: EncodingChoice): RoundEncoding {
-  const { length, clipNorm, noiseMultiplier, bits } = choice;
-  const noised = choice.mechanism !== "none";
-  const { secureAggregation } = plan;
-  if (!secureAggregation.enabled) {
-    const filled = (): Quantisation =>
-      centralGaussian({ clipNorm, noiseMultiplier: 1, bits, dimension: length }).quantisation;
-    const mechanism = noised ? sumNoise(plan, choice, filled()) : null;
-    return {
-      mechanism,
-      format: formatOf(mechanism, length),
-      secureAggregation: { enabled: false, reason: secureAggregation.reason },
-    };
-  }
-  const sizes = groupSizes(plan.cohort, secureAggregation);
-  requireGraph(sizes, secureAggregation);
-  const groups = {
-    ...sizes,
-    corruptFraction: formatDecimal(secureAggregation.corruptFraction),
-    dropoutFraction: formatDecimal(secureAggregation.dropoutFraction),
-    adversary: secureAggregation.adversary,
-    bits,
-  };
-  const distributed =
-    choice.mechanism === "none"
-      ? null
-      : distributedMechanismFor({ mechanism: choice.mechanism, clipNorm, noiseMultiplier, dimension: length, groups });
-  if (distributed !== null) {
-    return {
-      mechanism: { at: "devices", ...distributed },
-      format: { length: distributed.length, encoding: "quantised", quantisation: distributed.quantisation },
-      secureAggregation: { enabled: true, parameters: { ...groups, valueBound: distributed.valueBound } },
-    };
-  }
-  const largest = Math.floor((2 ** (bits - 1) - 1) / sizes.maximumMembers);
-  const quantisation = sharedQuantisation({ length, clipNorm, bits, largest, members: sizes.maximumMembers, noised });
-  return {
-    mechanism: noised ? sumNoise(plan, choice, quantisation) : null,
-    format: { length, encoding: "quantised", quantisation },
-    secureAggregation: {
-      enabled: true,
-      parameters: { ...groups, valueBound: quantisation.integerNormBound },
-    },
-  };
-}
-
-/** The noise that the coordinator adds to sums of so rounded updates: anew in each round, or as a step of a run. */
-function sumNoise({ rounds }: PopulationPlan, choice: EncodingChoice, quantisation: Quantisation): RoundNoise {
-  const { run, changes, clipNorm, noiseMultiplier, bits, length: dimension } = choice;
-  if (run !== null) {
-    const parameters = { ...run, steps: rounds, clipNorm, noiseMultiplier, bits, dimension, quantisation };
-    return { at: "run", clipNorm, noiseMultiplier, ...matrixMechanism(parameters) };
-  }
-  const sensitivity = changes * quantisation.integerNormBound;
-  const noiseStdDev = noiseMultiplier * sensitivity;
-  const event: DpEvent = { type: "DiscreteGaussian", sigma: noiseStdDev, sensitivity, dimension };
-  return { at: "coordinator", quantisation, clipNorm, noiseMultiplier, noiseStdDev, event };
-}
-
-/**
- * Integers of which a whole group's sum fits. Without noise the grain is a power of two: sums are then exact in
- * floating point, too.
- */
-function sharedQuantisation(choice: {
-  readonly length: number;
-  readonly clipNorm: number;
-  readonly bits: number;
-  readonly largest: number;
-  readonly members: number;
-  readonly noised: boolean;
-}): Quantisation {
-  const { length, clipNorm, bits, largest, members, noised } = choice;
-  if (roundedNormBound(0, length) >= largest) {
-    throw new CoordinatorError(
-      "BAD_PLAN",
-      `privacy.bits: expected bits that hold the sum of ${members} updates of ${length} coordinates, came ${bits}: ` +
-        `${largest} integer steps are left to each, and rounding alone needs ${Math.ceil(roundedNormBound(0, length))}; ` +
-        "raise privacy.bits, or lower secureAggregation.groupTarget",
-    );
-  }
-  const finest = quantisationFor(clipNorm, Math.min(largest, LARGEST_INTEGER_NORM), length, bits);
-  if (noised) return finest;
-  const granularity = 2 ** Math.ceil(Math.log2(finest.granularity));
-  return { granularity, integerNormBound: Math.ceil(roundedNormBound(clipNorm / granularity, length)), bits };
-}
-
-/** A sparse graph must exist for every group that may come. */
-function requireGraph(
-  { graph, minimumMembers, maximumMembers }: GroupSizes,
-  { corruptFraction, dropoutFraction, adversary }: Extract<PlanSecureAggregation, { readonly enabled: true }>,
-): void {
-  if (graph === "complete") return;
-  try {
-    for (const members of [minimumMembers, maximumMembers]) {
-      maskGraph({ type: "harary", corruptFraction, dropoutFraction, adversary }, members);
-    }
-  } catch (cause) {
-    if (!(cause instanceof SecAggError)) throw cause;
-    throw new CoordinatorError("BAD_PLAN", `secureAggregation: ${cause.message}`, { cause });
-  }
-}
-
 function trainSpec(plan: PopulationPlan, updateLength: number, noiseMultiplier: number): RoundSpec {
   const { privacy, trainer } = plan;
   const { bits } = privacy;
@@ -422,11 +200,4 @@ function sharedSpec(plan: PopulationPlan, encoding: RoundEncoding, clipNorm: num
     cohort: plan.cohort,
     deadlines: plan.deadlines,
   };
-}
-
-/** Noise sits on integers, so a noised update is quantised; one without noise travels as plain floats. */
-function formatOf(mechanism: RoundNoise | null, length: number): UpdateFormat {
-  return mechanism === null
-    ? { length, encoding: "float32", quantisation: { granularity: 1, integerNormBound: 1, bits: 32 } }
-    : { length, encoding: "quantised", quantisation: mechanism.quantisation };
 }

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import type { EntryBodies } from "@fedloop/consent";
 import type { CorrelatedNoiseState } from "@fedloop/privacy";
 import { CoordinatorError } from "../errors.js";
 import type { RoundNoise, RoundSpec } from "./round-spec.js";
@@ -30,6 +31,12 @@ export function nextPosition(spec: RoundSpec, stored: StoredRun | undefined): Ru
   const goesOn =
     stored !== undefined && stored.event === JSON.stringify(spec.event) && stored.step < mechanism.participation.steps;
   return goesOn ? { first: stored.first, step: stored.step + 1 } : { first: null, step: 1 };
+}
+
+/** A logged plan's place in its run; null for a round by itself. */
+export function positionIn({ privacy: { run } }: EntryBodies["round.plan"]): RunPosition | null {
+  if (run === undefined) return null;
+  return { first: run.first === null ? null : Buffer.from(run.first, "base64url"), step: run.step };
 }
 
 /** The run's name in budgets: that of the plan that opened it. */

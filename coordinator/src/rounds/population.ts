@@ -1,10 +1,4 @@
-import {
-  type EntryBodies,
-  joinMessage,
-  parseEntry,
-  type SignatureVerifier,
-  secureParametersOf,
-} from "@fedloop/consent";
+import { joinMessage, parseEntry, type SignatureVerifier, secureParametersOf } from "@fedloop/consent";
 import type { RandomSource } from "@fedloop/privacy";
 import type { UnmaskEngine } from "@fedloop/privacy/secagg";
 import { CoordinatorError } from "../errors.js";
@@ -13,13 +7,13 @@ import type { ArtifactStore, OpenArtifact } from "../models/artifact-store.js";
 import type { Device } from "../registry/device.js";
 import type { Registry } from "../registry/registry.js";
 import type { Store } from "../store/database.js";
-import { clipNormAfter, withClipNorm } from "./adaptive-clip.js";
+import { adaptedSpec } from "./adapted-spec.js";
 import { ConsentGate } from "./consent-gate.js";
 import { type Eligible, eligibleParticipants } from "./eligibility.js";
 import { RoundEngine, type RoundNotice, type Submission } from "./engine.js";
 import { EventHub } from "./event-hub.js";
 import { plannedRound, type RoundProgress } from "./machine.js";
-import { nextPosition, type RunPosition, runName } from "./noise-run.js";
+import { nextPosition, positionIn, type RunPosition, runName } from "./noise-run.js";
 import { closeOfModel, PopulationState, type StoredRound } from "./population-state.js";
 import { costOf, type RoundSpec } from "./round-spec.js";
 import { PopulationRoundWork, type ResumedRound } from "./round-work.js";
@@ -369,7 +363,7 @@ export class Population {
     const round = found?.round ?? state.lastRound + 1;
     const resumed = found === undefined ? undefined : await this.#resumed(found);
     const plan = resumed?.plan?.body;
-    const spec = await this.#adapted(planned, plan);
+    const spec = await adaptedSpec(planned, plan, { ...this.#deps, population: this.name });
     const position = plan === undefined ? nextPosition(spec, state.run) : positionIn(plan);
     const work = new PopulationRoundWork(
       { ...this.#deps, schedule: this.schedule, state, eligible: () => this.#select(spec, position) },
@@ -441,30 +435,6 @@ export class Population {
     };
   }
 
-  /**
-   * The round with the clip norm that is due: what its own plan says where that is logged, else what follows from the last
-   * training round's plan and from what that released. So a restart changes nothing.
-   */
-  async #adapted(spec: RoundSpec, own: EntryBodies["round.plan"] | undefined): Promise<RoundSpec> {
-    if (spec.adaptive === null) return spec;
-    const logged = own?.privacy.adaptiveClipping?.clipNorm;
-    if (logged !== undefined) return withClipNorm(spec, Number(logged));
-    const last = await this.#deps.store.db
-      .selectFrom("rounds")
-      .select(["plan_index", "aggregate"])
-      .where("population", "=", this.name)
-      .where("kind", "=", "train")
-      .where("state", "=", "closed")
-      .orderBy("round", "desc")
-      .executeTakeFirst();
-    if (last?.plan_index == null || last.aggregate === null) return spec;
-    const entry = parseEntry(await this.#deps.ledger.entry(last.plan_index));
-    const released = await this.#deps.artifacts.read(last.aggregate);
-    const report = Buffer.from(released.subarray(-4)).readFloatLE();
-    const clipNorm = entry.type === "round.plan" ? clipNormAfter(entry.body, report) : undefined;
-    return clipNorm === undefined ? spec : withClipNorm(spec, clipNorm);
-  }
-
   async #select(spec: RoundSpec, position: RunPosition | null, treeSize?: number): Promise<Eligible> {
     const eligible = await this.#eligible(spec, position, treeSize);
     if (this.#current !== undefined) {
@@ -521,11 +491,6 @@ export class Population {
     const round = this.#state?.lastRound ?? 0;
     this.hub.publish({ round, kind: "train", state: "closed", deadlineMs: null, reason: null });
   }
-}
-
-function positionIn({ privacy: { run } }: EntryBodies["round.plan"]): RunPosition | null {
-  if (run === undefined) return null;
-  return { first: run.first === null ? null : Buffer.from(run.first, "base64url"), step: run.step };
 }
 
 /** The value, or undefined once the signal is aborted. */
