@@ -93,6 +93,17 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       });
     },
   },
+  movielens: {
+    summary: "a recommender with local user factors on MovieLens-1M, without noise and at each ε",
+    options: { epsilons: "none,8,4,2,1" },
+    async run({ epsilons = "" }) {
+      const { movielensBenchmark } = await import("./movielens/movielens.js");
+      const wanted = epsilons
+        .split(",")
+        .map((text) => (text === "none" ? Number.POSITIVE_INFINITY : positive("epsilons", text)));
+      return movielensBenchmark(wanted, (text) => process.stderr.write(`${text}\n`));
+    },
+  },
   training: {
     summary: "steps a second of five models at each engine; LSTM and CNN on cpu take a step of many seconds",
     options: { seconds: "3", engines: "compiled,wasm,cpu" },

@@ -33,6 +33,12 @@ export { memoryStore } from "./store/memory.js";
 export { importSealingKey, type SealingKey, sealedStore } from "./store/sealed.js";
 export { biasedFactorisationTrainer, type Ratings } from "./trainers/biased-factorisation.js";
 export { descendWithNoise, type ExampleLevelModel, type ExampleLevelTask } from "./trainers/example-level.js";
+export {
+  type Interactions,
+  implicitFactorisationTrainer,
+  implicitScores,
+  implicitUpdateLength,
+} from "./trainers/implicit-factorisation.js";
 export { type LabelledRows, logisticRegressionTrainer } from "./trainers/logistic-regression.js";
 export { choiceSetting, integerSetting, realSetting } from "./trainers/settings.js";
 export type { LocalState, Trainer, TrainerSettings, TrainingTask } from "./trainers/trainer.js";

@@ -4,6 +4,7 @@
 export const STRATEGY_FAMILIES = {
   fedavg: "sum",
   "diagonal-newton": "sum",
+  "factor-newton": "sum",
   "coordinate-median": "per-update",
   "trimmed-mean": "per-update",
   krum: "per-update",

@@ -1,11 +1,13 @@
 import { CoordinatorError } from "../errors.js";
 import { diagonalNewton } from "./diagonal-newton.js";
+import { factorNewton } from "./factor-newton.js";
 import { fedAvg } from "./fedavg.js";
 import type { StrategySettings, SumStrategy } from "./strategy.js";
 
 const SUM_STRATEGIES: Readonly<Record<string, (settings: StrategySettings) => SumStrategy>> = {
   fedavg: fedAvg,
   "diagonal-newton": diagonalNewton,
+  "factor-newton": factorNewton,
 };
 
 /** @throws CoordinatorError BAD_PLAN for a strategy that rounds cannot run */
