@@ -1,30 +1,35 @@
-/** Entries that were read or written lately: a round's plan is handed to every device that checks in. */
+/**
+ * Entries that were read or written lately: a round's plan is handed to every device that checks in. Two generations
+ * instead of an order of use: dropping the older one costs nothing, while a Map that loses its first member at every step
+ * walks over what it has lost.
+ */
 export class RecentEntries {
-  readonly #capacityBytes: number;
-  readonly #entries = new Map<number, Uint8Array>();
-  #bytes = 0;
+  readonly #generationBytes: number;
+  #young = new Map<number, Uint8Array>();
+  #old = new Map<number, Uint8Array>();
+  #youngBytes = 0;
 
+  /** @param capacityBytes of all entries together, about */
   constructor(capacityBytes: number) {
-    this.#capacityBytes = capacityBytes;
+    this.#generationBytes = capacityBytes / 2;
   }
 
   get(index: number): Uint8Array | undefined {
-    const entry = this.#entries.get(index);
-    if (entry === undefined) return undefined;
-    // A Map keeps the order of insertion: what is used again goes to its end.
-    this.#entries.delete(index);
-    this.#entries.set(index, entry);
-    return entry;
+    const young = this.#young.get(index);
+    if (young !== undefined) return young;
+    const old = this.#old.get(index);
+    // What is used again outlives its generation.
+    if (old !== undefined) this.add(index, old);
+    return old;
   }
 
   add(index: number, entry: Uint8Array): void {
-    if (this.#entries.has(index)) return;
-    this.#entries.set(index, entry);
-    this.#bytes += entry.length;
-    for (const [oldest, { length }] of this.#entries) {
-      if (this.#bytes <= this.#capacityBytes) return;
-      this.#entries.delete(oldest);
-      this.#bytes -= length;
-    }
+    if (this.#young.has(index)) return;
+    this.#young.set(index, entry);
+    this.#youngBytes += entry.length;
+    if (this.#youngBytes <= this.#generationBytes) return;
+    this.#old = this.#young;
+    this.#young = new Map();
+    this.#youngBytes = 0;
   }
 }
