@@ -233,6 +233,35 @@ t.test("conv2d and pooling, with every stride and padding", (t) =>
   ),
 );
 
+t.test("gru, stacked, with every activation", (t) =>
+  property(
+    t,
+    fc.record({
+      steps: extent(2, 5),
+      width: extent(1, 5),
+      units: extent(1, 6),
+      second: extent(1, 5),
+      recurrentActivation: fc.constantFrom("hardSigmoid" as const, "sigmoid" as const),
+      useBias: fc.boolean(),
+      whole: fc.boolean(),
+    }),
+    ({ steps, width, units, second, recurrentActivation, useBias, whole }) => ({
+      build: () => {
+        const common = { recurrentActivation, useBias, recurrentInitializer: "glorotUniform" } as const;
+        return sequence(
+          layers.layers.gru({ units, returnSequences: true, inputShape: [steps, width], ...common }),
+          layers.layers.gru({ units: second, returnSequences: whole, ...common }),
+          ...(whole ? [layers.layers.flatten()] : []),
+          layers.layers.dense({ units: 3 }),
+        );
+      },
+      featureShape: [steps, width],
+      labelShape: [3],
+    }),
+    15,
+  ),
+);
+
 t.test("embedding and lstm, stacked, with every activation", (t) =>
   property(
     t,

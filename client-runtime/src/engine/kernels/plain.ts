@@ -33,7 +33,7 @@ function activation(kind: ActivationKind, x: number): number {
 }
 
 /** The activation's slope where it has the value y. */
-function slope(kind: ActivationKind, y: number): number {
+export function slope(kind: ActivationKind, y: number): number {
   switch (kind) {
     case activations.linear:
       return 1;

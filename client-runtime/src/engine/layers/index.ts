@@ -3,6 +3,7 @@ import { activationLayer } from "./activation.js";
 import { conv2d } from "./conv2d.js";
 import { dense } from "./dense.js";
 import { embedding } from "./embedding.js";
+import { gru } from "./gru.js";
 import { lstm } from "./lstm.js";
 import { add, concatenate, dot } from "./merge.js";
 import { globalAveragePooling2d, maxPooling2d } from "./pooling.js";
@@ -19,6 +20,7 @@ export const layerCompilers: Readonly<Record<string, LayerCompiler>> = {
   Dropout: dropout,
   Embedding: embedding,
   Flatten: flatten,
+  GRU: gru,
   GlobalAveragePooling2D: globalAveragePooling2d,
   LSTM: lstm,
   MaxPooling2D: maxPooling2d,

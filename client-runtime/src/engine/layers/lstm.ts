@@ -1,36 +1,14 @@
 import { packedLength } from "../kernels/kernels.js";
-import { allocateBatch, type LayerCompiler, onlyInput, requireUnset, unsupported } from "../plan/step.js";
-import { countSetting, flagSetting, pointwiseSetting } from "./settings.js";
-
-/** The options of recurrent layers that change what they compute in a way that is not compiled. */
-export const UNSUPPORTED_RECURRENCE = [
-  "dropout",
-  "recurrent_dropout",
-  "go_backwards",
-  "stateful",
-  "return_state",
-  "unroll",
-] as const;
+import { allocateBatch, type LayerCompiler } from "../plan/step.js";
+import { recurrenceOf } from "./recurrence.js";
 
 /**
  * Hochreiter and Schmidhuber's LSTM with forget gates, as Keras has it: gates i, f, c, o. The inputs of all time steps
  * go through one product; each time step then adds the product of the state before.
  */
 export const lstm: LayerCompiler = (config, inputs, context) => {
-  requireUnset(config, ...UNSUPPORTED_RECURRENCE);
-  const input = onlyInput(inputs);
-  const [steps, width, ...more] = input.shape;
-  if (steps === undefined || width === undefined || more.length > 0)
-    throw unsupported("a sequence that is not steps × width");
-  const units = countSetting(config, "units");
-  const gates = 4 * units;
-  const kind = pointwiseSetting(config, "activation");
-  const gateKind = pointwiseSetting(config, "recurrent_activation");
-  const kernel = context.weight("kernel", [width, gates]);
-  const recurrent = context.weight("recurrent_kernel", [units, gates]);
-  const bias = flagSetting(config, "use_bias", true) ? context.weight("bias", [gates]) : undefined;
-  const whole = flagSetting(config, "return_sequences", false);
-
+  const recurrence = recurrenceOf(config, inputs, context, 4);
+  const { input, steps, width, units, gates, kind, gateKind, kernel, recurrent, bias, whole } = recurrence;
   const gateValues = allocateBatch(context, [steps, gates]);
   const cells = allocateBatch(context, [steps, units]);
   const hidden = allocateBatch(context, [steps, units]);

@@ -5,6 +5,7 @@ import type { Trainer, TrainerSettings, TrainingTask } from "../trainer.js";
 import { descendByExamples } from "./example-level.js";
 import { countExamples, type Examples, epochOrder } from "./examples.js";
 import type { LocalModel, Solver } from "./local-model.js";
+import { OpenedModel } from "./opened-model.js";
 import { Pause } from "./pause.js";
 
 /** A trainer that holds a model until it is closed. */
@@ -123,13 +124,14 @@ class PlainLayersTrainer implements LayersTrainer {
   readonly isExampleLevel: boolean = true;
   readonly id: string;
   readonly #options: LayersTrainerOptions;
-  #model: Promise<LocalModel> | undefined;
+  readonly #opened: OpenedModel;
 
   constructor(options: LayersTrainerOptions) {
     countExamples(options.examples);
     if (options.held !== undefined) countExamples(options.held);
     this.id = options.id;
     this.#options = options;
+    this.#opened = new OpenedModel(options.open);
   }
 
   async train(task: TrainingTask): Promise<{ readonly update: Float32Array }> {
@@ -148,17 +150,11 @@ class PlainLayersTrainer implements LayersTrainer {
   }
 
   close(): void {
-    this.#model?.then(
-      (model) => model.close(),
-      () => {},
-    );
-    this.#model = undefined;
+    this.#opened.close();
   }
 
   async #started(task: TrainingTask): Promise<LocalModel> {
-    this.#model ??= this.#options.open();
-    const model = await this.#model;
-    throwIfAborted(task.signal);
+    const model = await this.#opened.get(task.signal);
     const { parameters, manifest, settings } = task;
     const wholeGradients = task.exampleLevel !== undefined;
     const solver: Solver = { optimiser: optimiserOf(settings), batchSize: batchSizeOf(settings), wholeGradients };

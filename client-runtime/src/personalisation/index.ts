@@ -1,0 +1,8 @@
+export type { ModelSource } from "./model-source.js";
+export {
+  type PersonalisationMethod,
+  type PersonalisedOptions,
+  type PersonalisedTrainer,
+  personalisedTrainer,
+} from "./personalised.js";
+export { type ScaffoldOptions, scaffoldTrainer } from "./scaffold.js";
