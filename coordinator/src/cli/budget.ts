@@ -183,6 +183,11 @@ function rounded(epsilon: number | "unbounded" | null): string {
   return epsilon === "unbounded" ? epsilon : claimedEpsilon(roundUpEpsilon(epsilon));
 }
 
+/** What is left is rounded down: nobody is to count on more. */
+function roundedDown(left: number | "unbounded"): string {
+  return left === "unbounded" ? left : String(Math.floor(left * 1e6) / 1e6);
+}
+
 function byBoth({ rdp, pld, enforced }: EpsilonsJson): string {
   return `ε ${rounded(enforced)} (RDP ${rounded(rdp)}, PLD ${rounded(pld)})`;
 }
@@ -198,13 +203,13 @@ function textOf(report: BudgetReport): string {
   let text = `${population}: ε for each ${unit}, at δ = ${delta}; the larger of both accountants counts\n`;
   text += `  spent     ${byBoth(spent)} of ${rounded(cap)}\n`;
   text += reserved === null ? "  reserved  nothing\n" : roundText("reserved ", reserved);
-  text += `  left      ε ${rounded(left)}\n`;
+  text += `  left      ε ${roundedDown(left)}\n`;
   text += next === null ? "  next      no more rounds in the plan\n" : roundText("next     ", next);
   text += `  ${many} counted; the one who spent most: ε ${rounded(participants.largest)}\n`;
   for (const one of participants.each ?? []) {
     const { subject, rounds, limit } = one;
     text += `  ${subject}  ${rounds} rounds, spent ε ${rounded(one.spent)}, reserved ${rounded(one.reserved)}, `;
-    text += `left ${rounded(one.left)} of ${rounded(limit)}\n`;
+    text += `left ${roundedDown(one.left)} of ${rounded(limit)}\n`;
   }
   return text;
 }

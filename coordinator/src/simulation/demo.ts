@@ -90,7 +90,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary> {
       central: rounded(reference.central),
     },
     privacy: {
-      unit: "participant",
+      unit: result.plan.privacy.unit,
       epsilon: result.epsilon,
       delta: result.plan.cap?.delta ?? null,
       accountant: "rdp",

@@ -89,6 +89,7 @@ export async function runFederation(options: FederationOptions): Promise<Federat
         log: { origin: ORIGIN, verifierKey },
         privacy: {
           allowNone: plan.privacy.mechanism === "none",
+          allowExampleUnit: plan.privacy.unit === "example",
           maxEpsilon: plan.cap?.epsilon ?? Number.MAX_VALUE,
           secureAggregation: plan.secureAggregation.enabled,
         },

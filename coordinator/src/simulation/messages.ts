@@ -24,6 +24,8 @@ export type ToWorker =
       readonly log: { readonly origin: string; readonly verifierKey: string };
       readonly privacy: {
         readonly allowNone: boolean;
+        /** Whether ε is about single examples. */
+        readonly allowExampleUnit: boolean;
         readonly maxEpsilon: number;
         /** Devices refuse rounds without it. */
         readonly secureAggregation: boolean;

@@ -22,6 +22,8 @@ export interface SimulationSummary {
   readonly rounds: { readonly trained: number; readonly evaluated: number; readonly abandoned: number };
   readonly metrics: Readonly<Record<string, number>> | null;
   readonly epsilon: number | null;
+  /** What ε is about. */
+  readonly unit: "participant" | "example";
   readonly ledger: { readonly size: number; readonly root: string; readonly verified: boolean };
   readonly bundle: string;
   readonly model: string;
@@ -70,6 +72,7 @@ export async function runSimulate(options: SimulateOptions): Promise<SimulationS
     rounds: result.rounds,
     metrics: result.metrics,
     epsilon: result.epsilon,
+    unit: result.plan.privacy.unit,
     ledger: { size: result.report.size, root: result.report.root, verified: result.report.ok },
     bundle: result.bundle,
     model: result.model,
@@ -92,7 +95,7 @@ function simulationText(summary: SimulationSummary): string {
 ${summary.consented} of ${summary.participants} participants consented
   rounds       ${rounds.trained} trained, ${rounds.evaluated} evaluated, ${rounds.abandoned} abandoned
   metrics      ${found}
-  privacy      ${summary.epsilon === null ? "none, by the plan" : `ε = ${summary.epsilon}`}
+  privacy      ${summary.epsilon === null ? "none, by the plan" : `ε = ${summary.epsilon} for each ${summary.unit}`}
   ledger       ${ledger.size} entries, ${ledger.verified ? "verified" : "NOT VERIFIED"}
   took         ${summary.seconds} s, coordinator at most ${summary.peakServerMb} MB
   model        ${summary.model}

@@ -15,7 +15,7 @@ export interface DemoSummary {
     readonly central: number;
   };
   readonly privacy: {
-    readonly unit: "participant";
+    readonly unit: "participant" | "example";
     /** Null without differential privacy: nothing is bounded then. */
     readonly epsilon: number | null;
     readonly delta: number | null;
@@ -38,7 +38,7 @@ export function demoText(summary: DemoSummary): string {
   const budget =
     privacy.epsilon === null
       ? "no differential privacy, as asked; the ledger holds the reason"
-      : `ε = ${privacy.epsilon} at δ = ${privacy.delta} for each participant, in all (${privacy.accountant})`;
+      : `ε = ${privacy.epsilon} at δ = ${privacy.delta} for each ${privacy.unit}, in all (${privacy.accountant})`;
   return `
 ${summary.consented} of ${summary.participants} people took part in ${summary.rounds} rounds; ${declined} had refused or withdrawn and were not used.
 

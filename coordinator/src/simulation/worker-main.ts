@@ -47,6 +47,7 @@ async function enter(start: Start, person: NumberedPerson, transport: Transport)
     trust: { log: start.log },
     floors: {
       allowNoNoise: start.privacy.allowNone,
+      allowExampleUnit: start.privacy.allowExampleUnit,
       requireSecureAggregation: start.privacy.secureAggregation,
       maximumEpsilon: start.privacy.maxEpsilon,
       maximumEpsilonPerRound: start.privacy.maxEpsilon,
