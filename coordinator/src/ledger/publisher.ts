@@ -97,12 +97,14 @@ export class Publisher implements PublishedLog {
     await this.#running;
   }
 
-  /** Publishes what is there, once, and no more. */
+  /** Ends the publication under way. Files are brought up to date; witnesses are asked again after the next start. */
   async close(): Promise<void> {
     this.#unwatch();
     this.#stopping.abort();
     await this.#running;
-    if (this.#published.size < this.#options.ledger.size) await this.#publish().catch(() => undefined);
+    const { ledger, witnesses } = this.#options;
+    if (witnesses !== undefined || this.#folder === undefined || this.#written === ledger.size) return;
+    await this.#publish().catch((cause) => this.#options.onFault("publishing the log", cause));
   }
 
   #wake(): void {
@@ -131,6 +133,7 @@ export class Publisher implements PublishedLog {
         this.#faults = 0;
         if (this.#written !== ledger.size) await waited(intervalMs, signal);
       } catch (cause) {
+        if (signal.aborted) return;
         this.#faults += 1;
         onFault("publishing the log", cause);
         const retryMs = Math.min(LONGEST_RETRY_MS, RETRY_MS * 2 ** (this.#faults - 1));
@@ -180,7 +183,8 @@ export class Publisher implements PublishedLog {
 
   #timely({ vkey, submit }: WitnessContact): WitnessContact {
     const { witnessTimeoutMs = WITNESS_TIMEOUT_MS } = this.#options;
-    return { vkey, submit: (body) => submit(body, AbortSignal.timeout(witnessTimeoutMs)) };
+    const { signal } = this.#stopping;
+    return { vkey, submit: (body) => submit(body, AbortSignal.any([signal, AbortSignal.timeout(witnessTimeoutMs)])) };
   }
 
   /** What was published is a prefix of the log. */

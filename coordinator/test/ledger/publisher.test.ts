@@ -224,6 +224,34 @@ t.test(
   },
 );
 
+t.test("a witness that does not answer holds up neither the opening for long nor the closing", async (t) => {
+  const log = await openLog(":memory:");
+  const { servers } = await witnesses(t, 1, 1);
+  const silent: WitnessContact = {
+    vkey: servers[0]?.vkey ?? "",
+    submit: (_body, signal) =>
+      new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason), { once: true })),
+  };
+  const faults: unknown[] = [];
+  const open = (witnessTimeoutMs: number): Promise<Publisher> =>
+    Publisher.open({
+      ...log,
+      vkey,
+      verifier,
+      witnesses: { witnesses: [silent], quorum: 1 },
+      witnessTimeoutMs,
+      onFault: (_where, cause) => faults.push(cause),
+    });
+  const publisher = await open(20);
+  await publisher.settled();
+  t.match(String(faults[0]), /1 of 1 witnesses must sign; 0 did/);
+  await publisher.close();
+  await (await open(300)).close();
+  t.equal(faults.length, 1, "what is interrupted by the closing is no fault");
+  await log.ledger.close();
+  await log.store.close();
+});
+
 t.test(
   "what is derived from the log is made anew where it was deleted: tiles, published checkpoint, tree and view",
   async (t) => {
