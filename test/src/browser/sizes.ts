@@ -35,6 +35,8 @@ export { webCryptoVerifier } from "@fedloop/consent";
 export { systemRandom } from "@fedloop/privacy";`;
 const SECURE = `${CORE}\nexport { browserDeviceCrypto } from "@fedloop/privacy/secagg";`;
 
+const ENGINE = `export { compiledTrainer } from "@fedloop/client-runtime/engine";`;
+
 /** Not the project's own code. */
 const LIBRARIES = /^(?:@bufbuild|@connectrpc|zod|@noble|canonicalize)/;
 
@@ -43,6 +45,7 @@ export const BUNDLES: readonly Bundle[] = [
   { name: "the worker: `Participant` over Connect, store, key", source: CORE },
   { name: "of that, fedloop's own code", source: CORE, without: LIBRARIES },
   { name: "the worker with secure aggregation", source: SECURE },
+  { name: "the training engine: `compiledTrainer`", source: ENGINE },
 ];
 
 /** Bytes of a bundle, minified and compressed by gzip at its best. */
