@@ -5,7 +5,7 @@ import { captureRun } from "./captured-run.js";
 import { checkCapture } from "./checks.js";
 import { findings, isTelling } from "./traces.js";
 
-t.setTimeout(900_000);
+t.setTimeout(880_000);
 
 t.test("traffic and files of a full run of the main job tell nobody's events, updates or counts", async (t) => {
   checkCapture(t, await captureRun({ out: join(temporaryFolder(t), "run") }));

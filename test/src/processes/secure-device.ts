@@ -66,5 +66,5 @@ for await (const event of participant.run()) {
   if (event.type === "accepted" || event.type === "abandoned") print({ event: event.type, round: event.round });
 }
 await transport.close();
-process.stdin.unref();
+process.stdin.destroy();
 print({ event: "done" });
