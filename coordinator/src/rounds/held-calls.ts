@@ -1,12 +1,25 @@
 import { inTurns } from "./turns.js";
 
+interface Held {
+  readonly go: () => void;
+  readonly fail: (reason: unknown) => void;
+}
+
+/** Those that one signal ends: thousands of calls share that of a server that drains, which is listened to once. */
+interface Crowd {
+  readonly held: Set<Held>;
+  readonly abort: () => void;
+}
+
 /** Calls whose answers are held back until a round goes on: who would ask again and again asks once. */
 export class HeldCalls {
-  readonly #held = new Set<() => void>();
+  readonly #crowds = new Map<AbortSignal, Crowd>();
 
   /** Calls that wait at this moment. */
   get size(): number {
-    return this.#held.size;
+    let size = 0;
+    for (const { held } of this.#crowds.values()) size += held.size;
+    return size;
   }
 
   /**
@@ -20,25 +33,48 @@ export class HeldCalls {
     return new Promise((resolve, reject) => {
       const end = (): void => {
         clearTimeout(timer);
-        signal.removeEventListener("abort", abort);
-        this.#held.delete(go);
+        this.#remove(signal, held);
       };
-      const go = (): void => {
-        end();
-        resolve();
+      const held: Held = {
+        go: () => {
+          end();
+          resolve();
+        },
+        fail: (reason) => {
+          end();
+          reject(reason);
+        },
       };
-      const abort = (): void => {
-        end();
-        reject(signal.reason);
-      };
-      const timer = setTimeout(go, ms);
-      signal.addEventListener("abort", abort, { once: true });
-      this.#held.add(go);
+      const timer = setTimeout(held.go, ms);
+      this.#crowd(signal).held.add(held);
     });
   }
 
   /** Lets all go that wait now. */
   release(): void {
-    void inTurns([...this.#held], (go) => go());
+    const all = [...this.#crowds.values()].flatMap(({ held }) => [...held]);
+    void inTurns(all, ({ go }) => go());
+  }
+
+  #crowd(signal: AbortSignal): Crowd {
+    const known = this.#crowds.get(signal);
+    if (known !== undefined) return known;
+    const held = new Set<Held>();
+    const abort = (): void => {
+      for (const { fail } of [...held]) fail(signal.reason);
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    const crowd = { held, abort };
+    this.#crowds.set(signal, crowd);
+    return crowd;
+  }
+
+  #remove(signal: AbortSignal, held: Held): void {
+    const crowd = this.#crowds.get(signal);
+    if (crowd === undefined) return;
+    crowd.held.delete(held);
+    if (crowd.held.size > 0) return;
+    signal.removeEventListener("abort", crowd.abort);
+    this.#crowds.delete(signal);
   }
 }

@@ -48,3 +48,23 @@ t.test("a crowd is let go a few in a turn, so that others get a turn in between"
     before = now;
   }
 });
+
+t.test("a signal that thousands of calls share is listened to once", async (t) => {
+  const held = new HeldCalls();
+  const { signal } = new AbortController();
+  let listeners = 0;
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...told: Parameters<typeof addEventListener>) => {
+    listeners += 1;
+    addEventListener.apply(signal, told);
+  };
+  signal.removeEventListener = (...told: Parameters<typeof removeEventListener>) => {
+    listeners -= 1;
+    removeEventListener.apply(signal, told);
+  };
+  const crowd = Array.from({ length: 100 }, () => held.wait(60_000, signal));
+  t.equal(listeners, 1);
+  held.release();
+  await Promise.all(crowd);
+  t.equal(listeners, 0);
+});
