@@ -33,7 +33,7 @@ const PLAIN: Regime = {
 
 /** With noise: few factors, few releases, every user's terms of a like size. */
 const NOISED: Regime = {
-  factors: 8,
+  factors: 4,
   rounds: 3,
   clipNorm: 1,
   settings: {
@@ -41,7 +41,7 @@ const NOISED: Regime = {
     ridge: 0.02,
     weighting: "root",
     countScale: 0.5,
-    gramScale: 0.05,
+    gramScale: 0.3,
     minimumCount: 1,
   },
 };

@@ -10,6 +10,9 @@ import type { StrategySettings, SumResult, SumStep, SumStrategy } from "./strate
  * Hu, Koren and Volinsky (2008) solve for v_i with Σ u·uᵀ over the users of item i, which would take k² numbers an item.
  * Here those users are taken to be as all are, weighted by how much they use: C/N. The gradient is exact, so that the
  * fixed point is theirs, and an update has k + 1 numbers an item.
+ *
+ * With noise of deviation s in G, the curvature gets 2·√k·s more on its diagonal: about the spectral norm of the noise (Tao,
+ * Topics in Random Matrix Theory, section 2.3), below which it could be close to singular or negative.
  */
 export function factorNewton(settings: StrategySettings): SumStrategy {
   const number = (name: string, fallback: number): number => {
@@ -49,7 +52,7 @@ interface FactorSettings {
   readonly minimumCount: number;
 }
 
-function step({ parameters, sum, divisor }: SumResult, settings: FactorSettings): SumStep {
+function step({ parameters, sum, divisor, noiseStdDev }: SumResult, settings: FactorSettings): SumStep {
   const { factors: k, unobservedWeight: alpha, ridge, stepSize } = settings;
   const items = parameters.length / k;
   const counts = Float64Array.from({ length: items }, (_, i) => {
@@ -58,6 +61,7 @@ function step({ parameters, sum, divisor }: SumResult, settings: FactorSettings)
   const total = counts.reduce((whole, count) => whole + count, 0);
   const gram = symmetric(sum, items * k + items, k, alpha / settings.gramScale);
   const shared = symmetric(sum, items * k + items + (k * (k + 1)) / 2, k, 1 / settings.gramScale / Math.max(total, 1));
+  const floor = (2 * Math.sqrt(k) * noiseStdDev * alpha) / settings.gramScale;
   const moved = Float32Array.from(parameters);
   const curvature = new Float64Array(k * k);
   const gradient = new Float64Array(k);
@@ -70,7 +74,7 @@ function step({ parameters, sum, divisor }: SumResult, settings: FactorSettings)
         pulled += (gram[a * k + b] ?? 0) * (parameters[i * k + b] ?? 0);
         curvature[a * k + b] = (gram[a * k + b] ?? 0) + count * (shared[a * k + b] ?? 0);
       }
-      curvature[a * k + a] = (curvature[a * k + a] ?? 0) + penalty;
+      curvature[a * k + a] = (curvature[a * k + a] ?? 0) + penalty + floor;
       gradient[a] = pulled;
     }
     solvePositive(curvature, gradient);

@@ -65,8 +65,14 @@ t.test("scaled counts and squares are scaled back", async (t) => {
 t.test("noise that makes curvatures negative gives finite steps", async (t) => {
   const strategy = strategyFor({ id: "factor-newton", settings: { factors: 2, unobservedWeight: 0.2, ridge: 0.01 } });
   const sum = Float32Array.from({ length: 4 + 2 + 6 }, (_, i) => (i % 2 === 0 ? -50 : 40));
-  const { parameters } = strategy.apply(result(Float32Array.of(1, -1, 0.5, 2), sum, 10));
-  t.ok(parameters.every(Number.isFinite));
+  const begun = Float32Array.of(1, -1, 0.5, 2);
+  const farthest = (noiseStdDev: number): number => {
+    const { parameters } = strategy.apply({ ...result(begun, sum, 10), noiseStdDev });
+    return Math.max(...parameters.map((value, i) => Math.abs(value - (begun[i] ?? 0))));
+  };
+  const [bare, floored, more] = [farthest(0), farthest(40), farthest(400)];
+  t.ok([bare, floored, more].every(Number.isFinite));
+  t.ok(bare > floored && floored > more, `the more noise, the shorter the step: ${bare}, ${floored}, ${more}`);
 });
 
 t.test("a number of factors that is none is refused", async (t) => {
