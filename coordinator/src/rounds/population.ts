@@ -1,9 +1,9 @@
-import { joinMessage, parseEntry, type SignatureVerifier, secureParametersOf } from "@fedloop/consent";
+import { joinMessage, type SignatureVerifier, secureParametersOf } from "@fedloop/consent";
 import type { RandomSource } from "@fedloop/privacy";
 import type { UnmaskEngine } from "@fedloop/privacy/secagg";
 import { CoordinatorError } from "../errors.js";
 import type { Ledger } from "../ledger/ledger.js";
-import type { ArtifactStore, OpenArtifact } from "../models/artifact-store.js";
+import type { ArtifactStore } from "../models/artifact-store.js";
 import type { Device } from "../registry/device.js";
 import type { Registry } from "../registry/registry.js";
 import type { Store } from "../store/database.js";
@@ -12,11 +12,12 @@ import { ConsentGate } from "./consent-gate.js";
 import { type Eligible, eligibleParticipants } from "./eligibility.js";
 import { RoundEngine, type RoundNotice, type Submission } from "./engine.js";
 import { EventHub } from "./event-hub.js";
-import { plannedRound, type RoundProgress } from "./machine.js";
 import { nextPosition, positionIn, type RunPosition, runName } from "./noise-run.js";
-import { closeOfModel, PopulationState, type StoredRound } from "./population-state.js";
+import { PopulationModels } from "./population-models.js";
+import { PopulationState, type StoredRound } from "./population-state.js";
+import { isBeingReleased, progressOf, resumedRound } from "./resuming.js";
 import { costOf, type RoundSpec } from "./round-spec.js";
-import { PopulationRoundWork, type ResumedRound } from "./round-work.js";
+import { PopulationRoundWork } from "./round-work.js";
 import type { Schedule } from "./schedule.js";
 import type { SecureGroup } from "./secure-group.js";
 import { SecureRound } from "./secure-round.js";
@@ -25,9 +26,6 @@ import type { Chunk } from "./uploads.js";
 
 /** With the budget spent, only a new policy brings more rounds: devices look for it now and then. Milliseconds. */
 const WHEN_SPENT_MS = { after: 60_000, before: 600_000 };
-
-/** How long closing a round takes at most, as devices are told. Milliseconds. */
-const WHILE_CLOSING_MS = 200;
 
 /** Nothing to do for a device now, and when to ask again. */
 export interface Idle {
@@ -84,19 +82,25 @@ export class Population {
   readonly name: string;
   readonly schedule: Schedule;
   readonly hub: EventHub<RoundNotice> = new EventHub();
+  readonly models: PopulationModels;
   readonly #deps: PopulationDependencies;
   readonly #initialModel: Uint8Array;
   readonly #gate = new ConsentGate();
   #state: PopulationState | undefined;
   #current: Current | undefined;
   #finished: "rounds-done" | "budget" | "abandoned" | undefined;
-  #released: { readonly model: Uint8Array; readonly closeIndex: number; readonly bytes: number } | undefined;
 
   constructor(deps: PopulationDependencies, schedule: Schedule, initialModel: Uint8Array) {
     this.#deps = deps;
     this.schedule = schedule;
     this.name = schedule.population;
     this.#initialModel = initialModel;
+    this.models = new PopulationModels({
+      ...deps,
+      population: schedule.population,
+      initial: initialModel,
+      newest: () => this.#state?.model,
+    });
   }
 
   get state(): PopulationState | undefined {
@@ -250,7 +254,7 @@ export class Population {
    * @throws CoordinatorError RETRY when the round goes on only after a restart
    */
   async beforeWithdrawal(device: Device): Promise<void> {
-    if (await this.#isBeingReleased(device)) {
+    if (await isBeingReleased(this.#deps.store, this.name, device)) {
       // After a restart the cohort is in the store only, and for a moment nobody drives its round.
       const resumed = this.#current;
       if (resumed === undefined) {
@@ -270,65 +274,6 @@ export class Population {
       if (!engine.isSpent) engine.abandon("CONSENT_WITHDRAWN");
       await engine.ended;
     }
-  }
-
-  /** Whether a sum with this device's update is noised already, and its round not yet closed. */
-  async #isBeingReleased(device: Device): Promise<boolean> {
-    const found = await this.#deps.store.db
-      .selectFrom("rounds")
-      .innerJoin("participants", (join) =>
-        join
-          .onRef("participants.population", "=", "rounds.population")
-          .onRef("participants.round", "=", "rounds.round"),
-      )
-      .select("rounds.round")
-      .where("rounds.population", "=", this.name)
-      .where("rounds.state", "in", ["aggregated", "debited", "released"])
-      .where("participants.device_id", "=", Buffer.from(device.id, "base64url"))
-      .where("participants.state", "=", "submitted")
-      .executeTakeFirst();
-    return found !== undefined;
-  }
-
-  /** SHA-256 of the present model. */
-  get modelHash(): Uint8Array {
-    return this.#state?.model ?? this.#initialModel;
-  }
-
-  /** @throws CoordinatorError NOT_FOUND for any but the present model */
-  requireModel(sha256: Uint8Array): void {
-    if (!Buffer.from(this.modelHash).equals(sha256)) {
-      throw new CoordinatorError("NOT_FOUND", "expected the hash of the population's present model; check in again");
-    }
-  }
-
-  /** The present model, for reading. @throws CoordinatorError NOT_FOUND */
-  async openModel(sha256: Uint8Array): Promise<OpenArtifact> {
-    this.requireModel(sha256);
-    return this.#deps.artifacts.openArtifact(sha256);
-  }
-
-  /**
-   * The newest released model: the index of the entry that closed its round, and the size of its file. Undefined before
-   * the first.
-   *
-   * @throws CoordinatorError RETRY while the round that released it is being closed
-   */
-  async releasedModel(): Promise<{ readonly closeIndex: number; readonly bytes: number } | undefined> {
-    const model = this.#state?.model ?? this.#initialModel;
-    if (Buffer.from(model).equals(this.#initialModel)) return undefined;
-    const known = this.#released;
-    if (known !== undefined && Buffer.from(known.model).equals(model)) return known;
-    const closeIndex = await closeOfModel(this.#deps.store, this.name, model);
-    if (closeIndex === undefined) {
-      throw new CoordinatorError("RETRY", "the round that released the model is just being closed; ask again", {
-        retryAfterMs: WHILE_CLOSING_MS,
-      });
-    }
-    const artifact = await this.#deps.artifacts.openArtifact(model);
-    await artifact.close();
-    this.#released = { model, closeIndex, bytes: artifact.totalBytes };
-    return this.#released;
   }
 
   /** A consent was given or withdrawn: who waits for enough participants may look again. */
@@ -361,7 +306,7 @@ export class Population {
     signal: AbortSignal,
   ): Promise<RoundNotice | undefined> {
     const round = found?.round ?? state.lastRound + 1;
-    const resumed = found === undefined ? undefined : await this.#resumed(found);
+    const resumed = found === undefined ? undefined : await resumedRound(found, this.#deps.ledger, state.lastDebit);
     const plan = resumed?.plan?.body;
     const spec = await adaptedSpec(planned, plan, { ...this.#deps, population: this.name });
     const position = plan === undefined ? nextPosition(spec, state.run) : positionIn(plan);
@@ -376,13 +321,13 @@ export class Population {
       round,
       kind: spec.kind,
       format: spec.format,
-      progress: this.#progress(spec, found),
+      progress: progressOf(spec, found),
       work,
       clock: this.#deps.clock,
       hub: this.hub,
       onNotice: (notice) => this.#deps.onNotice?.(this.name, notice),
       concurrentUploads: this.#deps.concurrentUploads,
-      secure: spec.secureAggregation.enabled ? () => this.#secureRound(work) : null,
+      secure: spec.secureAggregation.enabled ? () => secureRoundOf(work, this.#deps) : null,
     });
     this.#current = { engine, work, spec, position, eligible: undefined };
     // The cohort of a round that is planned already comes from the tree that its plan names.
@@ -394,45 +339,6 @@ export class Population {
     const notice = await untilAborted(engine.ended, signal);
     if (notice === undefined) await engine.stop();
     return notice;
-  }
-
-  #secureRound(work: PopulationRoundWork): SecureRound {
-    const { plan } = work;
-    const groupTarget = plan?.body.secureAggregation.parameters?.groupTarget;
-    if (plan === undefined || groupTarget === undefined) {
-      throw new CoordinatorError("INTERNAL", "expected a logged plan with secure aggregation before its keys");
-    }
-    const { verifier, random } = this.#deps;
-    const parameters = secureParametersOf(plan.body, plan.hash);
-    return new SecureRound({ parameters, groupTarget, verifier, random, engine: this.#deps.unmaskEngine() });
-  }
-
-  #progress(spec: RoundSpec, found: StoredRound | undefined): RoundProgress {
-    const { target, minimum, overSelection } = spec.cohort;
-    const planned = plannedRound({
-      secureAggregation: spec.secureAggregation.enabled,
-      selectionGoal: Math.ceil(target * overSelection),
-      minimum,
-      ...spec.deadlines,
-    });
-    return found === undefined ? planned : { ...planned, state: found.state, deadlineMs: found.deadlineMs };
-  }
-
-  /** What a resumed round has logged before the process ended. */
-  async #resumed(found: StoredRound): Promise<ResumedRound> {
-    const { ledger } = this.#deps;
-    const plan = found.planIndex === null ? undefined : parseEntry(await ledger.entry(found.planIndex));
-    const debited = found.state === "debited" || found.state === "released";
-    return {
-      plan:
-        plan === undefined || plan.type !== "round.plan" || found.planIndex === null || found.planHash === null
-          ? undefined
-          : { index: found.planIndex, hash: found.planHash, body: plan.body },
-      aggregate: found.aggregate,
-      modelOut: found.modelOut,
-      strategyState: found.strategyState,
-      debit: debited ? this.#state?.lastDebit : undefined,
-    };
   }
 
   async #select(spec: RoundSpec, position: RunPosition | null, treeSize?: number): Promise<Eligible> {
@@ -491,6 +397,19 @@ export class Population {
     const round = this.#state?.lastRound ?? 0;
     this.hub.publish({ round, kind: "train", state: "closed", deadlineMs: null, reason: null });
   }
+}
+
+/** Secure aggregation as the round's logged plan has it. */
+function secureRoundOf(
+  { plan }: PopulationRoundWork,
+  { verifier, random, unmaskEngine }: Pick<PopulationDependencies, "verifier" | "random" | "unmaskEngine">,
+): SecureRound {
+  const groupTarget = plan?.body.secureAggregation.parameters?.groupTarget;
+  if (plan === undefined || groupTarget === undefined) {
+    throw new CoordinatorError("INTERNAL", "expected a logged plan with secure aggregation before its keys");
+  }
+  const parameters = secureParametersOf(plan.body, plan.hash);
+  return new SecureRound({ parameters, groupTarget, verifier, random, engine: unmaskEngine() });
 }
 
 /** The value, or undefined once the signal is aborted. */

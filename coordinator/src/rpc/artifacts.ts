@@ -20,8 +20,8 @@ export function artifactsService({
   return {
     getArtifact({ sha256, offset }, { device }) {
       const population = populations.of(device);
-      population.requireModel(sha256);
-      return models.from(sha256, () => population.openModel(sha256), Number(offset));
+      population.models.require(sha256);
+      return models.from(sha256, () => population.models.open(sha256), Number(offset));
     },
     uploadChunk(request, { device }) {
       const nextOffset = populations.named(request.population, device).placeChunk(device, Number(request.round), {
@@ -33,7 +33,7 @@ export function artifactsService({
       return { nextOffset: BigInt(nextOffset) };
     },
     async getModel(request, { device }) {
-      const released = await populations.named(request.population, device).releasedModel();
+      const released = await populations.named(request.population, device).models.released();
       if (released === undefined) return {};
       const { message } = await receiptOf(ledger, released.closeIndex);
       return { close: message, totalBytes: BigInt(released.bytes) };

@@ -104,7 +104,9 @@ export function roundsService({
       case "joined": {
         const { round, state, deadlineMs } = outcome.notice;
         const place = { round: BigInt(round), state: STATE[state], deadlineMs: remaining(deadlineMs) };
-        const model = await models.inline(population.modelHash, () => population.openModel(population.modelHash));
+        const model = await models.inline(population.models.present, () =>
+          population.models.open(population.models.present),
+        );
         return { outcome: { case: "joined" as const, value: { ...place, model } } };
       }
       case "offer":
