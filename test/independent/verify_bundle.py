@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Verifies fedloop audit bundles, written from consent/docs/ledger-format.md alone, with nothing but Python 3.
+"""Verifies fedloop audit bundles, written from docs/ledger-format.md alone, with nothing but Python 3.
 
     verify_bundle.py BUNDLE...        prints findings, one a line; exit 0 only if everything holds
 

@@ -1,5 +1,5 @@
 // The bundle's format is documented well enough to be checked by other means: a program in another language, written from
-// consent/docs/ledger-format.md alone, comes to the same findings.
+// docs/ledger-format.md alone, comes to the same findings.
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
