@@ -14,7 +14,7 @@ const PLACES = 3;
 export function* needlesOf({ person, updates }: Insight, name: string): Generator<Needle> {
   const items = [...person.ratings.items].slice(0, EVENTS);
   const ratings = [...person.ratings.ratings].slice(0, EVENTS);
-  yield* encodings(`the lecturers that ${name} rated`, items);
+  if (!countsOn(items)) yield* encodings(`the lecturers that ${name} rated`, items);
   yield* encodings(
     `the events of ${name}`,
     items.flatMap((item, i) => [item, ratings[i] ?? 0]),
@@ -33,6 +33,11 @@ export function* needlesOf({ person, updates }: Insight, name: string): Generato
       }
     }
   }
+}
+
+/** Whether numbers follow one another as in any list of members: somebody's first lecturers may be 6, 7, 8, 9. */
+function countsOn(values: readonly number[]): boolean {
+  return values.filter((value, i) => i > 0 && value !== (values[i - 1] ?? 0) + 1).length < 2;
 }
 
 /** Whether a number's bytes do not come by chance, as those of a half or a quarter do. */
