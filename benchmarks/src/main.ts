@@ -15,8 +15,8 @@ interface Benchmark {
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   rounds: {
     summary: "whole rounds over gRPC, each client its own process; without --clients and --length: the four cases",
-    options: { clients: "", length: "", rounds: "5", bits: "" },
-    async run({ clients = "", length = "", rounds = "5", bits = "" }) {
+    options: { clients: "", length: "", rounds: "15", bits: "" },
+    async run({ clients = "", length = "", rounds = "15", bits = "" }) {
       const cases: readonly (readonly [number, number])[] =
         clients === "" && length === ""
           ? [
