@@ -7,7 +7,7 @@ import { findings, isTelling } from "./traces.js";
 
 t.setTimeout(880_000);
 
-/** Of the main job's 2 972 people: it takes a good half second each to look through what they send. */
+/** Of the main job's 2 972 people. The time to look through what they send grows faster than their number. */
 const PEOPLE = Number(process.env.FEDLOOP_CAPTURE_PEOPLE ?? 150);
 
 t.test("traffic and files of a full run of the main job tell nobody's events, updates or counts", async (t) => {
