@@ -1,6 +1,7 @@
 /** The `fedloop` command: what can be typed, and what it starts. The work itself is loaded when it is asked for. */
 import { Command, CommanderError, Option } from "commander";
 import { CoordinatorError } from "../errors.js";
+import { addTokens } from "./access-commands.js";
 import { positiveNumber, someText, wholeNumber } from "./arguments.js";
 import { EXIT_CODES, type ExitCode } from "./exit-codes.js";
 import { failureOf } from "./failure.js";
@@ -273,6 +274,7 @@ export function fedloopProgram(surroundings: Surroundings, fail: (exitCode: Exit
   addBudget(program, surroundings);
   addVault(program, surroundings);
   addWitness(program, surroundings);
+  addTokens(program, surroundings);
   forAll(program, (command) => {
     command.exitOverride();
     // What is wrong is told once, by runFedloop, in the form of all other errors.

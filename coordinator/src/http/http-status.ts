@@ -3,6 +3,8 @@ import { CoordinatorError, type CoordinatorErrorCode } from "../errors.js";
 /** The HTTP status of each code that a caller can meet; all others are 500. */
 const STATUS: Partial<Record<CoordinatorErrorCode, number>> = {
   BAD_REQUEST: 400,
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
   TOO_LARGE: 413,
   OUT_OF_RANGE: 404,
   NOT_FOUND: 404,

@@ -7,6 +7,8 @@ import { MaskPool } from "@fedloop/privacy/secagg/node";
 import { Artifacts, Consent, Enrollment, Rounds, Transparency } from "@fedloop/proto";
 import type { ServerCredentials } from "@grpc/grpc-js";
 import type { FastifyPluginAsync } from "fastify";
+import { type AccessStore, accessStorePath, openAccessStore } from "../access/access-store.js";
+import { AccessTokens } from "../access/access-tokens.js";
 import { ConnectHost } from "../http/connect.js";
 import { HttpServer, type HttpTls } from "../http/http-server.js";
 import { tileRoutes } from "../http/tiles.js";
@@ -80,6 +82,8 @@ export class Coordinator {
   readonly artifacts: ArtifactStore;
   readonly registry: Registry;
   readonly vault: Vault;
+  /** Tokens of the HTTP API: `requireRole` takes them. */
+  readonly accessTokens: AccessTokens;
   readonly populations: Populations;
   readonly verifierKey: string;
   readonly port: number;
@@ -90,6 +94,7 @@ export class Coordinator {
   readonly publisher: Publisher;
   readonly #upkeep: Upkeep | undefined;
   readonly #closeUnmaskEngine: () => Promise<void>;
+  readonly #access: AccessStore;
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
@@ -99,6 +104,8 @@ export class Coordinator {
     artifacts: ArtifactStore;
     registry: Registry;
     vault: Vault;
+    access: AccessStore;
+    accessTokens: AccessTokens;
     populations: Populations;
     verifierKey: string;
     port: number;
@@ -113,6 +120,8 @@ export class Coordinator {
     this.artifacts = parts.artifacts;
     this.registry = parts.registry;
     this.vault = parts.vault;
+    this.#access = parts.access;
+    this.accessTokens = parts.accessTokens;
     this.populations = parts.populations;
     this.verifierKey = parts.verifierKey;
     this.port = parts.port;
@@ -135,12 +144,15 @@ export class Coordinator {
     const keys = await loadKeys(dataDir);
     const store = await openSqliteStore(join(dataDir, "fedloop.sqlite"));
     let vault: Vault | undefined;
+    let access: AccessStore | undefined;
     try {
       vault = await Vault.open(vaultPlaces(dataDir, options.vaultDir));
       await moveSubjectKeys(store, vault);
-      return await Coordinator.#openWith(options, keys, store, vault);
+      access = await openAccessStore(accessStorePath(dataDir));
+      return await Coordinator.#openWith(options, keys, store, vault, access);
     } catch (cause) {
       // Whoever tries again, in this process too, finds the folder free.
+      await access?.close();
       vault?.close();
       await store.close();
       throw cause;
@@ -152,8 +164,10 @@ export class Coordinator {
     keys: CoordinatorKeys,
     store: Store,
     vault: Vault,
+    access: AccessStore,
   ): Promise<Coordinator> {
     const { clock, dataDir, origin } = options;
+    const accessTokens = new AccessTokens(access, clock);
     const artifacts = await ArtifactStore.open(join(dataDir, "artifacts"));
     const checkpoints = noteSigner(origin, keys.checkpoint);
     const ledger = await Ledger.open({ store, origin, operatorSigner: keys.operator, noteSigner: checkpoints, clock });
@@ -249,6 +263,8 @@ export class Coordinator {
       artifacts,
       registry,
       vault,
+      access,
+      accessTokens,
       populations,
       verifierKey,
       port,
@@ -284,6 +300,7 @@ export class Coordinator {
     await this.ledger[Symbol.asyncDispose]();
     await this.publisher.close();
     this.vault.close();
+    await this.#access.close();
     await this.store.close();
   }
 

@@ -1,0 +1,70 @@
+import { type Command, Option } from "commander";
+import { ROLES, type Role } from "../access/access-tokens.js";
+import { someText, timeSpan } from "./arguments.js";
+import type { Surroundings } from "./surroundings.js";
+
+interface Flags {
+  readonly json: boolean;
+}
+
+interface CreateFlags extends Flags {
+  readonly role: Role;
+  readonly name: string;
+  readonly population?: readonly string[];
+  readonly expiresIn: number;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1_000;
+
+function json(): Option {
+  return new Option("--json", "print one JSON object").default(false, "text for people");
+}
+
+function configOf(command: Command): string {
+  return command.optsWithGlobals<{ config: string }>().config;
+}
+
+/** `fedloop tokens …`: who may use the HTTP API. */
+export function addTokens(program: Command, surroundings: Surroundings): void {
+  const tokens = program.command("tokens").description("tokens of the HTTP API; a coordinator may run meanwhile");
+  tokens
+    .command("create")
+    .description("make a token and print it, the one time that it is shown")
+    .addOption(new Option("--role <role>", "what its holder may do").choices(ROLES).makeOptionMandatory())
+    .requiredOption("--name <name>", "who or what holds it", someText)
+    .option("--population <name...>", "the populations that it speaks for; all unless given")
+    .option("--expires-in <time>", "how long it is good for, as in 90d or 12h", timeSpan, 90 * DAY_MS)
+    .addOption(json())
+    .action(async ({ json, role, name, population, expiresIn }: CreateFlags, command: Command) => {
+      const { createToken } = await import("./tokens.js");
+      const terms = { name, role, populations: population ?? null, lifeMs: expiresIn };
+      await createToken({ config: configOf(command), json }, terms, surroundings);
+    });
+  tokens
+    .command("list")
+    .description("list tokens, without their secrets")
+    .addOption(json())
+    .action(async ({ json }: Flags, command: Command) => {
+      const { listTokens } = await import("./tokens.js");
+      await listTokens({ config: configOf(command), json }, surroundings);
+    });
+  tokens
+    .command("revoke")
+    .description("end a token at once")
+    .argument("<id>", "as the list shows it")
+    .addOption(json())
+    .action(async (id: string, { json }: Flags, command: Command) => {
+      const { revokeToken } = await import("./tokens.js");
+      await revokeToken({ config: configOf(command), json }, id, surroundings);
+    });
+  tokens
+    .command("rotate")
+    .description("make a token in the place of another and print it; the one before ends a little later")
+    .argument("<id>", "as the list shows it")
+    .option("--grace <time>", "for how long the one before stays good", timeSpan, DAY_MS)
+    .addOption(json())
+    .action(async (id: string, { json, grace }: Flags & { grace: number }, command: Command) => {
+      const { rotateToken } = await import("./tokens.js");
+      await rotateToken({ config: configOf(command), json }, id, grace, surroundings);
+    });
+}

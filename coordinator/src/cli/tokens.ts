@@ -1,0 +1,71 @@
+import { type AccessStore, accessStorePath, openAccessStore } from "../access/access-store.js";
+import { AccessTokens, type ListedToken, type MadeToken, type TokenTerms } from "../access/access-tokens.js";
+import { loadConfig } from "../config/config.js";
+import type { Surroundings } from "./surroundings.js";
+
+export interface TokensOptions {
+  readonly config: string;
+  readonly json: boolean;
+}
+
+/** Opens the access store that a configuration names; a coordinator may run meanwhile. */
+export async function openConfiguredAccess(config: string, { environment }: Surroundings): Promise<AccessStore> {
+  const { dataDir } = await loadConfig(config, environment);
+  return openAccessStore(accessStorePath(dataDir));
+}
+
+async function withTokens(
+  { config }: TokensOptions,
+  surroundings: Surroundings,
+  work: (tokens: AccessTokens) => Promise<void>,
+): Promise<void> {
+  await using store = await openConfiguredAccess(config, surroundings);
+  await work(new AccessTokens(store, Date));
+}
+
+/** Makes a token and prints it: nobody can be shown it again. */
+export async function createToken(options: TokensOptions, terms: TokenTerms, around: Surroundings): Promise<void> {
+  await withTokens(options, around, async (tokens) => printMade(options, await tokens.create(terms), around));
+}
+
+/** Makes a token in the place of another, which ends after `graceMs`. */
+export async function rotateToken(
+  options: TokensOptions,
+  id: string,
+  graceMs: number,
+  around: Surroundings,
+): Promise<void> {
+  await withTokens(options, around, async (tokens) => printMade(options, await tokens.rotate(id, graceMs), around));
+}
+
+/** Ends a token at once, in a coordinator that runs too. */
+export async function revokeToken(
+  options: TokensOptions,
+  id: string,
+  { print, ...around }: Surroundings,
+): Promise<void> {
+  await withTokens(options, { print, ...around }, async (tokens) => {
+    await tokens.revoke(id);
+    print(options.json ? `${JSON.stringify({ revoked: id })}\n` : `Token ${id} is revoked.\n`);
+  });
+}
+
+/** Lists tokens, without their secrets. */
+export async function listTokens(options: TokensOptions, around: Surroundings): Promise<void> {
+  await withTokens(options, around, async (tokens) => {
+    const list = await tokens.list();
+    if (options.json) around.print(`${JSON.stringify({ tokens: list })}\n`);
+    else if (list.length === 0) around.print("There are no tokens. Make one with fedloop tokens create.\n");
+    else around.print(`${list.map(lineOf).join("\n")}\n`);
+  });
+}
+
+function lineOf({ tokenId, name, role, populations, state, expiresMs }: ListedToken): string {
+  const scope = populations === null ? "all populations" : populations.join(", ");
+  return `${tokenId}  ${role.padEnd(8)}  ${state.padEnd(7)}  ends ${new Date(expiresMs).toISOString()}  ${scope}  ${name}`;
+}
+
+function printMade({ json }: TokensOptions, made: MadeToken, { print }: Surroundings): void {
+  if (json) print(`${JSON.stringify(made)}\n`);
+  else print(`${lineOf(made)}\n\n${made.token}\n\nThis is the only time it is shown: only its hash is kept.\n`);
+}
