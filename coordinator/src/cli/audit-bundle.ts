@@ -1,9 +1,10 @@
-import { join } from "node:path";
 import { noteSigner } from "@fedloop/consent";
 import { loadConfig } from "../config/config.js";
+import { storagePlaces } from "../config/storage-places.js";
 import { exportBundle } from "../ledger/export-bundle.js";
 import { loadKeys } from "../server/keys.js";
-import { openSqliteReader } from "../store/sqlite-reader.js";
+import { storeLocation } from "../server/storage.js";
+import { openStoreReader } from "../store/location.js";
 import type { Surroundings } from "./surroundings.js";
 
 export interface AuditBundleOptions {
@@ -16,11 +17,12 @@ export interface AuditBundleOptions {
 /** Writes the audit bundle of a coordinator's log, whether it runs or not, and says how to check it. */
 export async function exportAuditBundle(options: AuditBundleOptions, surroundings: Surroundings): Promise<void> {
   const { environment, signal, print } = surroundings;
-  const { dataDir, origin, witnesses } = await loadConfig(options.config, environment);
-  const database = join(dataDir, "fedloop.sqlite");
+  const config = await loadConfig(options.config, environment);
+  const { origin, witnesses } = config;
+  const database = storeLocation(await storagePlaces(config, environment));
   // A folder without a database gets no keys either: looking at it must not make it one.
-  await openSqliteReader(database).close();
-  const verifierKey = noteSigner(origin, (await loadKeys(dataDir)).checkpoint).vkey;
+  await (await openStoreReader(database)).close();
+  const verifierKey = noteSigner(origin, (await loadKeys(config.keysDir)).checkpoint).vkey;
   const entries = await exportBundle({
     database,
     verifierKey,

@@ -1,6 +1,6 @@
-import { join } from "node:path";
 import { ConsentView, parseEntry, parseEpsilon, roundUpEpsilon } from "@fedloop/consent";
 import { loadConfig } from "../config/config.js";
+import { storagePlaces } from "../config/storage-places.js";
 import type { PopulationPlan } from "../plan/population-plan.js";
 import type { PopulationBudget, RoundCost } from "../rounds/budget.js";
 import { buildSchedule } from "../rounds/build-schedule.js";
@@ -9,7 +9,9 @@ import { nextPosition, runName } from "../rounds/noise-run.js";
 import { PopulationState, type StoredRound } from "../rounds/population-state.js";
 import { costOf, type RoundSpec } from "../rounds/round-spec.js";
 import type { Schedule } from "../rounds/schedule.js";
-import { openSqliteReader, type StoreReader } from "../store/sqlite-reader.js";
+import { storeLocation } from "../server/storage.js";
+import { openStoreReader } from "../store/location.js";
+import type { StoreReader } from "../store/sqlite-reader.js";
 import { epsilonJson } from "./event-input.js";
 import type { Surroundings } from "./surroundings.js";
 
@@ -217,7 +219,7 @@ function textOf(report: BudgetReport): string {
 /** Says what each population and its participants have spent and have left, whether the coordinator runs or not. */
 export async function printBudgets(options: BudgetOptions, { environment, print }: Surroundings): Promise<void> {
   const config = await loadConfig(options.config, environment);
-  await using store = openSqliteReader(join(config.dataDir, "fedloop.sqlite"));
+  await using store = await openStoreReader(storeLocation(await storagePlaces(config, environment)));
   const view = await consentView(store);
   const rows = await store.db.selectFrom("populations").selectAll().orderBy("name").execute();
   const populations: BudgetReport[] = [];

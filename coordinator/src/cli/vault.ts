@@ -1,8 +1,10 @@
-import { join } from "node:path";
 import { parseEntry, subjectPseudonym } from "@fedloop/consent";
 import { loadConfig } from "../config/config.js";
-import { openSqliteReader } from "../store/sqlite-reader.js";
-import { Vault, vaultPlaces } from "../vault/vault.js";
+import { storagePlaces } from "../config/storage-places.js";
+import { openVault as openVaultOf, storeLocation } from "../server/storage.js";
+import { openStoreReader } from "../store/location.js";
+import { postgresLocation } from "../store/postgres.js";
+import type { StoreReader } from "../store/sqlite-reader.js";
 import type { Surroundings } from "./surroundings.js";
 
 export interface VaultOptions {
@@ -12,24 +14,32 @@ export interface VaultOptions {
 
 /** Opens the vault that a configuration names. A folder without a database gets no vault: looking must not make one. */
 async function openVault({ config }: VaultOptions, { environment }: Surroundings) {
-  const { dataDir, vaultDir } = await loadConfig(config, environment);
-  const database = join(dataDir, "fedloop.sqlite");
-  await openSqliteReader(database).close();
-  return { vault: await Vault.open(vaultPlaces(dataDir, vaultDir)), database, vaultDir };
+  const places = await storagePlaces(await loadConfig(config, environment), environment);
+  const database = storeLocation(places);
+  const isShared = database.type === "postgres";
+  const store = await openStoreReader(database);
+  // A shared vault lies in the store, one of its own beside it.
+  if (!isShared) await store.close();
+  const vault = await openVaultOf(places, { db: store.db, isShared });
+  const close = async (): Promise<void> => {
+    vault.close();
+    if (isShared) await store.close();
+  };
+  return { vault, database, close, vaultDir: isShared ? postgresLocation(database.url) : (places.vaultDir ?? "") };
 }
 
 /** Says where the vault is, how many subjects have a key, and whether a rotation was left half done. */
 export async function vaultStatus(options: VaultOptions, surroundings: Surroundings): Promise<void> {
-  const { vault, vaultDir } = await openVault(options, surroundings);
+  const { vault, vaultDir, close } = await openVault(options, surroundings);
   try {
-    const counts = Object.fromEntries(vault.counts());
+    const counts = Object.fromEntries(await vault.counts());
     const subjects = Object.values(counts).reduce((sum, count) => sum + count, 0);
     const status = {
       vaultDir,
       subjects,
-      currentKey: vault.currentKek,
+      currentKey: await vault.currentKek(),
       subjectsByKey: counts,
-      rotating: vault.isRotating(),
+      rotating: await vault.isRotating(),
     };
     surroundings.print(
       options.json
@@ -38,13 +48,13 @@ export async function vaultStatus(options: VaultOptions, surroundings: Surroundi
             (status.rotating ? "A rotation was interrupted: `fedloop vault rotate-key` completes it.\n" : ""),
     );
   } finally {
-    vault.close();
+    await close();
   }
 }
 
 /** Replaces the key-encryption key, or completes a replacement that was interrupted. A coordinator may run meanwhile. */
 export async function rotateVaultKey(options: VaultOptions, surroundings: Surroundings): Promise<void> {
-  const { vault } = await openVault(options, surroundings);
+  const { vault, close } = await openVault(options, surroundings);
   try {
     const rotation = await vault.rotate({ signal: surroundings.signal });
     const { current, destroyed, rewrapped, resumed } = rotation;
@@ -56,15 +66,15 @@ export async function rotateVaultKey(options: VaultOptions, surroundings: Surrou
             "Back up keys/vault now; backups of the vault from before can no longer be read.\n",
     );
   } finally {
-    vault.close();
+    await close();
   }
 }
 
 /** Prints the pseudonyms that still have a key: what an auditor's trust file takes as `subjectsWithKeys`. */
 export async function vaultSubjects(options: VaultOptions, surroundings: Surroundings): Promise<void> {
-  const { vault, database } = await openVault(options, surroundings);
+  const { vault, database, close } = await openVault(options, surroundings);
   try {
-    await using store = openSqliteReader(database);
+    await using store = await openStoreReader(database);
     const populations = await store.db.selectFrom("populations").select("name").execute();
     const known = await knownSubjects(store.db);
     const subjectsWithKeys: string[] = [];
@@ -77,11 +87,11 @@ export async function vaultSubjects(options: VaultOptions, surroundings: Surroun
     subjectsWithKeys.sort();
     surroundings.print(options.json ? `${JSON.stringify({ subjectsWithKeys })}\n` : `${subjectsWithKeys.join("\n")}\n`);
   } finally {
-    vault.close();
+    await close();
   }
 }
 
-type Reader = ReturnType<typeof openSqliteReader>["db"];
+type Reader = StoreReader["db"];
 
 /** Pseudonyms that occur: of registered devices, and of the log's authors and erasures. */
 async function knownSubjects(db: Reader): Promise<ReadonlySet<string>> {

@@ -1,5 +1,5 @@
 /** `fedloop.yaml`: what the operator of one coordinator decides. What a population does is in its plan. */
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { parseVkey } from "@fedloop/consent";
 import * as z from "zod";
 import { CoordinatorError } from "../errors.js";
@@ -42,11 +42,20 @@ export interface WitnessConfig {
   }[];
 }
 
+/** Where the state is: in a file in the data folder, or in a database whose URL, a secret, stands somewhere else. */
+export type StoreConfig =
+  | { readonly type: "sqlite" }
+  /** A file that holds the URL; null where it is in the environment, as FEDLOOP_POSTGRES_URL. */
+  | { readonly type: "postgres"; readonly urlFile: string | null };
+
 /** A configuration with every default filled in and every path absolute. */
 export interface Config {
   /** The name of the log, first line of its checkpoints. It can never change. */
   readonly origin: string;
   readonly dataDir: string;
+  /** Folder of the keys: the same for all coordinators that share a store. */
+  readonly keysDir: string;
+  readonly store: StoreConfig;
   /** Folder of the subject vault: beside the data folder, so that a backup of that one does not hold it. */
   readonly vaultDir: string;
   readonly listen: Listen;
@@ -127,6 +136,8 @@ interface WrittenConfig {
   readonly origin: string;
   readonly dataDir: string;
   readonly vaultDir?: string | undefined;
+  readonly keysDir?: string | undefined;
+  readonly store?: { readonly postgres: { readonly urlFile?: string | undefined } } | undefined;
   readonly listen: Listen;
   readonly http?: (Listen & { readonly corsOrigins: readonly string[] }) | undefined;
   readonly tiles?: string | undefined;
@@ -195,6 +206,8 @@ const configSchema: z.ZodType<WrittenConfig> = section({
   origin: z.string(origin).regex(/^[A-Za-z0-9][A-Za-z0-9._~:/-]{0,199}$/, origin),
   dataDir: text(1_000).default("fedloop-data"),
   vaultDir: text(1_000).optional(),
+  keysDir: text(1_000).optional(),
+  store: section({ postgres: section({ urlFile: text(1_000).optional() }) }).optional(),
   listen: listenSection.prefault({}),
   http: httpSection.optional(),
   tiles: text(1_000).optional(),
@@ -242,6 +255,12 @@ function tlsOf(tls: WrittenConfig["tls"], folder: string): TlsFiles | null {
   };
 }
 
+function storeOf(store: WrittenConfig["store"], folder: string): StoreConfig {
+  if (store === undefined) return { type: "sqlite" };
+  const { urlFile } = store.postgres;
+  return { type: "postgres", urlFile: urlFile === undefined ? null : resolve(folder, urlFile) };
+}
+
 function complete(document: YamlDocument, folder: string, environment: ConfigEnvironment): Config {
   const written = checkYaml(document, configSchema, "BAD_CONFIG");
   const { FEDLOOP_LISTEN: listenOverride, FEDLOOP_DATA_DIR: dataDirOverride } = environment;
@@ -267,6 +286,8 @@ function complete(document: YamlDocument, folder: string, environment: ConfigEnv
     origin: written.origin,
     dataDir,
     vaultDir: written.vaultDir === undefined ? `${dataDir}-vault` : resolve(folder, written.vaultDir),
+    keysDir: written.keysDir === undefined ? join(dataDir, "keys") : resolve(folder, written.keysDir),
+    store: storeOf(written.store, folder),
     listen,
     http: written.http ?? null,
     tiles: written.tiles === undefined ? null : resolve(folder, written.tiles),

@@ -3,12 +3,13 @@ import { rename, rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { blobsNamedBy, writeBundle } from "@fedloop/consent";
 import { CoordinatorError } from "../errors.js";
-import { openSqliteReader, type StoreReader } from "../store/sqlite-reader.js";
+import { openStoreReader, type StoreLocation } from "../store/location.js";
+import type { StoreReader } from "../store/sqlite-reader.js";
 import { readEntries } from "./log-state.js";
 
 export interface BundleExport {
-  /** Path of the coordinator's database; a running coordinator is not disturbed. */
-  readonly database: string;
+  /** Path of the coordinator's database, or where else it is; a running coordinator is not disturbed. */
+  readonly database: StoreLocation | string;
   /** The log's verifier key, C2SP signed-note. */
   readonly verifierKey: string;
   /** Verifier keys of the log's witnesses. */
@@ -25,7 +26,7 @@ export interface BundleExport {
  * @throws CoordinatorError FILE_UNREADABLE, STORE_UNREADABLE, LEDGER_CORRUPT
  */
 export async function exportBundle({ database, verifierKey, witnesses, path, signal }: BundleExport): Promise<number> {
-  await using store = openSqliteReader(database);
+  await using store = await openStoreReader(database);
   const newest = await store.db.selectFrom("checkpoint").select(["size", "text"]).executeTakeFirst();
   // Where there are witnesses, auditors get what these have cosigned.
   const published = await store.db.selectFrom("published").select(["size", "text"]).executeTakeFirst();

@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { noteSigner, type SignatureVerifier } from "@fedloop/consent";
 import { nodeVerifier } from "@fedloop/consent/node";
@@ -32,21 +31,17 @@ import { ModelChunks } from "../rpc/model-chunks.js";
 import { roundsService } from "../rpc/rounds.js";
 import { transparencyService } from "../rpc/transparency.js";
 import type { Store } from "../store/database.js";
-import { openSqliteStore } from "../store/sqlite.js";
 import { Erasures } from "../vault/erasures.js";
-import { moveSubjectKeys } from "../vault/move-subject-keys.js";
-import { Vault, vaultPlaces } from "../vault/vault.js";
+import type { Vault } from "../vault/vault.js";
 import { addHealth } from "./health.js";
 import { type CoordinatorKeys, loadKeys } from "./keys.js";
 import { type Policy, publishPolicy } from "./policies.js";
 import { addReflection } from "./reflection.js";
+import { keysFolder, openStorage, type StoragePlaces } from "./storage.js";
 
-export interface CoordinatorOptions {
+export interface CoordinatorOptions extends StoragePlaces {
   /** Name of the log: the first line of its checkpoints. */
   readonly origin: string;
-  readonly dataDir: string;
-  /** Folder of the subject vault, which is not to be backed up with the data folder; inside it unless given. */
-  readonly vaultDir?: string;
   readonly plans: readonly LoadedPlan[];
   readonly enrolment: EnrolmentPolicy;
   readonly credentials: ServerCredentials;
@@ -139,21 +134,16 @@ export class Coordinator {
    * @throws CoordinatorError STORE_LOCKED, LEDGER_CORRUPT, ADDRESS_IN_USE, BAD_PLAN …
    */
   static async open(options: CoordinatorOptions): Promise<Coordinator> {
-    const { dataDir } = options;
-    await mkdir(dataDir, { recursive: true, mode: 0o700 });
-    const keys = await loadKeys(dataDir);
-    const store = await openSqliteStore(join(dataDir, "fedloop.sqlite"));
-    let vault: Vault | undefined;
+    const keys = await loadKeys(keysFolder(options));
+    const { store, vault } = await openStorage(options);
     let access: AccessStore | undefined;
     try {
-      vault = await Vault.open(vaultPlaces(dataDir, options.vaultDir));
-      await moveSubjectKeys(store, vault);
-      access = await openAccessStore(accessStorePath(dataDir));
+      access = await openAccessStore(accessStorePath(options.dataDir));
       return await Coordinator.#openWith(options, keys, store, vault, access);
     } catch (cause) {
       // Whoever tries again, in this process too, finds the folder free.
       await access?.close();
-      vault?.close();
+      vault.close();
       await store.close();
       throw cause;
     }

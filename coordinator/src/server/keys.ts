@@ -1,5 +1,5 @@
-import { randomBytes } from "node:crypto";
-import { chmod, mkdir, open, readFile } from "node:fs/promises";
+import { randomBytes, randomUUID } from "node:crypto";
+import { link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type NodeSigner, nodeSigner } from "@fedloop/consent/node";
 import { CoordinatorError } from "../errors.js";
@@ -13,13 +13,12 @@ export interface CoordinatorKeys {
 }
 
 /**
- * Reads the keys of a data folder, or makes them on first use. Each is a file of 32 secret bytes that only its owner
+ * Reads the keys of a folder, or makes them on first use. Each is a file of 32 secret bytes that only its owner
  * can read.
  *
  * @throws CoordinatorError FILE_UNREADABLE
  */
-export async function loadKeys(dataDir: string): Promise<CoordinatorKeys> {
-  const folder = join(dataDir, "keys");
+export async function loadKeys(folder: string): Promise<CoordinatorKeys> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   return {
     operator: await loadSigner(join(folder, "operator.key")),
@@ -48,16 +47,16 @@ async function seed(path: string): Promise<Uint8Array> {
 /** A new key, or undefined when the file is there already. */
 async function make(path: string): Promise<Uint8Array | undefined> {
   try {
-    const file = await open(path, "wx", 0o600);
+    const unfinished = `${path}.${randomUUID()}`;
+    const bytes = randomBytes(32);
     try {
-      const bytes = randomBytes(32);
-      await file.write(bytes);
-      await file.sync();
-      await chmod(path, 0o600);
-      return bytes;
+      await writeFile(unfinished, bytes, { flag: "wx", mode: 0o600, flush: true });
+      // Whole at once, and only where there is none: another coordinator may be making it too.
+      await link(unfinished, path);
     } finally {
-      await file.close();
+      await rm(unfinished, { force: true });
     }
+    return bytes;
   } catch (cause) {
     if (cause instanceof Error && "code" in cause && cause.code === "EEXIST") return undefined;
     throw new CoordinatorError(

@@ -3,6 +3,7 @@ import { httpWitness } from "@fedloop/consent";
 import { ServerCredentials } from "@grpc/grpc-js";
 import pino from "pino";
 import { type Config, type ConfigEnvironment, loadConfig } from "../config/config.js";
+import { storagePlaces } from "../config/storage-places.js";
 import { CoordinatorError } from "../errors.js";
 import type { HttpTls } from "../http/http-server.js";
 import type { WitnessPolicy } from "../ledger/publisher.js";
@@ -59,8 +60,7 @@ export async function runServe(options: ServeOptions): Promise<void> {
   using loop = new LoopDelay();
   const coordinator = await Coordinator.open({
     origin: config.origin,
-    dataDir: config.dataDir,
-    vaultDir: config.vaultDir,
+    ...(await storagePlaces(config, options.environment)),
     plans,
     enrolment: config.enrolment,
     credentials: credentialsOf(tls),

@@ -1,8 +1,10 @@
-import { join } from "node:path";
 import { latencyText, parseEntry, type WithdrawalLatency } from "@fedloop/consent";
 import { type ConfigEnvironment, loadConfig } from "../config/config.js";
+import { storagePlaces } from "../config/storage-places.js";
 import type { PopulationPlan } from "../plan/population-plan.js";
-import { openSqliteReader, type StoreReader } from "../store/sqlite-reader.js";
+import { openStoreReader } from "../store/location.js";
+import type { StoreReader } from "../store/sqlite-reader.js";
+import { storeLocation } from "./storage.js";
 import { withdrawalLatency } from "./withdrawal-latency.js";
 
 export interface StatusOptions {
@@ -39,7 +41,7 @@ export interface Status {
 /** Reads how things stand from the database, whether the coordinator runs or not, and prints it. */
 export async function runStatus(options: StatusOptions): Promise<Status> {
   const config = await loadConfig(options.config, options.environment);
-  await using store = openSqliteReader(join(config.dataDir, "fedloop.sqlite"));
+  await using store = await openStoreReader(storeLocation(await storagePlaces(config, options.environment)));
   const checkpoint = await store.db.selectFrom("checkpoint").selectAll().executeTakeFirst();
   const rows = await store.db.selectFrom("populations").selectAll().orderBy("name").execute();
   const populations: PopulationStatus[] = [];

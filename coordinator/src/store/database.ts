@@ -177,6 +177,19 @@ export interface NoiseRunsTable {
   sealed: Uint8Array;
 }
 
+/** Who leads what, one row each. Its holder renews it; when it has run out, another takes it with a higher token. */
+export interface LeasesTable {
+  name: string;
+  /** The holding process, by a name of its own. */
+  holder: string;
+  /** Where other coordinators reach the holder, host:port. */
+  address: string;
+  /** Rises by one with each new holder. What a former one still writes is refused by it. */
+  token: number;
+  /** By the database's clock. */
+  expires_ms: number;
+}
+
 export interface Database {
   entries: EntriesTable;
   checkpoint: CheckpointTable;
@@ -191,10 +204,11 @@ export interface Database {
   models: ModelsTable;
   blobs: BlobsTable;
   noise_runs: NoiseRunsTable;
+  leases: LeasesTable;
 }
 
 /**
- * Where the coordinator keeps its state. One process at a time has it open.
+ * Where the coordinator keeps its state.
  *
  * What changes together with a ledger entry is written through `Ledger.commit`; only what the ledger knows nothing of
  * (sessions, metadata) is written through `db`. Inside a ledger transaction use that transaction alone: a query on
@@ -204,6 +218,8 @@ export interface Store {
   readonly db: Kysely<Database>;
   /** For messages: the file, or where the server is. */
   readonly location: string;
+  /** Whether other processes may write to it at the same time; else this one alone has it open. */
+  readonly isShared: boolean;
   /**
    * Leaves nothing of what was deleted in the files. False when a reader was in the way; the next call tries again.
    */

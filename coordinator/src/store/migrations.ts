@@ -189,12 +189,46 @@ function noiseRuns(dialect: SchemaDialect): Migration {
   };
 }
 
+/** What several processes need: leases, and, where they share one database, the vault in a schema of its own. */
+function sharedStore(dialect: SchemaDialect): Migration {
+  const { integer, text } = TYPES[dialect];
+  return {
+    async up({ schema }: Kysely<unknown>): Promise<void> {
+      await schema
+        .createTable("leases")
+        .addColumn("name", text, (column) => column.primaryKey())
+        .addColumn("holder", text, (column) => column.notNull())
+        .addColumn("address", text, (column) => column.notNull())
+        .addColumn("token", integer, (column) => column.notNull())
+        .addColumn("expires_ms", integer, (column) => column.notNull())
+        .modifyEnd(dialect === "sqlite" ? sql`strict` : sql``)
+        .execute();
+      if (dialect === "sqlite") return;
+      // Apart, so that a backup of the log can leave it out: pg_dump --exclude-schema=fedloop_vault.
+      await schema.createSchema("fedloop_vault").ifNotExists().execute();
+      const vault = schema.withSchema("fedloop_vault");
+      await vault
+        .createTable("wraps")
+        .addColumn("subject_id", text, (column) => column.primaryKey())
+        .addColumn("kek", text, (column) => column.notNull())
+        .addColumn("wrapped", text, (column) => column.notNull())
+        .execute();
+      await vault
+        .createTable("current_kek")
+        .addColumn("id", integer, (column) => column.primaryKey().check(sql`id = 1`))
+        .addColumn("name", text, (column) => column.notNull())
+        .execute();
+    },
+  };
+}
+
 /** All versions of the schema for a dialect, for Kysely's `Migrator`. */
 export function migrationsFor(dialect: SchemaDialect): MigrationProvider {
   const migrations: Readonly<Record<string, Migration>> = {
     "0001-first": firstVersion(dialect),
     "0002-vault-and-witnesses": vaultAndWitnesses(dialect),
     "0003-noise-runs": noiseRuns(dialect),
+    "0004-shared-store": sharedStore(dialect),
   };
   return { getMigrations: () => Promise.resolve(migrations) };
 }

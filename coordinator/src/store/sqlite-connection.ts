@@ -6,20 +6,10 @@
 import type Sqlite from "better-sqlite3";
 import { type DialectAdapter, SqliteAdapter, type SqliteDatabase, SqliteDialect, type SqliteStatement } from "kysely";
 import { CoordinatorError } from "../errors.js";
+import { checkParameters } from "./parameters.js";
 
 /** A coordinator has some hundred different statements; beyond this, the oldest are prepared anew. */
 const KEPT_STATEMENTS = 400;
-
-function checkParameters(parameters: readonly unknown[]): void {
-  for (const parameter of parameters) {
-    if (typeof parameter === "number" && !Number.isSafeInteger(parameter)) {
-      throw new CoordinatorError(
-        "INTERNAL",
-        `expected integers up to 2^53-1 in the database, came ${parameter}; reals are stored as JSON text`,
-      );
-    }
-  }
-}
 
 class Connection implements SqliteDatabase {
   readonly #database: Sqlite.Database;

@@ -1,10 +1,10 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import Sqlite from "better-sqlite3";
-import { Kysely, Migrator, sql } from "kysely";
+import { Kysely, sql } from "kysely";
 import { CoordinatorError } from "../errors.js";
 import type { Database, Store } from "./database.js";
-import { migrationsFor } from "./migrations.js";
+import { migrate } from "./migrate.js";
 import { FedloopSqliteDialect } from "./sqlite-connection.js";
 import { lockStore, type StoreLock } from "./sqlite-lock.js";
 
@@ -30,20 +30,6 @@ function openDatabase(path: string): Sqlite.Database {
     database.close();
     throw cause;
   }
-}
-
-async function migrate(db: Kysely<Database>, path: string): Promise<void> {
-  const migrator = new Migrator({ db, provider: migrationsFor("sqlite") });
-  const { error } = await migrator.migrateToLatest();
-  if (error === undefined) return;
-  if (error instanceof Error && error.message.startsWith("corrupted migrations")) {
-    throw new CoordinatorError(
-      "STORE_TOO_NEW",
-      `expected a database of this version of fedloop or an older one, ${path} was written by a newer one; start that version`,
-      { cause: error },
-    );
-  }
-  throw error;
 }
 
 /** SQLite's own errors, with what to do about them. */
@@ -76,7 +62,7 @@ export async function openSqliteStore(path: string, options: { readonly signal?:
       lock = lockStore(path);
     }
     db = new Kysely<Database>({ dialect: new FedloopSqliteDialect(openDatabase(path)) });
-    await migrate(db, path);
+    await migrate(db, "sqlite", path);
   } catch (cause) {
     await db?.destroy();
     lock?.release();
@@ -92,5 +78,5 @@ export async function openSqliteStore(path: string, options: { readonly signal?:
     const { rows } = await sql<{ busy: number }>`pragma wal_checkpoint(truncate)`.execute(opened);
     return rows[0]?.busy === 0;
   };
-  return { db: opened, location: path, scrub, close, [Symbol.asyncDispose]: close };
+  return { db: opened, location: path, isShared: false, scrub, close, [Symbol.asyncDispose]: close };
 }

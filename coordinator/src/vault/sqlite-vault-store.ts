@@ -1,8 +1,9 @@
 import { chmodSync, closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
-import type { VaultStore, WrappedKey } from "@fedloop/consent";
+import type { WrappedKey } from "@fedloop/consent";
 import Sqlite from "better-sqlite3";
 import { CoordinatorError } from "../errors.js";
+import type { WrapStore } from "./vault.js";
 
 /** A coordinator and a `fedloop vault` command may have the vault open at once; each waits this long for the other. */
 const BUSY_TIMEOUT_MS = 10_000;
@@ -18,7 +19,7 @@ create table if not exists current_kek (id integer primary key check (id = 1), n
  * key-encryption key is current stands in the same file, so that taking a wrap and turning the key over exclude each
  * other, between processes too.
  */
-export class SqliteVaultStore implements VaultStore {
+export class SqliteVaultStore implements WrapStore {
   readonly #database: Sqlite.Database;
 
   private constructor(database: Sqlite.Database) {

@@ -1,8 +1,22 @@
 import { join } from "node:path";
-import { type Rotation, SubjectVault } from "@fedloop/consent";
+import { type Rotation, SubjectVault, type VaultStore } from "@fedloop/consent";
 import { CoordinatorError } from "../errors.js";
 import { KekFiles } from "./kek-files.js";
+import type { PostgresVaultStore } from "./postgres-vault-store.js";
 import { SqliteVaultStore } from "./sqlite-vault-store.js";
+
+/** What a vault keeps its wraps in. Which key-encryption key is current stands in the same place. */
+export interface WrapStore extends VaultStore {
+  /** How many subjects have a key under each key-encryption key. */
+  counts(): Promise<ReadonlyMap<string, number>> | ReadonlyMap<string, number>;
+  /** Name of the key-encryption key that new wraps are made under; undefined in a new vault. */
+  currentKek(): Promise<string | undefined> | string | undefined;
+  /** Turns to another key-encryption key; a wrap under the one before is not taken any more. */
+  turnTo(kek: string): Promise<void> | void;
+  /** Removes what is left of deleted wraps; false when something was in the way. */
+  scrub(): Promise<boolean>;
+  close(): void;
+}
 
 export interface VaultPlaces {
   /** Folder of the wraps; not to be backed up together with the data folder. */
@@ -32,14 +46,14 @@ export type RotationStep = "key made" | "turned" | "wraps renewed" | "old key de
 /** The subject keys of a coordinator's participants, by device id, and the keys that they are wrapped under. */
 export class Vault {
   readonly subjects: SubjectVault;
-  readonly #store: SqliteVaultStore;
+  readonly #store: WrapStore;
   readonly #keks: KekFiles;
 
-  private constructor(store: SqliteVaultStore, keks: KekFiles) {
+  private constructor(store: WrapStore, keks: KekFiles) {
     this.#store = store;
     this.#keks = keks;
     this.subjects = new SubjectVault(store, {
-      current: async () => store.currentKek() ?? "",
+      current: async () => (await store.currentKek()) ?? "",
       key: async (name) => keks.get(name),
     });
   }
@@ -54,19 +68,25 @@ export class Vault {
     return Vault.#opened(store, new KekFiles(keyDir));
   }
 
+  /** A vault in a database that coordinators share. @param keyDir folder of the key-encryption keys, shared likewise */
+  static shared(store: PostgresVaultStore, keyDir: string): Promise<Vault> {
+    // Two coordinators that start at once must not each make the first key.
+    return store.alone(() => Vault.#opened(store, new KekFiles(keyDir)));
+  }
+
   /** A vault whose wraps end with the process; its key-encryption keys are files all the same. */
   static inMemory(keyDir: string): Promise<Vault> {
     return Vault.#opened(SqliteVaultStore.open(":memory:"), new KekFiles(keyDir));
   }
 
-  static async #opened(store: SqliteVaultStore, keks: KekFiles): Promise<Vault> {
-    if (store.currentKek() === undefined) {
+  static async #opened(store: WrapStore, keks: KekFiles): Promise<Vault> {
+    if ((await store.currentKek()) === undefined) {
       // A vault that was lost leaves its keys: the new one does not begin under a key that wraps in a backup have.
       const first = String((keks.numbers().at(-1) ?? 0) + 1);
       await keks.make(first);
-      store.turnTo(first);
+      await store.turnTo(first);
     }
-    const current = store.currentKek() ?? "";
+    const current = (await store.currentKek()) ?? "";
     if (keks.get(current) === undefined) {
       store.close();
       throw new CoordinatorError(
@@ -78,18 +98,19 @@ export class Vault {
   }
 
   /** Number of the key-encryption key in force. */
-  get currentKek(): string {
-    return this.#store.currentKek() ?? "";
+  async currentKek(): Promise<string> {
+    return (await this.#store.currentKek()) ?? "";
   }
 
   /** How many subjects have a key under each key-encryption key. */
-  counts(): ReadonlyMap<string, number> {
+  async counts(): Promise<ReadonlyMap<string, number>> {
     return this.#store.counts();
   }
 
   /** Whether a rotation was begun and not completed. */
-  isRotating(): boolean {
-    return this.#keks.numbers().some((number) => String(number) !== this.currentKek) || this.#store.counts().size > 1;
+  async isRotating(): Promise<boolean> {
+    const current = await this.currentKek();
+    return this.#keks.numbers().some((number) => String(number) !== current) || (await this.counts()).size > 1;
   }
 
   /**
@@ -103,24 +124,24 @@ export class Vault {
     options: { readonly signal?: AbortSignal; readonly onStep?: (step: RotationStep) => void } = {},
   ): Promise<KeyRotation> {
     const { signal, onStep } = options;
-    const before = this.currentKek;
+    const before = await this.currentKek();
     const newest = String(this.#keks.numbers().at(-1) ?? before);
-    const isTurned = this.isRotating() && newest === before;
-    const resumed = this.isRotating();
+    const resumed = await this.isRotating();
+    const isTurned = resumed && newest === before;
     if (!isTurned) {
       const next = newest === before ? String(Number(before) + 1) : newest;
       await this.#keks.make(next);
       onStep?.("key made");
-      this.#store.turnTo(next);
+      await this.#store.turnTo(next);
       onStep?.("turned");
     }
-    const current = this.currentKek;
+    const current = await this.currentKek();
     let rotation: Rotation = { rewrapped: 0, alreadyCurrent: 0 };
     // A wrap that was being made when the key turned may have come after the list.
     do {
       const { rewrapped, alreadyCurrent } = await this.subjects.rotate(signal);
       rotation = { rewrapped: rotation.rewrapped + rewrapped, alreadyCurrent };
-    } while ([...this.#store.counts().keys()].some((name) => name !== current));
+    } while ([...(await this.counts()).keys()].some((name) => name !== current));
     await this.#store.scrub();
     onStep?.("wraps renewed");
     const destroyed = this.#keks

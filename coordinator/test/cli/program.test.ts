@@ -183,7 +183,7 @@ t.test("audit-bundle export writes what the log holds, and does not make a data 
   t.match(await run(words), { exitCode: 3, err: /error FILE_UNREADABLE: / });
   const dataDir = join(folder, "data");
   mkdirSync(dataDir);
-  const keys = await loadKeys(dataDir);
+  const keys = await loadKeys(join(dataDir, "keys"));
   const store = await openSqliteStore(join(dataDir, "fedloop.sqlite"));
   const signer = noteSigner("example.org/log", keys.checkpoint);
   const ledger = await Ledger.open({

@@ -22,6 +22,8 @@ t.test("a configuration that says only what it must listens on loopback, and any
     origin: "coordinator.example.org/lecturers",
     dataDir: "/srv/fedloop/fedloop-data",
     vaultDir: "/srv/fedloop/fedloop-data-vault",
+    keysDir: "/srv/fedloop/fedloop-data/keys",
+    store: { type: "sqlite" },
     listen: { host: "127.0.0.1", port: 7443 },
     http: null,
     tiles: null,
@@ -45,6 +47,8 @@ t.test("a configuration that says everything is read as it stands, paths relativ
     `origin: example.org/log
 dataDir: ../data
 vaultDir: /vault
+keysDir: /keys
+store: { postgres: { urlFile: secrets/postgres } }
 listen: { host: 0.0.0.0, port: 443 }
 http: { host: 0.0.0.0, port: 8443, corsOrigins: [https://app.example.org] }
 tiles: tiles
@@ -67,6 +71,8 @@ limits: { concurrentUploads: 4 }
     origin: "example.org/log",
     dataDir: join(folder, "data"),
     vaultDir: "/vault",
+    keysDir: "/keys",
+    store: { type: "postgres", urlFile: join(folder, "etc", "secrets", "postgres") },
     listen: { host: "0.0.0.0", port: 443 },
     http: { host: "0.0.0.0", port: 8443, corsOrigins: ["https://app.example.org"] },
     tiles: join(folder, "etc", "tiles"),

@@ -121,7 +121,14 @@ async function failingStore(): Promise<{ store: Store; fail: () => void }> {
   const db = new Kysely<Database>({ dialect: new FedloopSqliteDialect(database) });
   await new Migrator({ db, provider: migrationsFor("sqlite") }).migrateToLatest();
   const close = () => db.destroy();
-  const store: Store = { db, location: "a test", scrub: async () => true, close, [Symbol.asyncDispose]: close };
+  const store: Store = {
+    db,
+    location: "a test",
+    isShared: false,
+    scrub: async () => true,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
   return { store, fail: () => (failing = true) };
 }
 

@@ -38,5 +38,5 @@ export async function hookedStore(path: string, hook: StatementHook): Promise<St
   const db = new Kysely<Database>({ dialect: new FedloopSqliteDialect(database as unknown as Sqlite.Database) });
   await new Migrator({ db, provider: migrationsFor("sqlite") }).migrateToLatest();
   const close = (): Promise<void> => db.destroy();
-  return { db, location: path, scrub: async () => true, close, [Symbol.asyncDispose]: close };
+  return { db, location: path, isShared: false, scrub: async () => true, close, [Symbol.asyncDispose]: close };
 }

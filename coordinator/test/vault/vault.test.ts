@@ -1,8 +1,12 @@
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { sql } from "kysely";
 import t, { type Test } from "tap";
+import { openPostgresStore } from "../../src/store/postgres.js";
+import { PostgresVaultStore } from "../../src/vault/postgres-vault-store.js";
 import { SqliteVaultStore } from "../../src/vault/sqlite-vault-store.js";
-import { Vault, vaultPlaces } from "../../src/vault/vault.js";
+import { Vault, vaultPlaces, type WrapStore } from "../../src/vault/vault.js";
+import { PostgresServer, withoutPostgres } from "../store/postgres-server.js";
 import { temporaryFolder } from "../temporary-folder.js";
 import { filesHolding } from "./searching.js";
 
@@ -32,26 +36,55 @@ t.test("wraps are where they were put, for their owner's eyes, and hold no key i
   for (const key of keys.values()) t.same(filesHolding(folder, key), []);
 });
 
-t.test("a wrap is taken only under the key in force and in the place of the one that is named", async (t) => {
-  const store = SqliteVaultStore.open(":memory:");
-  store.turnTo("2");
+async function takesWraps(t: Test, store: WrapStore): Promise<void> {
+  t.equal(await store.currentKek(), undefined);
+  await store.turnTo("1");
+  await store.turnTo("2");
   const wrap = { kek: "2", wrapped: "AAAA" };
   t.equal(await store.put("a", { kek: "1", wrapped: "AAAA" }, undefined), false);
   t.equal(await store.put("a", wrap, undefined), true);
   t.equal(await store.put("a", { kek: "2", wrapped: "BBBB" }, undefined), false);
   t.equal(await store.put("a", { kek: "2", wrapped: "BBBB" }, wrap), true);
+  t.same([...(await store.counts())], [["2", 1]]);
   await store.delete("a");
   t.equal(await store.put("a", wrap, { kek: "2", wrapped: "BBBB" }), false);
   t.equal(await store.get("a"), undefined);
+  for (const subject of ["d", "b", "c"]) await store.put(subject, wrap, undefined);
+  const listed: string[] = [];
+  for await (const subject of store.list()) listed.push(subject);
+  t.same(listed.sort(), ["b", "c", "d"]);
+  t.equal(await store.scrub(), true);
+}
+
+t.test("a wrap is taken only under the key in force and in the place of the one that is named", async (t) => {
+  const store = SqliteVaultStore.open(":memory:");
+  await takesWraps(t, store);
   store.close();
+});
+
+t.test("likewise where coordinators share the vault", { skip: withoutPostgres() }, async (t) => {
+  const server = await PostgresServer.start();
+  t.teardown(() => server.close());
+  const store = await openPostgresStore(await server.database());
+  t.teardown(() => store.close());
+  await takesWraps(t, new PostgresVaultStore(store.db));
+  const keyDir = join(temporaryFolder(t), "keys");
+  await store.db.executeQuery(sql`delete from fedloop_vault.wraps`.compile(store.db));
+  await store.db.executeQuery(sql`delete from fedloop_vault.current_kek`.compile(store.db));
+  const [serving, rotating] = await Promise.all(
+    [1, 2].map(() => Vault.shared(new PostgresVaultStore(store.db), keyDir)),
+  );
+  const key = await serving?.subjects.obtain("a");
+  t.match(await rotating?.rotate(), { current: "2", rewrapped: 1 });
+  t.same(await serving?.subjects.find("a"), key);
 });
 
 t.test("a rotation renews every wrap and destroys the old key", async (t) => {
   const { folder, keys } = await filled(t);
   const vault = await Vault.open(vaultPlaces(folder));
   t.same(await vault.rotate(), { current: "2", destroyed: ["1"], rewrapped: 5, alreadyCurrent: 0, resumed: false });
-  t.same([...vault.counts()], [["2", 5]]);
-  t.equal(vault.isRotating(), false);
+  t.same([...(await vault.counts())], [["2", 5]]);
+  t.equal(await vault.isRotating(), false);
   vault.close();
   t.same(readdirSync(join(folder, "keys", "vault")), ["2.key"]);
   await holds(t, folder, keys, "after the rotation");
@@ -68,7 +101,7 @@ t.test("a rotation that ends after any step leaves every key readable; the next 
     first.close();
     await holds(t, folder, keys, `after "${last}"`);
     const second = await Vault.open(vaultPlaces(folder));
-    t.equal(second.isRotating(), last !== "old key destroyed");
+    t.equal(await second.isRotating(), last !== "old key destroyed");
     const { current, resumed } = await second.rotate();
     t.equal(resumed, last !== "old key destroyed");
     t.equal(current, last === "old key destroyed" ? "3" : "2", last);
@@ -113,7 +146,7 @@ t.test("subjects come and go while another process rotates", async (t) => {
   t.equal(await serving.subjects.find("a"), undefined, "what was destroyed stays destroyed");
   t.ok(await serving.subjects.find("new"));
   t.same(await serving.subjects.find("b"), keys.get("b"));
-  t.equal(serving.currentKek, "2");
+  t.equal(await serving.currentKek(), "2");
   serving.close();
   rotating.close();
 });

@@ -1,0 +1,52 @@
+// The one suite, over every database.
+import { join } from "node:path";
+import t from "tap";
+import { openPostgresStore } from "../../src/store/postgres.js";
+import { openSqliteStore } from "../../src/store/sqlite.js";
+import { temporaryFolder } from "../temporary-folder.js";
+import { storeCompliance } from "./compliance.js";
+import { PostgresServer, withoutPostgres } from "./postgres-server.js";
+
+t.test("SQLite", async (t) => {
+  storeCompliance(t, {
+    place: async (t) => join(temporaryFolder(t), "data", "fedloop.sqlite"),
+    open: (path) => openSqliteStore(path),
+  });
+});
+
+t.test("PostgreSQL", { skip: withoutPostgres() }, async (t) => {
+  const server = await PostgresServer.start();
+  t.teardown(() => server.close());
+  storeCompliance(t, { place: () => server.database(), open: (url) => openPostgresStore(url) });
+
+  t.test("several stores may be open at once, and migrate one after the other", async (t) => {
+    const url = await server.database();
+    const stores = await Promise.all([1, 2, 3].map(() => openPostgresStore(url)));
+    await stores[0]?.db.insertInto("meta").values({ key: "a", value: "1" }).execute();
+    t.same(await stores[2]?.db.selectFrom("meta").selectAll().execute(), [{ key: "a", value: "1" }]);
+    await Promise.all(stores.map((store) => store.close()));
+  });
+
+  t.test("an address where nobody is, or no such database, is told without the password", async (t) => {
+    const secret = "s3cret-of-the-test";
+    const urls = [`postgres://fedloop:${secret}@127.0.0.1:1/none`, server.url("none").replace("@", `:${secret}@`)];
+    for (const url of urls) {
+      const failure = await openPostgresStore(url).then(
+        () => undefined,
+        (cause: unknown) => cause,
+      );
+      t.match(failure, { code: "STORE_UNREADABLE", message: /127\.0\.0\.1/ });
+      t.notMatch(JSON.stringify([String(failure), failure]), secret);
+    }
+  });
+
+  t.test("after the server's crash the same store goes on", async (t) => {
+    const store = await openPostgresStore(await server.database());
+    t.teardown(() => store.close());
+    await store.db.insertInto("meta").values({ key: "before", value: "" }).execute();
+    await server.kill();
+    await t.rejects(store.db.selectFrom("meta").selectAll().execute());
+    await server.resume();
+    t.same(await store.db.selectFrom("meta").select("key").execute(), [{ key: "before" }]);
+  });
+});
