@@ -1,8 +1,8 @@
 /** What the keys of a plan say about each other. */
 import { nearest } from "../config/fields.js";
 import type { WrittenPlan } from "./schema.js";
-import { SMALLEST_COHORT } from "./secure-groups.js";
-import { isStrategyId, RUNNABLE_FAMILIES, STRATEGY_FAMILIES } from "./support.js";
+import { DEFAULT_GROUP_TARGET, SMALLEST_COHORT } from "./secure-groups.js";
+import { KNOWN_STRATEGIES, MOST_UPDATE_BYTES, strategyFamily } from "./support.js";
 
 /** One thing that cannot be, where it stands; the message goes on after "expected". */
 export interface Contradiction {
@@ -123,35 +123,74 @@ function* inSecureAggregation({ secureAggregation, privacy, cohort }: WrittenPla
   }
 }
 
-function* inStrategy({ strategy, secureAggregation, privacy }: WrittenPlan): Generator<Contradiction> {
-  const { id } = strategy;
-  if (!isStrategyId(id)) {
-    const known = Object.keys(STRATEGY_FAMILIES);
-    const guess = nearest(id, known);
+function* inStrategy(plan: WrittenPlan): Generator<Contradiction> {
+  const { id } = plan.strategy;
+  const family = strategyFamily(id);
+  if (family === undefined) {
+    const guess = nearest(id, KNOWN_STRATEGIES);
     yield at(
       "strategy.id",
-      `one of ${known.join(", ")}, came ${id}${guess === undefined ? "" : `; did you mean ${guess}?`}`,
+      `one of ${KNOWN_STRATEGIES.join(", ")}, came ${id}${guess === undefined ? "" : `; did you mean ${guess}?`}`,
     );
-    return;
-  }
-  const family = STRATEGY_FAMILIES[id];
-  if (family === "per-update" && secureAggregation.enabled) {
+  } else if (family === "per-update") yield* inPerUpdate(plan);
+  else if (family === "group-sum") yield* inGroupSum(plan);
+}
+
+/** A rule that looks at each update: nobody may have hidden them, no noise fits it, and all of them must fit in memory. */
+function* inPerUpdate({ strategy: { id }, secureAggregation, privacy, cohort, model }: WrittenPlan) {
+  if (secureAggregation.enabled) {
     yield at(
       "strategy.id",
-      `a strategy that needs only the sum of the updates, came ${id}, which looks at each update, and secure aggregation hides them from the coordinator; choose fedavg, or switch secure aggregation off with a reason`,
+      `a strategy that needs only the sum of the updates, came ${id}, which looks at each update, and secure aggregation hides them from the coordinator; choose fedavg or group-median, or switch secure aggregation off with a reason`,
     );
-  } else if (family === "per-update" && privacy.mechanism !== "none") {
+  } else if (privacy.mechanism !== "none") {
     yield at(
       "strategy.id",
       `a strategy that needs only the sum of the updates, came ${id}, whose result has no sensitivity to calibrate noise to; choose fedavg, or mechanism none with a reason`,
     );
-  } else if (!RUNNABLE_FAMILIES.has(family)) {
+  }
+  const updates = Math.ceil(cohort.target * cohort.overSelection);
+  const bytes = 4 * parametersOf(model) * updates;
+  if (bytes > MOST_UPDATE_BYTES) {
     yield at(
       "strategy.id",
-      `a strategy that needs only the sum of the updates, which this version can run, came ${id}`,
+      `a cohort whose updates fit into ${MOST_UPDATE_BYTES >> 20} MiB, which ${id} holds all at once, came ${updates} of ${Math.ceil((4 * parametersOf(model)) / 2 ** 20)} MiB; lower cohort.target or cohort.overSelection`,
     );
   }
 }
+
+function parametersOf({ parameters, tensors }: WrittenPlan["model"]): number {
+  return parameters ?? Object.values(tensors ?? {}).reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
+}
+
+/** A rule over the groups' sums: each of them is released with noise of its own, and there have to be some. */
+function* inGroupSum({ strategy: { id }, secureAggregation, privacy, cohort }: WrittenPlan): Generator<Contradiction> {
+  if (!secureAggregation.enabled) {
+    yield at("secureAggregation.enabled", `secure aggregation with ${id}, which compares the sums of its groups`);
+    return;
+  }
+  if (privacy.mechanism === "dp-ftrl") {
+    yield at(
+      "strategy.id",
+      `a strategy that needs only the sum of all updates with dp-ftrl, whose noise is calibrated for that sum and not for each group's, came ${id}; choose fedavg, or a mechanism whose noise is drawn anew in each round`,
+    );
+  }
+  if (privacy.adaptiveClipping !== undefined) {
+    yield at("privacy.adaptiveClipping", `a fixed clip with ${id}, whose groups' reports of it are not added up`);
+  }
+  const groups = Math.floor(
+    (cohort.minimum ?? cohort.target) / (secureAggregation.groupTarget ?? DEFAULT_GROUP_TARGET),
+  );
+  if (groups < LEAST_GROUPS) {
+    yield at(
+      "secureAggregation.groupTarget",
+      `at least ${LEAST_GROUPS} groups in the smallest cohort with ${id}, came ${groups}; lower it, or raise cohort.minimum`,
+    );
+  }
+}
+
+/** With fewer, a median over groups is one of them or their mean. */
+const LEAST_GROUPS = 3;
 
 /** Everything in a plan that contradicts something else in it, or that this version cannot run. */
 export function contradictions(plan: WrittenPlan): readonly Contradiction[] {

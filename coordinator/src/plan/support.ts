@@ -1,23 +1,15 @@
-/** What this version can run. A plan that asks for more is refused when it is read, not when devices have trained. */
+import { STRATEGY_IDS } from "../strategies/registry.js";
+import type { StrategyFamily } from "../strategies/strategy.js";
 
-/** Strategies by what they need to see: the sum of a cohort's updates, or each update. */
-export const STRATEGY_FAMILIES = {
-  fedavg: "sum",
-  "diagonal-newton": "sum",
-  "factor-newton": "sum",
-  "coordinate-median": "per-update",
-  "trimmed-mean": "per-update",
-  krum: "per-update",
-  "multi-krum": "per-update",
-} as const;
-
-export type StrategyId = keyof typeof STRATEGY_FAMILIES;
-
-export type StrategyFamily = (typeof STRATEGY_FAMILIES)[StrategyId];
-
-export function isStrategyId(id: string): id is StrategyId {
-  return Object.hasOwn(STRATEGY_FAMILIES, id);
+/** The family of a plan's strategy; undefined for a name that there is not. */
+export function strategyFamily(id: string): StrategyFamily | undefined {
+  if (STRATEGY_IDS.sum.includes(id)) return "sum";
+  if (STRATEGY_IDS["group-sum"].includes(id)) return "group-sum";
+  return STRATEGY_IDS["per-update"].includes(id) ? "per-update" : undefined;
 }
 
-/** Families of strategies that rounds can run. */
-export const RUNNABLE_FAMILIES: ReadonlySet<StrategyFamily> = new Set(["sum"]);
+/** All names of strategies. */
+export const KNOWN_STRATEGIES: readonly string[] = Object.values(STRATEGY_IDS).flat();
+
+/** Updates of one round that a per-update strategy may need to hold, in memory and nowhere else. Bytes. */
+export const MOST_UPDATE_BYTES: number = 2 ** 30;

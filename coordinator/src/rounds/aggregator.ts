@@ -16,6 +16,19 @@ export interface CollectedSum {
   readonly values: Float64Array;
 }
 
+/** What the coordinator keeps of a training round's updates, by what the plan's strategy needs to see. */
+export type Collected = CollectedSum | CollectedGroups | CollectedUpdates;
+
+/** Σ over each group of secure aggregation. */
+export interface CollectedGroups {
+  readonly groups: readonly Float64Array[];
+}
+
+/** Each update, in memory only. */
+export interface CollectedUpdates {
+  readonly updates: readonly Float32Array[];
+}
+
 /** Bytes of one update on the wire. */
 export function updateBytes(format: UpdateFormat): number {
   return format.encoding === "float32" ? 4 * format.length : Math.ceil((format.length * format.quantisation.bits) / 8);
@@ -51,13 +64,7 @@ export class UpdateSum implements CollectedSum {
    * @throws CoordinatorError WRONG_LENGTH, NORM_EXCEEDED, NON_FINITE; the sum is then as it was
    */
   add(bytes: Uint8Array): void {
-    const expected = updateBytes(this.#format);
-    if (bytes.length !== expected) {
-      throw new CoordinatorError(
-        "WRONG_LENGTH",
-        `expected an update of ${expected} bytes, came ${bytes.length}; encode it as the plan's update section says`,
-      );
-    }
+    requireLength(bytes, this.#format);
     if (this.#format.encoding === "float32") this.#addFloats(bytes);
     else this.#addIntegers(bytes);
     this.#count += 1;
@@ -78,16 +85,52 @@ export class UpdateSum implements CollectedSum {
   }
 
   #addFloats(bytes: Uint8Array): void {
-    const values = floats(bytes);
-    let probe = 0;
-    // One NaN or infinity anywhere makes the probe non-finite: 0·x is 0 for every finite x.
-    for (let i = 0; i < values.length; i++) probe += 0 * (values[i] ?? 0);
-    if (probe !== 0) {
-      throw new CoordinatorError("NON_FINITE", "expected finite numbers in the update, came NaN or infinity");
-    }
+    const values = finiteFloats(bytes);
     const sum = this.#sum;
     for (let i = 0; i < values.length; i++) sum[i] = (sum[i] ?? 0) + (values[i] ?? 0);
   }
+}
+
+/**
+ * Keeps each update, for strategies that compare them. Memory is O(model × cohort): the plan was refused if that exceeds
+ * `MOST_UPDATE_BYTES`. They are plain floats, since without a mechanism and without secure aggregation nothing is quantised.
+ */
+export class UpdateCollection implements CollectedUpdates {
+  readonly updates: Float32Array[] = [];
+  readonly #format: UpdateFormat;
+
+  constructor(format: UpdateFormat) {
+    if (format.encoding !== "float32") {
+      throw new CoordinatorError("INTERNAL", "expected plain floats where each update is looked at");
+    }
+    this.#format = format;
+  }
+
+  /** @throws CoordinatorError WRONG_LENGTH, NON_FINITE; the collection is then as it was */
+  add(bytes: Uint8Array): void {
+    requireLength(bytes, this.#format);
+    // A copy: the bytes are the caller's own again when this returns.
+    this.updates.push(Float32Array.from(finiteFloats(bytes)));
+  }
+}
+
+function requireLength(bytes: Uint8Array, format: UpdateFormat): void {
+  const expected = updateBytes(format);
+  if (bytes.length === expected) return;
+  throw new CoordinatorError(
+    "WRONG_LENGTH",
+    `expected an update of ${expected} bytes, came ${bytes.length}; encode it as the plan's update section says`,
+  );
+}
+
+/** @throws CoordinatorError NON_FINITE */
+function finiteFloats(bytes: Uint8Array): Float32Array {
+  const values = floats(bytes);
+  let probe = 0;
+  // One NaN or infinity anywhere makes the probe non-finite: 0·x is 0 for every finite x.
+  for (let i = 0; i < values.length; i++) probe += 0 * (values[i] ?? 0);
+  if (probe === 0) return values;
+  throw new CoordinatorError("NON_FINITE", "expected finite numbers in the update, came NaN or infinity");
 }
 
 /** Little-endian float32, without a copy when the bytes are aligned. Every platform that runs Node is little-endian. */

@@ -10,6 +10,7 @@ import {
 } from "../plan/population-plan.js";
 import type { RoundKind } from "../store/database.js";
 import { strategyFor } from "../strategies/registry.js";
+import type { Strategy } from "../strategies/strategy.js";
 import { reportShare, wholeNorm } from "./adaptive-clip.js";
 import { epsilonsOf } from "./epsilons.js";
 import { metricReader } from "./metrics.js";
@@ -44,6 +45,7 @@ const RETURN_WINDOW_MS = { after: 10_000, before: 20_000 };
  */
 export function buildSchedule(plan: PopulationPlan, policy: number): Schedule {
   const strategy = strategyFor(plan.strategy);
+  requireVectors(plan, strategy);
   const kinds = roundKinds(plan);
   const { train, evaluate } = calibrated(plan, strategy.updateLength(plan.model.parameters));
   const rounds = kinds.flatMap((kind) => (kind === "train" ? [train] : evaluate === undefined ? [] : [evaluate]));
@@ -64,6 +66,20 @@ export function buildSchedule(plan: PopulationPlan, policy: number): Schedule {
     arrivalMs: Math.min(Math.ceil(plan.cohort.target / ARRIVALS_A_MS), MAX_ARRIVAL_MS),
     metrics: metricReader(plan.evaluation?.metric ?? "none"),
   };
+}
+
+/** @throws CoordinatorError BAD_PLAN when the smallest cohort has fewer updates or groups than the strategy's rule takes */
+function requireVectors({ cohort, secureAggregation }: PopulationPlan, strategy: Strategy): void {
+  if (strategy.family === "sum") return;
+  const { id, family, minimumVectors } = strategy;
+  const isOfUpdates = family === "per-update";
+  const target = secureAggregation.enabled ? secureAggregation.groupTarget : cohort.minimum;
+  const vectors = isOfUpdates ? cohort.minimum : Math.floor(cohort.minimum / target);
+  if (vectors >= minimumVectors) return;
+  throw new CoordinatorError(
+    "BAD_PLAN",
+    `cohort.minimum: expected at least ${minimumVectors} ${isOfUpdates ? "updates" : "groups"} for ${id}, came ${vectors}`,
+  );
 }
 
 /** The two kinds of rounds. */

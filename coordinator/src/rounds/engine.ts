@@ -3,7 +3,8 @@ import { type Receipt, SecAggError } from "@fedloop/privacy/secagg";
 import { CoordinatorError } from "../errors.js";
 import type { Device } from "../registry/device.js";
 import type { RoundKind } from "../store/database.js";
-import { type CollectedSum, type UpdateFormat, UpdateSum, updateBytes } from "./aggregator.js";
+import type { StrategyFamily } from "../strategies/strategy.js";
+import { type Collected, UpdateCollection, type UpdateFormat, UpdateSum, updateBytes } from "./aggregator.js";
 import { Cohort, type Member } from "./cohort.js";
 import type { EventHub } from "./event-hub.js";
 import { HeldCalls } from "./held-calls.js";
@@ -29,7 +30,7 @@ export interface RoundWork {
   configure(members: readonly Member[]): Promise<void>;
   /** A transition without work of its own. */
   enter(state: RoundState, deadlineMs: number | null): Promise<void>;
-  aggregate(sum: CollectedSum, submitted: readonly Member[]): Promise<void>;
+  aggregate(collected: Collected, submitted: readonly Member[]): Promise<void>;
   debit(): Promise<void>;
   release(): Promise<void>;
   close(): Promise<void>;
@@ -40,6 +41,8 @@ export interface RoundEngineOptions {
   readonly round: number;
   readonly kind: RoundKind;
   readonly format: UpdateFormat;
+  /** What the round's result is made of. Left out: the sum. */
+  readonly family?: StrategyFamily | undefined;
   /** Where the round stands: just planned, or as found in the store after a restart. */
   readonly progress: RoundProgress;
   readonly work: RoundWork;
@@ -92,9 +95,9 @@ export class RoundEngine {
   readonly #held = new HeldCalls();
   #settleEnded: { resolve(notice: RoundNotice): void; reject(cause: unknown): void } | undefined;
   #progress: RoundProgress;
-  #collecting: UpdateSum | undefined;
+  #collecting: UpdateSum | UpdateCollection | undefined;
   #secure: SecureRound | undefined;
-  #sum: CollectedSum | undefined;
+  #sum: Collected | undefined;
   #transitions: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #reason: AbandonReason | null = null;
@@ -366,7 +369,8 @@ export class RoundEngine {
     else {
       if (state === "keys") this.#beginSecurely();
       else if (state === "masked" && this.#options.secure === null) {
-        this.#collecting = new UpdateSum(this.#options.format);
+        const { family, format } = this.#options;
+        this.#collecting = family === "per-update" ? new UpdateCollection(format) : new UpdateSum(format);
       }
       await work.enter(state, this.#progress.deadlineMs);
     }
@@ -426,8 +430,8 @@ export class RoundEngine {
 
   async #unmask(secure: SecureRound): Promise<SecureStanding> {
     try {
-      const { values, members, isInconsistent } = await secure.finish();
-      this.#sum = { values };
+      const { collected, members, isInconsistent } = await secure.finish(this.#options.family === "group-sum");
+      this.#sum = collected;
       for (const member of this.cohort.submitted()) member.maskKey = secure.maskKeyDigest(member.device) ?? null;
       return { members, expected: 0, isBroken: isInconsistent };
     } catch (cause) {

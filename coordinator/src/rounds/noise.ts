@@ -7,8 +7,9 @@ import {
   type RandomSource,
 } from "@fedloop/privacy";
 import { CoordinatorError } from "../errors.js";
-import type { CollectedSum, UpdateFormat } from "./aggregator.js";
-import type { RoundNoise } from "./round-spec.js";
+import type { Strategy } from "../strategies/strategy.js";
+import type { Collected, CollectedSum, UpdateFormat } from "./aggregator.js";
+import type { RoundNoise, RoundSpec } from "./round-spec.js";
 
 /** Sums of groups are exact integers within a double. */
 const SUM_BITS = 53;
@@ -50,6 +51,43 @@ export async function releaseSum(
     await yieldToEventLoop();
   }
   return dequantise(values, mechanism.quantisation);
+}
+
+/** What a released estimate is made with. */
+export interface Estimation {
+  readonly strategy: Strategy;
+  readonly spec: Pick<RoundSpec, "format" | "mechanism" | "secureAggregation">;
+  readonly random: RandomSource;
+  /** The run's noise, which goes on by a step; null for a round by itself. */
+  readonly run: CorrelatedNoise | null;
+  /** The leaf hash of the round's plan. */
+  readonly rotationSeed: Uint8Array;
+}
+
+/**
+ * What of a round's updates is made durable: their sum with noise, or a robust strategy's estimate of their mean. The sums of
+ * groups get their noise each by itself, as if no other were released: a participant is in one of them, so that a round costs
+ * what one sum with that noise costs, and the estimate is a function of released values.
+ */
+export async function releaseCollected(collected: Collected, estimation: Estimation): Promise<Float32Array> {
+  const { strategy, spec, random, run, rotationSeed } = estimation;
+  const { format, mechanism } = spec;
+  if ("values" in collected) return releaseSum(collected, format, mechanism, random, run, rotationSeed);
+  if (strategy.family === "sum") throw new CoordinatorError("INTERNAL", "expected a sum, came its parts");
+  if ("updates" in collected) return strategy.combine(collected.updates);
+  const target = groupTargetOf(spec);
+  const means: Float32Array[] = [];
+  for (const values of collected.groups) {
+    const released = await releaseSum({ values }, format, mechanism, random, null, rotationSeed);
+    means.push(released.map((value) => value / target));
+  }
+  return strategy.combine(means);
+}
+
+/** Members that a group aims for. */
+export function groupTargetOf({ secureAggregation }: Pick<RoundSpec, "secureAggregation">): number {
+  if (secureAggregation.enabled) return secureAggregation.parameters.groupTarget;
+  throw new CoordinatorError("INTERNAL", "expected groups of secure aggregation");
 }
 
 /**

@@ -46,7 +46,7 @@ export function planBody(facts: PlanFacts): EntryBodies["round.plan"] {
       granularity: formatDecimal(format.quantisation.granularity),
       integerNormBound: format.quantisation.integerNormBound,
     },
-    privacy: privacyEntry(spec, facts.position),
+    privacy: privacyEntry(facts),
     secureAggregation: spec.secureAggregation.enabled
       ? { enabled: true, reason: null, parameters: spec.secureAggregation.parameters }
       : { enabled: false, reason: spec.secureAggregation.reason },
@@ -58,12 +58,12 @@ export function planBody(facts: PlanFacts): EntryBodies["round.plan"] {
   };
 }
 
-function privacyEntry(spec: RoundSpec, position: RunPosition | null): EntryBodies["round.plan"]["privacy"] {
+function privacyEntry({ spec, position, schedule }: PlanFacts): EntryBodies["round.plan"]["privacy"] {
   const { mechanism, adaptive, examples, unit } = spec;
   const name = mechanismName(spec);
   return {
     unit,
-    adjacency: position === null ? "add-or-remove-one" : "replace-special",
+    adjacency: position !== null || isApart(schedule, spec) ? "replace-special" : "add-or-remove-one",
     mechanism: name,
     noiseAt: noiseAt(name),
     reason: spec.noPrivacyReason,
@@ -95,6 +95,14 @@ function privacyEntry(spec: RoundSpec, position: RunPosition | null): EntryBodie
           },
         }),
   };
+}
+
+/**
+ * Whether groups' sums count each by itself. Who is in which group depends on who is there at all: neighbours are then cohorts
+ * of the same people, of whom one contributes nothing.
+ */
+function isApart({ strategy }: Schedule, { kind, mechanism }: RoundSpec): boolean {
+  return strategy.family === "group-sum" && kind === "train" && mechanism !== null;
 }
 
 function mechanismName({ mechanism, examples }: RoundSpec): RoundMechanism {

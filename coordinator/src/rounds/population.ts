@@ -321,6 +321,7 @@ export class Population {
       round,
       kind: spec.kind,
       format: spec.format,
+      family: spec.kind === "train" ? this.schedule.strategy.family : "sum",
       progress: progressOf(spec, found),
       work,
       clock: this.#deps.clock,

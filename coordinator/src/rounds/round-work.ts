@@ -6,13 +6,14 @@ import type { Ledger } from "../ledger/ledger.js";
 import type { ArtifactStore } from "../models/artifact-store.js";
 import { decodeSafetensors, encodeSafetensors } from "../models/safetensors.js";
 import type { Store } from "../store/database.js";
-import type { CollectedSum } from "./aggregator.js";
+import type { Strategy } from "../strategies/strategy.js";
+import type { Collected } from "./aggregator.js";
 import type { RoundCost } from "./budget.js";
 import type { Member } from "./cohort.js";
 import type { Eligible } from "./eligibility.js";
 import type { RoundWork } from "./engine.js";
 import { ACCOUNTANT, claimedEpsilon } from "./epsilons.js";
-import { releasedNoiseStdDev, releaseSum } from "./noise.js";
+import { groupTargetOf, releaseCollected, releasedNoiseStdDev } from "./noise.js";
 import { NoiseSeal, type RunPosition, runName, type StoredRun } from "./noise-run.js";
 import { planBody } from "./plan-body.js";
 import { type PopulationState, submittedSubjects } from "./population-state.js";
@@ -130,11 +131,16 @@ export class PopulationRoundWork implements RoundWork {
     return this.#record.entered(state, deadlineMs);
   }
 
-  async aggregate(sum: CollectedSum, submitted: readonly Member[]): Promise<void> {
-    const { artifacts, random, state } = this.#deps;
-    const { format, mechanism } = this.#spec;
+  async aggregate(collected: Collected, submitted: readonly Member[]): Promise<void> {
+    const { artifacts, random, schedule, state } = this.#deps;
     const noise = this.#runNoise();
-    const released = await releaseSum(sum, format, mechanism, random, noise, this.#logged().hash);
+    const released = await releaseCollected(collected, {
+      strategy: schedule.strategy,
+      spec: this.#spec,
+      random,
+      run: noise,
+      rotationSeed: this.#logged().hash,
+    });
     const run = this.#runAfter(noise);
     const bytes = new Uint8Array(released.buffer, released.byteOffset, released.byteLength);
     this.#aggregate = await artifacts.put(bytes);
@@ -212,8 +218,7 @@ export class PopulationRoundWork implements RoundWork {
       parameters: before.parameters,
       // Behind the updates there is what devices report of their clip.
       sum: this.#spec.adaptive === null ? sum : sum.subarray(0, sum.length - 1),
-      divisor: this.#spec.divisor,
-      noiseStdDev: releasedNoiseStdDev(this.#spec.mechanism, this.#spec.cohort.target),
+      ...scaleOf(this.#spec, schedule.strategy),
       step: state.trained + 1,
       steps: schedule.rounds.filter(({ kind }) => kind === "train").length,
       state: state.strategyState === null ? new Float32Array(0) : asFloats(await artifacts.read(state.strategyState)),
@@ -270,6 +275,19 @@ export class PopulationRoundWork implements RoundWork {
     if (this.#debit === undefined) throw new CoordinatorError("INTERNAL", "expected a debit before a release");
     return this.#debit;
   }
+}
+
+/** The divisor and the noise of what a round released, for its strategy's step. */
+export function scaleOf(
+  spec: RoundSpec,
+  { family }: Strategy,
+): { readonly divisor: number; readonly noiseStdDev: number } {
+  const { mechanism, cohort, divisor } = spec;
+  if (family === "sum") return { divisor, noiseStdDev: releasedNoiseStdDev(mechanism, cohort.target) };
+  if (family === "per-update") return { divisor: 1, noiseStdDev: 0 };
+  const members = groupTargetOf(spec);
+  // At most that of one group's mean.
+  return { divisor: 1, noiseStdDev: releasedNoiseStdDev(mechanism, members) / members };
 }
 
 function asBytes(values: Float32Array): Uint8Array {

@@ -1,5 +1,5 @@
 import type { TensorShape } from "../models/safetensors.js";
-import type { SumStrategy } from "../strategies/strategy.js";
+import type { Strategy } from "../strategies/strategy.js";
 import type { BudgetCap } from "./budget.js";
 import type { RoundSpec } from "./round-spec.js";
 
@@ -17,7 +17,7 @@ export interface Schedule {
   /** Enforced for each participant; a consent may set a lower one for its giver. */
   readonly participantCap: { readonly epsilon: number; readonly rounds: number };
   readonly tensors: readonly TensorShape[];
-  readonly strategy: SumStrategy;
+  readonly strategy: Strategy;
   /** Over how long the devices of a cohort are asked to spread their arrival, milliseconds. */
   readonly arrivalMs: number;
   /** Return window that devices get when nothing is to be done, milliseconds. */

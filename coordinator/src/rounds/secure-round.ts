@@ -12,6 +12,7 @@ import {
 } from "@fedloop/privacy/secagg";
 import { CoordinatorError, type CoordinatorErrorCode } from "../errors.js";
 import type { Device } from "../registry/device.js";
+import type { CollectedGroups, CollectedSum } from "./aggregator.js";
 import type { Member } from "./cohort.js";
 import { SECURE_STEPS, SecureGroup, type SecureStep } from "./secure-group.js";
 
@@ -36,8 +37,8 @@ export interface SecureStanding {
 
 /** What unmasking gives. */
 export interface UnmaskedSum {
-  /** Σ over the groups that could be unmasked. */
-  readonly values: Float64Array;
+  /** Σ over the groups that could be unmasked, or the sum of each. */
+  readonly collected: CollectedSum | CollectedGroups;
   /** Members whose vectors are in it. */
   readonly members: number;
   /** Whether a group was lost to a member whose shares give another secret than it committed to. */
@@ -135,26 +136,29 @@ export class SecureRound implements Disposable {
   }
 
   /**
-   * Unmasks the groups' sums and adds them up.
+   * Unmasks the groups' sums, and adds them up.
    *
+   * @param apart leave each group's sum by itself
    * @throws SecAggError CANCELLED, WORKER_FAILED
    */
-  async finish(): Promise<UnmaskedSum> {
-    const values = new Float64Array(this.#options.parameters.length);
+  async finish(apart = false): Promise<UnmaskedSum> {
+    const values = new Float64Array(apart ? 0 : this.#options.parameters.length);
+    const groups: Float64Array[] = [];
     const waiting = [...this.#groups];
     const unmask = async (): Promise<void> => {
       for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) {
         const outcome = await group.finish(this.#options.engine, this.#cancelling.signal);
         if (outcome === undefined) continue;
         const { sum } = outcome;
-        for (let i = 0; i < values.length; i++) values[i] = (values[i] ?? 0) + (sum[i] ?? 0);
+        if (apart) groups.push(Float64Array.from(sum));
+        else for (let i = 0; i < values.length; i++) values[i] = (values[i] ?? 0) + (sum[i] ?? 0);
         sum.fill(0);
         await yieldToEventLoop();
       }
     };
     await Promise.all(Array.from({ length: UNMASKING }, unmask));
     const isInconsistent = this.#groups.some((group) => group.isInconsistent);
-    return { values, members: this.#count("masked"), isInconsistent };
+    return { collected: apart ? { groups } : { values }, members: this.#count("masked"), isInconsistent };
   }
 
   [Symbol.dispose](): void {

@@ -3,7 +3,8 @@ import { canonicalText, type EntryBodies, formatDecimal, formatEpsilon } from "@
 import { CoordinatorError } from "../errors.js";
 import type { Ledger } from "../ledger/ledger.js";
 import type { LoadedPlan } from "../plan/load.js";
-import { DEFAULT_DELTA } from "../plan/population-plan.js";
+import { DEFAULT_DELTA, type PopulationPlan } from "../plan/population-plan.js";
+import { strategyFamily } from "../plan/support.js";
 import { ACCOUNTANT } from "../rounds/epsilons.js";
 
 /** The policy in force for a population. */
@@ -14,6 +15,12 @@ export interface Policy {
   readonly body: EntryBodies["policy.publish"];
   readonly notice: Uint8Array;
   readonly mediaType: string;
+}
+
+/** A run of correlated noise, and sums of groups that count apart, are stated for contributions that are replaced by zero. */
+function adjacencyOf({ privacy, strategy }: PopulationPlan): EntryBodies["policy.publish"]["adjacency"] {
+  const isApart = strategyFamily(strategy.id) === "group-sum" && privacy.mechanism !== "none";
+  return privacy.mechanism === "dp-ftrl" || isApart ? "replace-special" : "add-or-remove-one";
 }
 
 /**
@@ -48,8 +55,7 @@ export async function publishPolicy(
       delta: formatDecimal(plan.cap?.delta ?? DEFAULT_DELTA),
     },
     unit: plan.privacy.unit,
-    // A run of correlated noise is stated for contributions that are replaced by zero.
-    adjacency: plan.privacy.mechanism === "dp-ftrl" ? "replace-special" : "add-or-remove-one",
+    adjacency: adjacencyOf(plan),
     accountant: ACCOUNTANT,
     accountantVersion: "1",
     operatorKey: Buffer.from(operatorKey).toString("base64url"),

@@ -1,9 +1,12 @@
 /**
- * How a round's result changes the model. The type keeps two families apart: a sum strategy sees Σ only, so it works
- * under secure aggregation; a per-update strategy sees each update, so a plan may choose it only where secure
- * aggregation is off.
+ * How a round's result changes the model. The type keeps families apart by what the coordinator has to see: a sum strategy
+ * needs Σ only, so it works under secure aggregation and noise; a group-sum strategy needs Σ over each group of secure
+ * aggregation, so its noise is calibrated for each group; a per-update strategy sees each update, so a plan may choose it
+ * only where secure aggregation is off and no privacy is claimed.
  */
-export type Strategy = SumStrategy | PerUpdateStrategy;
+export type Strategy = SumStrategy | GroupSumStrategy | PerUpdateStrategy;
+
+export type StrategyFamily = Strategy["family"];
 
 export type StrategySettings = Readonly<Record<string, number | string | boolean>>;
 
@@ -13,7 +16,7 @@ export interface SumResult {
   readonly parameters: Float32Array;
   /** Σ over the cohort of the clipped updates, noise included; length `updateLength(parameters)`. */
   readonly sum: Float32Array;
-  /** The plan's fixed divisor: never a count that depends on the data. */
+  /** The plan's fixed divisor: never a count that depends on the data. 1 where `combine` has estimated the mean. */
   readonly divisor: number;
   /** Standard deviation of the noise in each coordinate of the sum; 0 without noise. */
   readonly noiseStdDev: number;
@@ -30,16 +33,38 @@ export interface SumStep {
   readonly state: Float32Array;
 }
 
-export interface SumStrategy {
-  readonly family: "sum";
+interface ServerStep {
   readonly id: string;
   /** How many coordinates an update has, for a model of so many parameters. */
   updateLength(parameters: number): number;
+  /** The next model; a function of released values and nothing else, so that it costs no privacy. */
   apply(result: SumResult): SumStep;
 }
 
-export interface PerUpdateStrategy {
+export interface SumStrategy extends ServerStep {
+  readonly family: "sum";
+}
+
+/** Estimates the mean of updates from vectors some of which may be poisoned. */
+export type Combine = (vectors: readonly Float32Array[]) => Promise<Float32Array>;
+
+export interface GroupSumStrategy extends ServerStep {
+  readonly family: "group-sum";
+  /** With fewer groups the estimate is no more than one of them. */
+  readonly minimumVectors: number;
+  /** @param vectors of each group its noised sum, over the plan's group target */
+  readonly combine: Combine;
+}
+
+export interface PerUpdateStrategy extends ServerStep {
   readonly family: "per-update";
-  readonly id: string;
-  updateLength(parameters: number): number;
+  /** With fewer updates the rule is not defined. */
+  readonly minimumVectors: number;
+  /** @param vectors the updates, in memory only; they are not changed */
+  readonly combine: Combine;
+}
+
+/** How many coordinates an update has where it is as long as the model. */
+export function sameLength(parameters: number): number {
+  return parameters;
 }

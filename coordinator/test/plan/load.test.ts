@@ -225,8 +225,8 @@ const WRONG: readonly (readonly [string, RegExp])[] = [
   ["strategy: { id: fedavgg }\n", /strategy\.id: expected one of fedavg, .*; did you mean fedavg\?/],
   ["strategy: { id: krum }\n", /strategy\.id: expected a strategy that needs only the sum.*no sensitivity/],
   [
-    "strategy: { id: krum }\nprivacy: { mechanism: none, reason: fun }\n",
-    /strategy\.id: .*this version can run, came krum/,
+    "strategy: { id: group-median }\n",
+    /secureAggregation\.enabled: expected secure aggregation with group-median, which compares the sums of its groups/,
   ],
   ["strategy: { settings: { a: 1 } }\n", /strategy\.id: expected a name.*, came nothing/],
   [
@@ -337,6 +337,33 @@ t.test(
     });
   },
 );
+
+t.test("a strategy that looks at each update holds them in memory, as far as that goes", async (t) => {
+  const none = `${SHORTEST}privacy: { mechanism: none, reason: a test }\nstrategy: { id: multi-krum }\n`;
+  t.equal((await loadPlan(planFile(t, none))).plan.strategy.id, "multi-krum");
+  await t.rejects(loadPlan(planFile(t, none.replace("parameters: 1128", "parameters: 1000000"))), {
+    message:
+      /strategy\.id: expected a cohort whose updates fit into 1024 MiB, which multi-krum holds all at once, came 2200 of 4 MiB/,
+  });
+});
+
+t.test("a strategy over groups' sums wants groups, and noise that is enough for each", async (t) => {
+  const silent = SHORTEST.slice(0, SHORTEST.indexOf("secureAggregation:"));
+  const groups = `${silent}secureAggregation: { enabled: true, groupTarget: 100 }\nstrategy: { id: group-median }\n`;
+  t.equal((await loadPlan(planFile(t, groups))).plan.strategy.id, "group-median");
+  const wrong: [string, RegExp][] = [
+    [groups.replace("100", "800"), /secureAggregation\.groupTarget: expected at least 3 groups .*, came 2/],
+    [
+      `${groups}privacy: { mechanism: dp-ftrl, factorisation: { minSeparation: 2 } }\n`,
+      /strategy\.id: expected a strategy that needs only the sum of all updates with dp-ftrl, whose noise is calibrated for that sum/,
+    ],
+    [
+      `${groups}privacy: { adaptiveClipping: {} }\n`,
+      /privacy\.adaptiveClipping: expected a fixed clip with group-median/,
+    ],
+  ];
+  for (const [text, message] of wrong) await t.rejects(loadPlan(planFile(t, text)), { message });
+});
 
 t.test("everything that is wrong is told at once", async (t) => {
   const path = planFile(t, SHORTEST.replace("rounds: 10", "rounds: ten").replace("language: en", "language: 5"));

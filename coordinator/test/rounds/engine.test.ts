@@ -3,6 +3,7 @@ import { generateNodeSigner } from "@fedloop/consent/node";
 import t from "tap";
 import { CoordinatorError } from "../../src/errors.js";
 import type { Device } from "../../src/registry/device.js";
+import type { Collected } from "../../src/rounds/aggregator.js";
 import type { Member } from "../../src/rounds/cohort.js";
 import { RoundEngine, type RoundNotice, type RoundWork } from "../../src/rounds/engine.js";
 import { EventHub } from "../../src/rounds/event-hub.js";
@@ -13,6 +14,7 @@ const RULES = { secureAggregation: false, selectionGoal: 2, minimum: 2, selectio
 
 /** Work that only notes what it was asked, and fails or waits where the test says so. */
 class NotedWork implements RoundWork {
+  updates: readonly (readonly number[])[] = [];
   readonly done: string[] = [];
   readonly #faults = new Map<string, () => Promise<void>>();
   sum: number[] = [];
@@ -41,8 +43,9 @@ class NotedWork implements RoundWork {
     return this.#note(state);
   }
 
-  aggregate({ values }: { readonly values: ArrayLike<number> }): Promise<void> {
-    this.sum = Array.from(values);
+  aggregate(collected: Collected): Promise<void> {
+    this.sum = "values" in collected ? Array.from(collected.values) : [];
+    if ("updates" in collected) this.updates = collected.updates.map((update) => Array.from(update));
     return this.#note("aggregated");
   }
 

@@ -119,7 +119,11 @@ t.test("a group that falls below its minimum is left out, and the others' sum is
     kept.reveal(device, await client.unmask(confirmations));
   }
   t.equal(round.isSufficient, true);
-  t.same(await round.finish(), { values: Float64Array.of(6, -12, 18), members: 6, isInconsistent: false });
+  t.same(await round.finish(), {
+    collected: { values: Float64Array.of(6, -12, 18) },
+    members: 6,
+    isInconsistent: false,
+  });
   const [first] = members;
   t.equal(first === undefined ? 0 : round.maskKeyDigest(first.device)?.length, 32);
 });
