@@ -60,6 +60,14 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       ];
     },
   },
+  capture: {
+    summary: "events into a device's log: how long a call takes, how many are lost, what a withdrawal takes",
+    options: { rate: "10000", seconds: "60" },
+    async run({ rate = "", seconds = "" }) {
+      const { captureBenchmark } = await import("./capture.js");
+      return [await captureBenchmark({ eventsPerSecond: integer("rate", rate), seconds: integer("seconds", seconds) })];
+    },
+  },
   ledger: {
     summary: "durable appends, and the verification of a bundle beside the bare signature checks",
     options: { entries: "100000", batch: "1000", singles: "2000" },

@@ -14,6 +14,8 @@ class FileStore implements DeviceStore {
   /** Changes are made one after the other: a slow `put` is not to end after a later one. */
   #last: Promise<unknown> = Promise.resolve();
   #attempt = 0;
+  /** Folders in which something was deleted since they were last made durable. */
+  readonly #unsynced = new Set<string>();
   #closed = false;
 
   constructor(folder: string) {
@@ -65,9 +67,20 @@ class FileStore implements DeviceStore {
       try {
         const path = this.#path(key);
         await unlink(path);
-        await syncFolder(join(path, ".."));
+        this.#unsynced.add(join(path, ".."));
       } catch (cause) {
         if (!isMissing(cause)) throw failed("delete from", cause);
+      }
+    });
+    // Comes after all deletions that were asked for at the same time: they share one synchronisation.
+    await this.#inOrder(async () => {
+      for (const folder of this.#unsynced) {
+        try {
+          await syncFolder(folder);
+        } catch (cause) {
+          throw failed("delete from", cause);
+        }
+        this.#unsynced.delete(folder);
       }
     });
   }

@@ -4,6 +4,8 @@ import { DOCUMENT, sizeRows } from "./sizes.js";
 
 /** What a page may cost that only shows and asks: kB. */
 const MOST_IN_PAGE = 5;
+/** What capturing events may cost, with all it brings along: kB. */
+const MOST_FOR_CAPTURE = 15;
 /** A row may be off by this part before `npm run sizes` is due. */
 const TOLERANCE = 0.1;
 
@@ -22,4 +24,5 @@ t.test("the table of bundle sizes is what Vite makes now", async (t) => {
     t.ok(Math.abs(there - size) <= TOLERANCE * size, `${name}: ${size} kB, the table has ${there}; npm run sizes`);
   }
   t.ok((now[0]?.[1] ?? 0) <= MOST_IN_PAGE, "the page's own thread loads next to nothing");
+  t.ok((now.at(-1)?.[1] ?? Number.POSITIVE_INFINITY) <= MOST_FOR_CAPTURE, "capturing events costs little");
 });

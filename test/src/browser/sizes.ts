@@ -37,6 +37,10 @@ const SECURE = `${CORE}\nexport { browserDeviceCrypto } from "@fedloop/privacy/s
 
 const ENGINE = `export { compiledTrainer } from "@fedloop/client-runtime/engine";`;
 
+const CAPTURE = `
+export { Capture, defineEvents, listenToDom, ParticipantConsent, purposeGate } from "@fedloop/feedback";
+export { indexedDbStore } from "@fedloop/client-runtime/browser";`;
+
 /** Not the project's own code. */
 const LIBRARIES = /^(?:@bufbuild|@connectrpc|zod|@noble|canonicalize)/;
 
@@ -46,6 +50,7 @@ export const BUNDLES: readonly Bundle[] = [
   { name: "of that, fedloop's own code", source: CORE, without: LIBRARIES },
   { name: "the worker with secure aggregation", source: SECURE },
   { name: "the training engine: `compiledTrainer`", source: ENGINE },
+  { name: "the core of feedback: registry, capture, store, DOM listener", source: CAPTURE },
 ];
 
 /** Bytes of a bundle, minified and compressed by gzip at its best. */
