@@ -16,7 +16,7 @@ export interface CaptureOptions<Events extends EventDefinitions<string>> {
   readonly capacity?: number;
   /** Events wait at most so long to be written, in milliseconds; 500 unless given. A crash loses what waits. */
   readonly batchMs?: number;
-  /** So many waiting events are written at once; 1 024 unless given. */
+  /** So many waiting events are written at once; 8 192 unless given. */
   readonly batchEvents?: number;
   /** Told of failures that no call can report: a batch that could not be written stays and is tried with the next. */
   readonly onError?: (error: FeedbackError) => void;
@@ -40,7 +40,7 @@ const PREFIX = "events/";
 const DAY_MS = 86_400_000;
 const CAPACITY = 100_000;
 const BATCH_MS = 500;
-const BATCH_EVENTS = 1_024;
+const BATCH_EVENTS = 8_192;
 
 /** The events of a person on this device. Opened with {@link Capture.open}. */
 export class Capture<Events extends EventDefinitions<string> = EventDefinitions<string>> {
