@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { createServer as createPlainServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
@@ -58,6 +59,7 @@ export class HttpServer {
       routerOptions: { maxParamLength: PATH_PARAMETER_CHARACTERS, ignoreTrailingSlash: false },
       // What callers ask for is not the log's business; faults go to onFault.
       logger: false,
+      genReqId: () => randomUUID(),
       // Fastify refuses with 503 while it closes; connections that only idle are closed at once.
       forceCloseConnections: "idle",
       serverFactory: (handler) => boundServer(tls, handler),

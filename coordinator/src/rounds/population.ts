@@ -12,6 +12,7 @@ import { ConsentGate } from "./consent-gate.js";
 import { type Eligible, eligibleParticipants } from "./eligibility.js";
 import { RoundEngine, type RoundNotice, type Submission } from "./engine.js";
 import { EventHub } from "./event-hub.js";
+import type { RoundProgress } from "./machine.js";
 import { nextPosition, positionIn, type RunPosition, runName } from "./noise-run.js";
 import { PopulationModels } from "./population-models.js";
 import { PopulationState, type StoredRound } from "./population-state.js";
@@ -111,6 +112,11 @@ export class Population {
     return this.#current?.engine.notice;
   }
 
+  /** How far the newest round of this process is. */
+  get underWay(): { readonly round: number; readonly progress: RoundProgress } | undefined {
+    return this.#current?.engine;
+  }
+
   /** Why there are no more rounds; undefined while there are. */
   get finished(): "rounds-done" | "budget" | "abandoned" | undefined {
     return this.#finished;
@@ -140,6 +146,22 @@ export class Population {
       else if (notice.reason === "BUDGET_EXCEEDED") this.#finish("budget");
       else if (++abandoned > this.schedule.maxAbandoned) this.#finish("abandoned");
     }
+  }
+
+  /**
+   * Gives a round up, if its budget is not spent yet.
+   *
+   * @throws CoordinatorError WRONG_STATE when it is not under way, or past that
+   */
+  abandonRound(round: number): void {
+    const engine = this.#current?.engine;
+    if (engine === undefined || engine.round !== round || hasEnded(engine.progress.state) || engine.isSpent) {
+      throw new CoordinatorError(
+        "WRONG_STATE",
+        `expected a round whose budget is not spent yet, round ${round} is not`,
+      );
+    }
+    engine.abandon("OPERATOR_STOPPED");
   }
 
   idle(): Idle {

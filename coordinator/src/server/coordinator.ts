@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { noteSigner, type SignatureVerifier } from "@fedloop/consent";
+import { noteSigner, parseVkey, type SignatureVerifier } from "@fedloop/consent";
 import { nodeVerifier } from "@fedloop/consent/node";
 import { aesCtrRandom } from "@fedloop/privacy/node";
 import { MaskPool } from "@fedloop/privacy/secagg/node";
@@ -8,6 +8,8 @@ import type { ServerCredentials } from "@grpc/grpc-js";
 import type { FastifyPluginAsync } from "fastify";
 import { type AccessStore, accessStorePath, openAccessStore } from "../access/access-store.js";
 import { AccessTokens } from "../access/access-tokens.js";
+import { isInScope, requireRole } from "../access/require-role.js";
+import { adminApi } from "../admin/api.js";
 import { ConnectHost } from "../http/connect.js";
 import { HttpServer, type HttpTls } from "../http/http-server.js";
 import { tileRoutes } from "../http/tiles.js";
@@ -242,7 +244,25 @@ export class Coordinator {
       await server.close(0);
       throw cause;
     });
-    const http = await openHttp(options, [tileRoutes(publisher), connect.routes]).catch(async (cause: unknown) => {
+    const routes = [tileRoutes(publisher), connect.routes];
+    routes.push(
+      adminApi({
+        store,
+        ledger,
+        publisher,
+        artifacts,
+        populations,
+        clock,
+        origin,
+        verifierKey,
+        witnesses: (options.witnesses?.witnesses ?? []).map(({ vkey }) => ({ name: parseVkey(vkey).name, vkey })),
+        quorum: options.witnesses?.quorum ?? 0,
+        guard: (requirement) => requireRole(accessTokens, requirement),
+        maySee: (request, population) => isInScope(request.access, population),
+        onFault: options.onFault,
+      }),
+    );
+    const http = await openHttp(options, routes).catch(async (cause: unknown) => {
       await server.close(0);
       await publisher.close();
       throw cause;

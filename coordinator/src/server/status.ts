@@ -84,7 +84,7 @@ async function populationStatus(store: StoreReader, name: string, plan: Populati
     withdrawals: await withdrawalLatency(store, name),
     metrics: metrics === undefined || metrics === null ? null : JSON.parse(metrics),
     budget: {
-      spent: await claimed(store, name),
+      spent: await claimedByLedger(store, name),
       cap: plan.cap?.epsilon ?? null,
       delta: plan.cap?.delta ?? null,
       unit: plan.privacy.unit,
@@ -93,7 +93,7 @@ async function populationStatus(store: StoreReader, name: string, plan: Populati
 }
 
 /** ε as the newest debit of the population claims it. */
-async function claimed(store: StoreReader, population: string): Promise<string> {
+export async function claimedByLedger(store: StoreReader, population: string): Promise<string> {
   const debits = await store.db
     .selectFrom("entries")
     .select("bytes")

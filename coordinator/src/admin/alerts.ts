@@ -1,0 +1,103 @@
+import { readUnverifiedCheckpoint } from "@fedloop/consent";
+import * as z from "zod";
+import type { Population } from "../rounds/population.js";
+import type { AdminDependencies } from "./dependencies.js";
+import type { ZodRoutes } from "./zod-routes.js";
+
+/** Every kind of alert. docs/operations.md says what to do about each. */
+export const ALERT_CODES = [
+  "BUDGET_NEARLY_SPENT",
+  "BUDGET_SPENT",
+  "ROUNDS_ABANDONED",
+  "POPULATION_STOPPED",
+  "LOG_NOT_PUBLISHED",
+] as const;
+
+export const SEVERITIES = ["warning", "critical"] as const;
+
+/** Something that an operator should look at. */
+export interface Alert {
+  readonly code: (typeof ALERT_CODES)[number];
+  readonly severity: (typeof SEVERITIES)[number];
+  /** Null for what concerns the whole coordinator. */
+  readonly population: string | null;
+  readonly message: string;
+}
+
+export const alertSchema: z.ZodType<Alert> = z
+  .object({
+    code: z.enum(ALERT_CODES),
+    severity: z.enum(SEVERITIES),
+    population: z.string().nullable().describe("null for what concerns the whole coordinator"),
+    message: z.string(),
+  })
+  .meta({ id: "Alert" });
+
+/** From this part of the cap on, an operator is told. */
+const NEARLY = 0.8;
+/** Abandoned rounds in a row that are worth a look: one happens. */
+const IN_A_ROW = 2;
+
+/** What an operator should look at now. An alert goes when its cause is gone. */
+export function addAlerts(app: ZodRoutes, deps: AdminDependencies): void {
+  app.get(
+    "/alerts",
+    {
+      onRequest: deps.guard({ role: "viewer", scope: "handler" }),
+      schema: {
+        operationId: "listAlerts",
+        summary: "What an operator should look at now",
+        tags: ["alerts"],
+        response: { 200: z.object({ items: z.array(alertSchema) }) },
+      },
+    },
+    async (request) => {
+      const alerts = await readAlerts(deps);
+      return { items: alerts.filter(({ population }) => population === null || deps.maySee(request, population)) };
+    },
+  );
+}
+
+export async function readAlerts(deps: AdminDependencies): Promise<Alert[]> {
+  const alerts: Alert[] = [];
+  for (const population of deps.populations.all()) {
+    alerts.push(...budgetAlerts(population), ...(await roundAlerts(deps, population)));
+  }
+  const published = readUnverifiedCheckpoint(deps.publisher.checkpoint()).size;
+  const { size } = deps.ledger;
+  if (published < size) {
+    const message = `${size - published} of ${size} entries are not published: too few witnesses answer, or tiles cannot be written`;
+    alerts.push({ code: "LOG_NOT_PUBLISHED", severity: "warning", population: null, message });
+  }
+  return alerts;
+}
+
+function budgetAlerts({ name, state, schedule, finished }: Population): Alert[] {
+  const cap = schedule.cap.epsilon;
+  if (finished === "budget") {
+    const message = `the budget of ε ${cap} does not pay for another round`;
+    return [{ code: "BUDGET_SPENT", severity: "critical", population: name, message }];
+  }
+  const spent = state?.budget.spent ?? 0;
+  if (!Number.isFinite(cap) || spent < NEARLY * cap) return [];
+  const message = `ε ${spent.toFixed(3)} of ${cap} is spent`;
+  return [{ code: "BUDGET_NEARLY_SPENT", severity: "warning", population: name, message }];
+}
+
+async function roundAlerts({ store }: AdminDependencies, { name, finished }: Population): Promise<Alert[]> {
+  if (finished === "abandoned") {
+    const message = "too many rounds in a row were abandoned; no more begin until the next start";
+    return [{ code: "POPULATION_STOPPED", severity: "critical", population: name, message }];
+  }
+  const ended = await store.db
+    .selectFrom("rounds")
+    .select(["state", "reason"])
+    .where("population", "=", name)
+    .where("state", "in", ["closed", "abandoned"])
+    .orderBy("round", "desc")
+    .limit(IN_A_ROW)
+    .execute();
+  if (ended.length < IN_A_ROW || ended.some(({ state }) => state !== "abandoned")) return [];
+  const message = `the last ${IN_A_ROW} rounds were abandoned: ${ended.map(({ reason }) => reason ?? "").join(", ")}`;
+  return [{ code: "ROUNDS_ABANDONED", severity: "warning", population: name, message }];
+}

@@ -1,0 +1,42 @@
+import type { FastifyPluginAsync } from "fastify";
+import * as z from "zod";
+import { addAlerts } from "./alerts.js";
+import type { AdminDependencies } from "./dependencies.js";
+import { addLedger } from "./ledger.js";
+import { addModels } from "./models.js";
+import { describeRoutes } from "./openapi.js";
+import { addPopulations } from "./populations.js";
+import { tellProblems } from "./problem.js";
+import { addRounds } from "./rounds.js";
+import { withZod } from "./zod-routes.js";
+
+/** The version of this interface: of its path, and in its document. */
+export const API_PREFIX = "/api/v1";
+const API_VERSION = "1.0.0";
+
+/** The API for operators, auditors and dashboards, under `/api/v1`. */
+export function adminApi(deps: AdminDependencies): FastifyPluginAsync {
+  return async (root) => {
+    await root.register(
+      async (scope) => {
+        tellProblems(scope, deps.onFault);
+        const document = await describeRoutes(scope, API_VERSION);
+        const app = withZod(scope);
+        app.addHook("onSend", async (request, reply) => {
+          reply.header("cache-control", "no-store").header("x-request-id", request.id);
+        });
+        addPopulations(app, deps);
+        addRounds(app, deps);
+        addModels(app, deps);
+        addLedger(app, deps);
+        addAlerts(app, deps);
+        app.get(
+          "/openapi.json",
+          { schema: { operationId: "getOpenApi", summary: "This document", response: { 200: z.looseObject({}) } } },
+          async () => document() as Record<string, unknown>,
+        );
+      },
+      { prefix: API_PREFIX },
+    );
+  };
+}

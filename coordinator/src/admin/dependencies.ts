@@ -1,0 +1,28 @@
+import type { FastifyRequest } from "fastify";
+import type { Ledger } from "../ledger/ledger.js";
+import type { Publisher } from "../ledger/publisher.js";
+import type { ArtifactStore } from "../models/artifact-store.js";
+import type { Populations } from "../rounds/populations.js";
+import type { Store } from "../store/database.js";
+import type { Guard } from "./guard.js";
+
+/** What the API is made of. */
+export interface AdminDependencies {
+  readonly store: Store;
+  readonly ledger: Ledger;
+  readonly publisher: Publisher;
+  readonly artifacts: ArtifactStore;
+  readonly populations: Populations;
+  readonly clock: { now(): number };
+  /** The log's name. */
+  readonly origin: string;
+  readonly verifierKey: string;
+  /** Who cosigns what is published. */
+  readonly witnesses: readonly { readonly name: string; readonly vkey: string }[];
+  /** How many of them must have. */
+  readonly quorum: number;
+  readonly guard: Guard;
+  /** Whether who asks may see a population. */
+  readonly maySee: (request: FastifyRequest, population: string) => boolean;
+  readonly onFault: (where: string, cause: unknown) => void;
+}

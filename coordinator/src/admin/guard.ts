@@ -1,0 +1,12 @@
+import type { onRequestAsyncHookHandler } from "fastify";
+
+/** Who a route is for. */
+export interface Requirement {
+  /** An operator may all that an auditor may, an auditor all that a viewer may. */
+  readonly role: "operator" | "auditor" | "viewer";
+  /** `handler` where the route itself keeps to the populations that the caller may see. */
+  readonly scope?: "param" | "handler";
+}
+
+/** Makes the hook that lets callers in. */
+export type Guard = (requirement: Requirement) => onRequestAsyncHookHandler;

@@ -1,0 +1,120 @@
+import { parseEntry } from "@fedloop/consent";
+import t from "tap";
+import { takePart } from "../server/people.js";
+import { POPULATION } from "../server/plans.js";
+import { callsAs, openWithApi } from "./api.js";
+
+t.test("populations, rounds, models and ledger are told as the database and the log have them", async (t) => {
+  const { federation, get } = await openWithApi(t, { plan: { rounds: 2 } });
+  const participants = await Promise.all([federation.join(), federation.join(), federation.join()]);
+  const before = await get(`/populations/${POPULATION}`);
+  t.match(before.body, { state: "running", devices: 3, rounds: { planned: 2, byState: {} }, current: null });
+  await Promise.all([federation.run(), ...participants.map((participant) => federation.takePart(participant))]);
+
+  const { body } = await get("/populations");
+  t.match(body.items, [
+    {
+      population: POPULATION,
+      state: "finished",
+      finished: "rounds-done",
+      planSha256: /^[0-9a-f]{64}$/,
+      policy: 1,
+      rounds: { planned: 2, byState: { closed: 2 } },
+      current: { round: 2, state: "closed" },
+      budget: { spent: "unbounded", cap: null, unit: "participant" },
+    },
+  ]);
+
+  const { body: first } = await get("/rounds?limit=1");
+  t.equal(first.items.length, 1);
+  t.match(first.items[0], { round: 2, participants: { submitted: 3, joined: 0, left: 0, dropped: 0 }, live: Object });
+  const { body: second } = await get(`/rounds?limit=1&cursor=${first.next}`);
+  t.match(second, { items: [{ round: 1, state: "closed" }], next: null });
+  t.equal((await get("/rounds?state=abandoned")).body.items.length, 0);
+  const { body: one } = await get(`/populations/${POPULATION}/rounds/1`);
+  const plan = parseEntry(await federation.coordinator.ledger.entry(one.plan.index));
+  t.match(plan, { type: "round.plan", ts: one.plannedMs, body: { round: 1 } });
+  t.equal(one.modelOut, first.items[0].modelIn, "the second round begins where the first one ended");
+
+  const { body: models } = await get("/models");
+  t.strictSame(
+    models.items.map(({ round }: { round: number }) => round),
+    [2, 1, 0],
+  );
+  t.equal(models.items[1].sha256, one.modelOut);
+  t.ok(models.items[1].bytes > 0);
+
+  const { ledger, verifierKey } = federation.coordinator;
+  t.match((await get("/ledger")).body, {
+    size: ledger.size,
+    root: Buffer.from(ledger.checkpoint().root).toString("base64url"),
+    verifierKey,
+    published: { size: ledger.size },
+    witnesses: [],
+  });
+  t.strictSame((await get("/alerts")).body, { items: [] });
+  t.strictSame(federation.faults, []);
+});
+
+t.test("a round that collects says how many devices it waits for, and how many have answered", async (t) => {
+  const { federation, get } = await openWithApi(t);
+  const participants = [await federation.join(), await federation.join(), await federation.join()] as const;
+  void federation.run();
+  await federation.notice(({ state }) => state === "selecting");
+  const stopping = new AbortController();
+  const taking = takePart(participants[0], stopping.signal).catch(() => undefined);
+  while (federation.population.underWay?.progress.answered === 0) await new Promise((resolve) => setImmediate(resolve));
+  const { body } = await get(`/populations/${POPULATION}/rounds/1`);
+  t.match(body, { state: "selecting", live: { expected: 3, answered: 1, minimum: 3 }, deadlineMs: Number });
+  stopping.abort();
+  await taking;
+});
+
+t.test("what is asked wrongly is told as a problem with a code, a sentence and the request's id", async (t) => {
+  const { federation, get, call } = await openWithApi(t);
+  for (const [path, status, code] of [
+    ["/populations/nobody", 404, "UNKNOWN_POPULATION"],
+    [`/populations/${POPULATION}/rounds/7`, 404, "NOT_FOUND"],
+    [`/populations/${POPULATION}/rounds/x`, 400, "BAD_REQUEST"],
+    ["/rounds?limit=0", 400, "BAD_REQUEST"],
+    ["/rounds?state=sleeping", 400, "BAD_REQUEST"],
+    ["/rounds?cursor=WyJhIl0", 400, "BAD_REQUEST"],
+    ["/rounds?cursor=%00", 400, "BAD_REQUEST"],
+    ["/nothing", 404, "NOT_FOUND"],
+  ] as const) {
+    const answer = await get(path);
+    t.match(answer.headers.get("content-type"), /^application\/problem\+json/, path);
+    t.match(answer, { status, body: { code, status, type: `urn:fedloop:problem:${code}`, detail: String } }, path);
+    t.equal(answer.body.requestId, answer.headers.get("x-request-id"));
+  }
+  t.equal((await call("/checkpoint")).status, 200, "other groups of routes are as they were");
+  t.strictSame(federation.faults, []);
+});
+
+t.test("who has no token sees nothing, and who has one for other populations not these", async (t) => {
+  const { federation, base } = await openWithApi(t);
+  const without = await fetch(`${base}/api/v1/populations`);
+  t.equal(without.status, 401);
+  t.match(await without.json(), { code: "UNAUTHENTICATED", status: 401 });
+  const other = await callsAs(federation.coordinator, "viewer", ["others"]);
+  t.strictSame((await other.get("/populations")).body, { items: [] });
+  t.strictSame((await other.get("/rounds")).body, { items: [], next: null });
+  t.strictSame((await other.get("/models")).body, { items: [], next: null });
+  t.match(await other.get(`/populations/${POPULATION}`), { status: 403, body: { code: "FORBIDDEN" } });
+  t.equal((await other.get("/ledger")).status, 200, "the log is public");
+});
+
+t.test("rounds that were abandoned one after the other are an alert", async (t) => {
+  const { federation, get } = await openWithApi(t);
+  const participants = await Promise.all([federation.join(), federation.join(), federation.join()]);
+  t.equal(participants.length, 3);
+  void federation.run();
+  for (const round of [1, 2]) {
+    await federation.notice((notice) => notice.round === round && notice.state === "selecting");
+    federation.population.abandonRound(round);
+    await federation.notice((notice) => notice.round === round && notice.state === "abandoned");
+  }
+  t.match((await get("/alerts")).body.items, [
+    { code: "ROUNDS_ABANDONED", severity: "warning", population: POPULATION },
+  ]);
+});
