@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { ROLES, type Role } from "../access/access-tokens.js";
-import { someText, timeSpan } from "./arguments.js";
+import { nameOfHost, populationName, someText, timeSpan } from "./arguments.js";
 import type { Surroundings } from "./surroundings.js";
 
 interface Flags {
@@ -66,5 +66,20 @@ export function addTokens(program: Command, surroundings: Surroundings): void {
     .action(async (id: string, { json, grace }: Flags & { grace: number }, command: Command) => {
       const { rotateToken } = await import("./tokens.js");
       await rotateToken({ config: configOf(command), json }, id, grace, surroundings);
+    });
+}
+
+/** `fedloop init`: the files of a coordinator that can be started. */
+export function addInit(program: Command, surroundings: Surroundings): void {
+  program
+    .command("init")
+    .description("write a commented configuration, a sample plan and notice, and certificates for development")
+    .argument("[dir]", "folder to write into, made where there is none", ".")
+    .option("--population <name>", "name of the plan's population", populationName, "example")
+    .option("--host <name>", "a name or address of the server, beside localhost; may be repeated", nameOfHost, [])
+    .addOption(json())
+    .action(async (folder: string, { population, host, json }: Flags & { population: string; host: string[] }) => {
+      const { initialise } = await import("./init.js");
+      await initialise({ folder, population, hosts: host, json }, surroundings);
     });
 }

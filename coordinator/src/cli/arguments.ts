@@ -1,6 +1,6 @@
 /** Values on the command line, parsed once. */
 import { InvalidArgumentError } from "commander";
-import { duration } from "../config/fields.js";
+import { duration, identifier } from "../config/fields.js";
 
 const LONGEST_SPAN_MS = 366 * 24 * 60 * 60 * 1_000;
 
@@ -31,4 +31,17 @@ export function timeSpan(written: string): number {
 export function someText(written: string): string {
   if (written.trim() !== "") return written;
   throw new InvalidArgumentError("Expected a text, came an empty one.");
+}
+
+/** The name of a population. */
+export function populationName(written: string): string {
+  const parsed = identifier().safeParse(written);
+  if (parsed.success) return parsed.data;
+  throw new InvalidArgumentError("Expected lower-case letters, digits and . _ -, as in lecturers-2025.");
+}
+
+/** Host names or addresses, one more each time. */
+export function nameOfHost(written: string, before: readonly string[]): readonly string[] {
+  if (/^[A-Za-z0-9.:-]{1,253}$/.test(written)) return [...before, written];
+  throw new InvalidArgumentError("Expected a host name or address without a port, as in fedloop.example.org.");
 }

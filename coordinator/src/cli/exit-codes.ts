@@ -23,6 +23,7 @@ const OF_ERROR: Readonly<Partial<Record<string, ExitCode>>> = {
   BAD_DATA: 3,
   BAD_TENSORS: 3,
   FILE_UNREADABLE: 3,
+  CONFLICT: 3,
   STORE_LOCKED: 4,
   STORE_TOO_NEW: 4,
   STORE_UNREADABLE: 4,

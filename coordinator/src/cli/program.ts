@@ -1,7 +1,7 @@
 /** The `fedloop` command: what can be typed, and what it starts. The work itself is loaded when it is asked for. */
 import { Command, CommanderError, Option } from "commander";
 import { CoordinatorError } from "../errors.js";
-import { addTokens } from "./access-commands.js";
+import { addInit, addTokens } from "./access-commands.js";
 import { positiveNumber, someText, wholeNumber } from "./arguments.js";
 import { EXIT_CODES, type ExitCode } from "./exit-codes.js";
 import { failureOf } from "./failure.js";
@@ -264,6 +264,7 @@ export function fedloopProgram(surroundings: Surroundings, fail: (exitCode: Exit
     .description("Privacy-first federated learning: the device verifies, then takes part.")
     .option("--config <file>", "configuration of the coordinator", someText, DEFAULT_CONFIG)
     .addHelpText("after", exitCodesText());
+  addInit(program, surroundings);
   addServe(program, surroundings);
   addStatus(program, surroundings);
   addSimulate(program, surroundings);

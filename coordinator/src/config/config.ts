@@ -23,6 +23,8 @@ export interface TlsFiles {
   readonly key: string;
   /** When given, callers must show a certificate that this authority signed. */
   readonly clientCa: string | null;
+  /** How often the files are looked at for a renewal, milliseconds. */
+  readonly reloadMs: number;
 }
 
 /** Who may enroll: anyone, or who holds an invitation of which only the hash is known here. */
@@ -72,8 +74,10 @@ export interface Config {
   /** Plan files. */
   readonly plans: readonly string[];
   readonly enrolment: EnrolmentConfig;
-  /** Null on loopback only. */
+  /** Null on loopback only, or where the certificates are in the environment. */
   readonly tls: TlsFiles | null;
+  /** Whether FEDLOOP_TLS_CERT and FEDLOOP_TLS_KEY hold the certificates; they go before the files. */
+  readonly tlsFromEnvironment: boolean;
   readonly log: { readonly level: LogLevel };
   readonly limits: {
     /** Chunked uploads held in memory at a time; each takes the length of an update. */
@@ -146,7 +150,9 @@ interface WrittenConfig {
   readonly heartbeat: number;
   readonly plans: readonly string[];
   readonly enrolment: { readonly mode: "open" | "token"; readonly tokens?: readonly WrittenToken[] | undefined };
-  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined } | undefined;
+  readonly tls?:
+    | { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined; readonly reload: number }
+    | undefined;
   readonly log: { readonly level: LogLevel };
   readonly limits: { readonly concurrentUploads: number };
 }
@@ -219,7 +225,12 @@ const configSchema: z.ZodType<WrittenConfig> = section({
   heartbeat: duration().prefault("1h"),
   plans: z.array(text(1_000), plans).min(1, plans).max(100, plans),
   enrolment: enrolmentSection.default({ mode: "open" }),
-  tls: section({ cert: text(1_000), key: text(1_000), clientCa: text(1_000).optional() }).optional(),
+  tls: section({
+    cert: text(1_000),
+    key: text(1_000),
+    clientCa: text(1_000).optional(),
+    reload: duration().prefault("1m"),
+  }).optional(),
   log: section({ level: oneOf(LOG_LEVELS).default("info") }).prefault({}),
   limits: section({ concurrentUploads: integer(1, 10_000).default(16) }).prefault({}),
 });
@@ -252,6 +263,7 @@ function tlsOf(tls: WrittenConfig["tls"], folder: string): TlsFiles | null {
     cert: resolve(folder, tls.cert),
     key: resolve(folder, tls.key),
     clientCa: tls.clientCa === undefined ? null : resolve(folder, tls.clientCa),
+    reloadMs: tls.reload,
   };
 }
 
@@ -265,14 +277,16 @@ function complete(document: YamlDocument, folder: string, environment: ConfigEnv
   const written = checkYaml(document, configSchema, "BAD_CONFIG");
   const { FEDLOOP_LISTEN: listenOverride, FEDLOOP_DATA_DIR: dataDirOverride } = environment;
   const listen = listenOverride === undefined ? written.listen : parseListen(listenOverride, "FEDLOOP_LISTEN");
-  if (written.tls === undefined && !isLoopback(listen.host)) {
+  const tlsFromEnvironment = environment.FEDLOOP_TLS_CERT !== undefined || environment.FEDLOOP_TLS_KEY !== undefined;
+  const hasTls = written.tls !== undefined || tlsFromEnvironment;
+  if (!hasTls && !isLoopback(listen.host)) {
     const place = listenOverride === undefined ? `${document.where(["listen", "host"])} listen.host` : "FEDLOOP_LISTEN";
     throw new CoordinatorError(
       "BAD_CONFIG",
       `${place}: expected a loopback address, or tls with cert and key, came ${listen.host} without tls`,
     );
   }
-  if (written.tls === undefined && written.http !== undefined && !isLoopback(written.http.host)) {
+  if (!hasTls && written.http !== undefined && !isLoopback(written.http.host)) {
     throw new CoordinatorError(
       "BAD_CONFIG",
       `${document.where(["http", "host"])} http.host: expected a loopback address, or tls with cert and key, came ${written.http.host} without tls`,
@@ -297,13 +311,15 @@ function complete(document: YamlDocument, folder: string, environment: ConfigEnv
     plans: written.plans.map((plan) => resolve(folder, plan)),
     enrolment: enrolmentOf(written.enrolment),
     tls: tlsOf(written.tls, folder),
+    tlsFromEnvironment,
     log: written.log,
     limits: written.limits,
   };
 }
 
 /**
- * Reads a configuration. `FEDLOOP_DATA_DIR` and `FEDLOOP_LISTEN` (host:port) in the environment go before the file.
+ * Reads a configuration. `FEDLOOP_DATA_DIR` and `FEDLOOP_LISTEN` (host:port) in the environment go before the
+ * file; `FEDLOOP_TLS_CERT` and `FEDLOOP_TLS_KEY` before its tls section.
  *
  * @throws CoordinatorError FILE_UNREADABLE, or BAD_CONFIG with line, column and key of everything that is wrong
  */

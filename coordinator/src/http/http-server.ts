@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { createServer as createPlainServer, type Server } from "node:http";
-import { createServer as createTlsServer } from "node:https";
+import { createServer as createTlsServer, Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import type { SecureVersion } from "node:tls";
 import helmet from "@fastify/helmet";
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from "fastify";
 import { CoordinatorError } from "../errors.js";
@@ -38,6 +39,7 @@ const PATH_PARAMETER_CHARACTERS = 256;
 const REQUEST_MS = 60_000;
 const HEADERS_MS = 10_000;
 const IDLE_MS = 70_000;
+const MIN_TLS: SecureVersion = "TLSv1.2";
 
 /** The coordinator's HTTP face. It knows limits, headers and errors; what is served is in the route groups. */
 export class HttpServer {
@@ -99,6 +101,14 @@ export class HttpServer {
     return new HttpServer(app, host, address.port);
   }
 
+  /** Uses other certificates for the connections made from now on. */
+  renew({ cert, key, clientCa }: HttpTls): void {
+    const server: unknown = this.#app.server;
+    if (!(server instanceof TlsServer)) return;
+    const ca = clientCa === null ? {} : { ca: Buffer.from(clientCa) };
+    server.setSecureContext({ cert: Buffer.from(cert), key: Buffer.from(key), minVersion: MIN_TLS, ...ca });
+  }
+
   /** Ends streams, lets running requests finish for up to `graceMs`, then closes. */
   async close(graceMs = 2_000): Promise<void> {
     const force = setTimeout(() => this.#app.server.closeAllConnections(), graceMs);
@@ -125,7 +135,7 @@ function boundServer(tls: HttpTls | null, handler: RequestHandler): Server {
 
 function tlsServer({ cert, key, clientCa }: HttpTls, bounds: object, handler: RequestHandler): Server {
   const client = clientCa === null ? {} : { ca: Buffer.from(clientCa), requestCert: true, rejectUnauthorized: true };
-  const files = { cert: Buffer.from(cert), key: Buffer.from(key), minVersion: "TLSv1.2" as const };
+  const files = { cert: Buffer.from(cert), key: Buffer.from(key), minVersion: MIN_TLS };
   try {
     return createTlsServer({ ...bounds, ...files, ...client }, handler);
   } catch (cause) {

@@ -33,6 +33,7 @@ import { ModelChunks } from "../rpc/model-chunks.js";
 import { roundsService } from "../rpc/rounds.js";
 import { transparencyService } from "../rpc/transparency.js";
 import type { Store } from "../store/database.js";
+import type { ServerCertificates } from "../tls/server-certificates.js";
 import { Erasures } from "../vault/erasures.js";
 import type { Vault } from "../vault/vault.js";
 import { addHealth } from "./health.js";
@@ -47,6 +48,8 @@ export interface CoordinatorOptions extends StoragePlaces {
   readonly plans: readonly LoadedPlan[];
   readonly enrolment: EnrolmentPolicy;
   readonly credentials: ServerCredentials;
+  /** Where the certificates of HTTP are renewed; those of gRPC renew themselves. */
+  readonly certificates?: Pick<ServerCertificates, "onRenewal"> | null;
   /** host:port; port 0 takes a free one. */
   readonly address: string;
   /** A folder that gets the log's tiles as files. */
@@ -267,6 +270,7 @@ export class Coordinator {
       await publisher.close();
       throw cause;
     });
+    if (http !== undefined) options.certificates?.onRenewal((tls) => http.renew(tls));
     return new Coordinator({
       ledger,
       store,

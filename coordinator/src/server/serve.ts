@@ -1,14 +1,13 @@
-import { readFile } from "node:fs/promises";
 import { httpWitness } from "@fedloop/consent";
 import { ServerCredentials } from "@grpc/grpc-js";
 import pino from "pino";
 import { type Config, type ConfigEnvironment, loadConfig } from "../config/config.js";
 import { storagePlaces } from "../config/storage-places.js";
 import { CoordinatorError } from "../errors.js";
-import type { HttpTls } from "../http/http-server.js";
 import type { WitnessPolicy } from "../ledger/publisher.js";
 import { loadPlan } from "../plan/load.js";
 import type { RoundNotice } from "../rounds/engine.js";
+import { environmentCertificates, fileCertificates, ServerCertificates } from "../tls/server-certificates.js";
 import { Coordinator } from "./coordinator.js";
 import { letHeapGrow } from "./heap.js";
 import { LoopDelay } from "./loop-delay.js";
@@ -56,20 +55,21 @@ export async function runServe(options: ServeOptions): Promise<void> {
   const tell = (event: ServeEvent): void => {
     if (options.json) process.stdout.write(`${JSON.stringify(event)}\n`);
   };
-  const tls = await readTls(config);
+  const certificates = await openCertificates(config, options.environment, log);
   using loop = new LoopDelay();
   const coordinator = await Coordinator.open({
     origin: config.origin,
     ...(await storagePlaces(config, options.environment)),
     plans,
     enrolment: config.enrolment,
-    credentials: credentialsOf(tls),
+    credentials: certificates?.grpcCredentials() ?? ServerCredentials.createInsecure(),
+    certificates,
     address: `${config.listen.host}:${config.listen.port}`,
     tiles: config.tiles,
     witnesses: witnessesOf(config),
     auditors: config.auditors,
     heartbeatMs: config.heartbeatMs,
-    http: config.http === null ? null : { ...config.http, tls },
+    http: config.http === null ? null : { ...config.http, tls: certificates?.current ?? null },
     clock: { now: () => Date.now() },
     concurrentUploads: config.limits.concurrentUploads,
     onFault: (where, cause) => log.error({ where, fault: describe(cause) }, "a call failed"),
@@ -80,10 +80,11 @@ export async function runServe(options: ServeOptions): Promise<void> {
   });
   try {
     const address = `${config.listen.host}:${coordinator.port}`;
-    const http = httpBase(config, coordinator.httpPort);
+    const http = httpBase(config, certificates !== null, coordinator.httpPort);
     const where = { address, http, origin: config.origin, verifierKey: coordinator.verifierKey };
     log.info(where, "listening");
     tell({ event: "listening", ...where });
+    if (config.tls !== null) certificates?.watch(config.tls.reloadMs, options.signal);
     await coordinator.run(options.signal);
     for (const population of coordinator.populations.all()) {
       if (population.finished === undefined) continue;
@@ -107,27 +108,19 @@ function describe(cause: unknown): { readonly code: string; readonly message: st
 }
 
 /** What gRPC and HTTP both present; null on loopback without certificates. */
-async function readTls({ tls }: Config): Promise<HttpTls | null> {
-  if (tls === null) return null;
-  try {
-    const [cert, key, clientCa] = await Promise.all([
-      readFile(tls.cert),
-      readFile(tls.key),
-      tls.clientCa === null ? null : readFile(tls.clientCa),
-    ]);
-    return { cert, key, clientCa };
-  } catch (cause) {
-    throw new CoordinatorError("FILE_UNREADABLE", "expected the certificate and key that tls names; check the paths", {
-      cause,
-    });
-  }
-}
-
-function credentialsOf(tls: HttpTls | null): ServerCredentials {
-  if (tls === null) return ServerCredentials.createInsecure();
-  const { cert, key, clientCa } = tls;
-  const pair = { private_key: Buffer.from(key), cert_chain: Buffer.from(cert) };
-  return ServerCredentials.createSsl(clientCa === null ? null : Buffer.from(clientCa), [pair], clientCa !== null);
+async function openCertificates(
+  { tls }: Config,
+  environment: ConfigEnvironment,
+  log: pino.Logger,
+): Promise<ServerCertificates | null> {
+  const source = environmentCertificates(environment) ?? (tls === null ? undefined : fileCertificates(tls));
+  if (source === undefined) return null;
+  return ServerCertificates.open({
+    source,
+    clock: { now: () => Date.now() },
+    onFault: (where, cause) => log.error({ where, fault: describe(cause) }, "the renewed certificates are not used"),
+    onRenewed: (expiresMs) => log.info({ ends: new Date(expiresMs).toISOString() }, "renewed certificates are in use"),
+  });
 }
 
 function witnessesOf({ witnesses }: Config): WitnessPolicy | null {
@@ -136,10 +129,10 @@ function witnessesOf({ witnesses }: Config): WitnessPolicy | null {
   return { quorum, witnesses: members.map(({ key, url }) => httpWitness(key, url, fetch)) };
 }
 
-function httpBase({ http, tls }: Config, port: number | null): string | null {
+function httpBase({ http }: Config, isSecure: boolean, port: number | null): string | null {
   if (http === null || port === null) return null;
   const host = http.host.includes(":") ? `[${http.host}]` : http.host;
-  return `${tls === null ? "http" : "https"}://${host}:${port}`;
+  return `${isSecure ? "https" : "http"}://${host}:${port}`;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,15 +1,19 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { cosigner, isSignerName, LedgerError, parseVkey, Witness } from "@fedloop/consent";
 import { fileWitnessStore, nodeVerifier } from "@fedloop/consent/node";
 import pino from "pino";
 import { isLoopback, type Listen } from "../config/config.js";
 import { CoordinatorError } from "../errors.js";
-import { HttpServer, type HttpTls } from "../http/http-server.js";
+import { HttpServer } from "../http/http-server.js";
 import { witnessRoutes } from "../http/witness.js";
 import { lockStore } from "../store/sqlite-lock.js";
+import { fileCertificates, ServerCertificates } from "../tls/server-certificates.js";
 import { loadSigner } from "./keys.js";
+
+/** How often the certificate's files are looked at for a renewal. */
+const RELOAD_MS = 60_000;
 
 export interface WitnessServerOptions {
   /** The witness's own name, which its cosignatures carry. */
@@ -68,9 +72,17 @@ export class WitnessServer {
           );
         },
       });
-      const tls = await readTls(options.tls);
+      const source = options.tls === null ? null : fileCertificates({ ...options.tls, clientCa: null });
+      const certificates = source === null ? null : await ServerCertificates.open({ source, clock, onFault });
+      const tls = certificates?.current ?? null;
       const http = await HttpServer.open({ ...listen, tls, routes: [witnessRoutes(witness)], onFault });
-      return new WitnessServer(signer.vkey, http, () => lock.release());
+      const closing = new AbortController();
+      certificates?.onRenewal((renewed) => http.renew(renewed));
+      certificates?.watch(RELOAD_MS, closing.signal);
+      return new WitnessServer(signer.vkey, http, () => {
+        closing.abort();
+        lock.release();
+      });
     } catch (cause) {
       lock.release();
       throw cause;
@@ -113,16 +125,6 @@ async function keepEvidence(dataDir: string, evidence: string): Promise<string> 
   const path = join(folder, `${createHash("sha256").update(evidence).digest("hex").slice(0, 32)}.json`);
   await writeFile(path, evidence, { flush: true });
   return path;
-}
-
-async function readTls(files: WitnessServerOptions["tls"]): Promise<HttpTls | null> {
-  if (files === null) return null;
-  try {
-    const [cert, key] = await Promise.all([readFile(files.cert), readFile(files.key)]);
-    return { cert, key, clientCa: null };
-  } catch (cause) {
-    throw new CoordinatorError("FILE_UNREADABLE", "expected the certificate and its key; check the paths", { cause });
-  }
 }
 
 export interface RunWitnessOptions extends Pick<WitnessServerOptions, "name" | "dataDir" | "listen" | "logs" | "tls"> {

@@ -33,6 +33,7 @@ t.test("a configuration that says only what it must listens on loopback, and any
     plans: ["/srv/fedloop/plans/lecturers.yaml"],
     enrolment: { type: "open" },
     tls: null,
+    tlsFromEnvironment: false,
     log: { level: "info" },
     limits: { concurrentUploads: 16 },
   });
@@ -62,7 +63,7 @@ enrolment:
   mode: token
   tokens:
     - { sha256: ${HASH}, expires: 2026-06-30T12:00:00+02:00 }
-tls: { cert: cert.pem, key: /keys/key.pem, clientCa: ca.pem }
+tls: { cert: cert.pem, key: /keys/key.pem, clientCa: ca.pem, reload: 10s }
 log: { level: warn }
 limits: { concurrentUploads: 4 }
 `,
@@ -84,7 +85,13 @@ limits: { concurrentUploads: 4 }
       type: "token",
       tokens: [{ sha256: new Uint8Array(32).fill(0xab), expiresMs: Date.parse("2026-06-30T10:00:00Z") }],
     },
-    tls: { cert: join(folder, "etc", "cert.pem"), key: "/keys/key.pem", clientCa: join(folder, "etc", "ca.pem") },
+    tls: {
+      cert: join(folder, "etc", "cert.pem"),
+      key: "/keys/key.pem",
+      clientCa: join(folder, "etc", "ca.pem"),
+      reloadMs: 10_000,
+    },
+    tlsFromEnvironment: false,
     log: { level: "warn" },
     limits: { concurrentUploads: 4 },
   });
@@ -139,6 +146,8 @@ t.test("off loopback there is no plaintext, wherever the address comes from", as
   });
   const tls = `${SHORTEST}tls: { cert: c.pem, key: k.pem }\n`;
   t.equal(parse(tls, { FEDLOOP_LISTEN: "example.org:443" }).listen.port, 443);
+  const environment = { FEDLOOP_LISTEN: "example.org:443", FEDLOOP_TLS_CERT: "PEM", FEDLOOP_TLS_KEY: "PEM" };
+  t.match(parse(SHORTEST, environment), { tls: null, tlsFromEnvironment: true });
 });
 
 /** What is appended to the shortest configuration, and what the message must say. */
