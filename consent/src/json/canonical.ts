@@ -3,6 +3,7 @@
 // formatting to agree on; reals travel as decimal strings (decimal.ts).
 import { decodeUtf8, encodeUtf8, isWellFormed } from "../crypto/encoding.js";
 import { LedgerError } from "../errors.js";
+import { valueIfCanonical } from "./respelling.js";
 import { checkCanonicalText } from "./scanner.js";
 
 /** What the restricted profile can say. */
@@ -96,6 +97,8 @@ export function textWithin(bytes: Uint8Array, maxBytes: number): string {
 
 /** {@link parseCanonical} for bytes that are already decoded. */
 export function parseCanonicalText(text: string, maxDepth: number): JsonValue {
+  const value = valueIfCanonical(text, maxDepth);
+  if (value !== undefined) return value;
   checkCanonicalText(text, maxDepth);
   return JSON.parse(text);
 }

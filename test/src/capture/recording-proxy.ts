@@ -30,6 +30,7 @@ export class RecordingProxy {
       const upstream = http2.connect(`http://${coordinator}`, SESSION);
       this.#upstreams.add(upstream);
       upstream.on("error", () => session.destroy());
+      upstream.on("goaway", () => session.close());
       session.on("error", () => upstream.destroy());
       session.on("close", () => upstream.close());
       upstream.on("close", () => this.#upstreams.delete(upstream));
@@ -47,6 +48,8 @@ export class RecordingProxy {
   }
 
   #forward(upstream: ClientHttp2Session, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    // A coordinator that stops takes no new call: the caller is told that this one was not begun.
+    if (upstream.closed || upstream.destroyed) return stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
     const out = upstream.request(headers, { endStream: false });
     const [request, response, told]: [Buffer[], Buffer[], IncomingHttpHeaders[]] = [[], [], [headers]];
     let trailers: IncomingHttpHeaders = {};
