@@ -82,10 +82,7 @@ function discriminated(
   };
 }
 
-function objectOf(
-  { shape, catchall }: z.core.$ZodObjectDef,
-  inner: (schema: z.core.$ZodType) => Accepts,
-): Accepts {
+function objectOf({ shape, catchall }: z.core.$ZodObjectDef, inner: (schema: z.core.$ZodType) => Accepts): Accepts {
   if (catchall?._zod.def.type !== "never") return () => false;
   const members = new Map<string, Accepts>();
   let required = 0;

@@ -59,7 +59,8 @@ t.test("a consent record with any member missing, added or of another kind is le
   for (const name of Object.keys(record)) {
     const { [name]: _, ...without } = { ...record } as Record<string, unknown>;
     t.ok(agree(consentRecord, without), `without ${name}`);
-    for (const value of [null, 1, "", "\n", [], {}, true]) t.ok(agree(consentRecord, { ...record, [name]: value }), name);
+    for (const value of [null, 1, "", "\n", [], {}, true])
+      t.ok(agree(consentRecord, { ...record, [name]: value }), name);
   }
   t.notOk(isRecord({ ...record, more: 1 }));
 });

@@ -30,7 +30,10 @@ export class RecordingProxy {
       const upstream = http2.connect(`http://${coordinator}`, SESSION);
       this.#upstreams.add(upstream);
       upstream.on("error", () => session.destroy());
-      upstream.on("goaway", () => session.close());
+      upstream.on("goaway", () => {
+        this.#upstreams.delete(upstream);
+        session.close();
+      });
       session.on("error", () => upstream.destroy());
       session.on("close", () => upstream.close());
       upstream.on("close", () => this.#upstreams.delete(upstream));
@@ -49,7 +52,10 @@ export class RecordingProxy {
 
   #forward(upstream: ClientHttp2Session, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     // A coordinator that stops takes no new call: the caller is told that this one was not begun.
-    if (upstream.closed || upstream.destroyed) return stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+    if (!this.#upstreams.has(upstream)) {
+      stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+      return;
+    }
     const out = upstream.request(headers, { endStream: false });
     const [request, response, told]: [Buffer[], Buffer[], IncomingHttpHeaders[]] = [[], [], [headers]];
     let trailers: IncomingHttpHeaders = {};
