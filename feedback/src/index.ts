@@ -11,7 +11,41 @@ export {
   purposeGate,
   SettableConsent,
 } from "./capture/gate.js";
+export {
+  type Feature,
+  type FeatureMoment,
+  type FeatureVector,
+  featureVector,
+  frequency,
+  hashed,
+  looked,
+  meanOf,
+  recency,
+  sessions,
+  timeOfDay,
+} from "./enrichment/features.js";
+export { openTable, type PublicTable, type TableContents, writeTable } from "./enrichment/public-table.js";
 export { FeedbackError, type FeedbackErrorCode, feedbackErrors } from "./errors.js";
+export {
+  type ArmCounts,
+  type ArmCountsLayout,
+  armCountsLayout,
+  armCountsLength,
+  armCountsNormBound,
+  armCountsVector,
+  readArmCounts,
+} from "./experiments/arm-counts.js";
+export {
+  type Arm,
+  type Assignment,
+  type ExperimentDefinition,
+  Experiments,
+  type ExperimentsDefinition,
+  experimentSecret,
+  LAYER_BUCKETS,
+} from "./experiments/assignment.js";
+export { OutcomeLog, type OutcomeRow } from "./experiments/outcomes.js";
+export { numbersFrom, RandomNumbers, seededNumbers } from "./random/numbers.js";
 export {
   defineEvents,
   type Egress,
@@ -27,3 +61,4 @@ export {
   type Purposes,
   type Scalar,
 } from "./registry/registry.js";
+export { type ReportRow, reportRows } from "./reports/rows.js";
