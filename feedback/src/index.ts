@@ -62,3 +62,11 @@ export {
   type Scalar,
 } from "./registry/registry.js";
 export { type ReportRow, reportRows } from "./reports/rows.js";
+export {
+  type BundleKind,
+  type BundleTrust,
+  MAX_BUNDLE_BYTES,
+  type OpenedBundle,
+  openBundle,
+  signBundle,
+} from "./signed/bundle.js";

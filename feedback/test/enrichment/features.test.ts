@@ -60,7 +60,11 @@ t.test("the same log and seed give the same bytes, in whatever order the events 
   t.equal(names.length, values.length);
   t.equal(digest(featureVector(FEATURES, seededNumbers(1).shuffle([...events]), moment).values), digest(values));
   t.not(digest(featureVector(FEATURES, events, { ...moment, seed: 6 }).values), digest(values));
-  t.equal(digest(values), "12a2af2f68a35eec5b439e53d754fe82961f170714521ae371fdc54415007094", "and the same as when this was written, on another machine");
+  t.equal(
+    digest(values),
+    "12a2af2f68a35eec5b439e53d754fe82961f170714521ae371fdc54415007094",
+    "and the same as when this was written, on another machine",
+  );
 });
 
 t.test("events after the moment do not count: a feature cannot know what comes", async (_t) => {
