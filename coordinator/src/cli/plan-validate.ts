@@ -6,6 +6,8 @@ import type { PopulationPlan } from "../plan/population-plan.js";
 import { eventsOf } from "../rounds/budget.js";
 import { buildSchedule } from "../rounds/build-schedule.js";
 import { claimedEpsilon, type Epsilons, epsilonsOf } from "../rounds/epsilons.js";
+import { releasedNoiseStdDev } from "../rounds/noise.js";
+import { queriesOf } from "../rounds/query-rounds.js";
 import { costOf } from "../rounds/round-spec.js";
 import type { Schedule } from "../rounds/schedule.js";
 import type { Surroundings } from "./surroundings.js";
@@ -24,6 +26,13 @@ interface PlanReport {
   readonly population: string;
   readonly rounds: { readonly train: number; readonly evaluate: number };
   readonly cohort: PopulationPlan["cohort"];
+  /** What the plan asks, where it trains nothing: standard deviation of the noise on a sum of contributions. */
+  readonly queries: readonly {
+    readonly name: string;
+    readonly kind: string;
+    readonly rounds: number;
+    readonly noiseStdDev: number;
+  }[];
   readonly parameters: number;
   /** Of one update on the wire. */
   readonly updateBytes: number;
@@ -65,6 +74,11 @@ function reportOf(plan: PopulationPlan, { rounds, cap }: Schedule): PlanReport {
       evaluate: rounds.filter(({ kind }) => kind === "evaluate").length,
     },
     cohort: plan.cohort,
+    queries: queriesOf(plan).map(({ name, ask, times, steps }) => {
+      const spec = rounds.find(({ query }) => query?.name === name);
+      const noiseStdDev = releasedNoiseStdDev(spec?.mechanism ?? null, plan.cohort.target);
+      return { name, kind: ask.kind, rounds: times * steps, noiseStdDev };
+    }),
     parameters: plan.model.parameters,
     updateBytes: Math.ceil((length * bits) / 8),
     privacy: {
@@ -130,7 +144,27 @@ function detailsOf({ adaptiveClipping, run, examples }: PlanReport["privacy"]): 
   return `; ${times(steps, "step")} a round on samples of ${samplingProbability}, each example clipped to ${clipNorm}`;
 }
 
+/** A plan that asks has no model to speak of, and as many clips as queries. */
+function askingText(file: string, { population, queries, cohort, privacy, secureAggregation }: PlanReport): string {
+  const spent =
+    privacy.epsilon === null
+      ? `none: ${privacy.reason}`
+      : `ε ${privacy.epsilon} of ${privacy.cap} at δ ${privacy.delta} for each ${privacy.unit} (${privacy.accountant}); ${privacy.mechanism}`;
+  const lines = queries.map(
+    ({ name, kind, rounds, noiseStdDev }) =>
+      `  ${name.padEnd(18)}  ${kind}, ${times(rounds, "round")}; noise on each sum ±${noiseStdDev.toPrecision(3)}\n`,
+  );
+  return `${file}: fine
+  population          ${population}
+  queries             ${queries.length}
+${lines.join("")}  cohort              ${cohort.target} wanted, ${cohort.minimum} needed, ${cohort.overSelection} times as many asked
+  privacy             ${spent}
+  secure aggregation  ${secureAggregation.enabled ? "on" : `off: ${secureAggregation.reason}`}
+`;
+}
+
 function planText(file: string, plan: PlanReport): string {
+  if (plan.queries.length > 0) return askingText(file, plan);
   const { rounds, cohort, privacy, secureAggregation } = plan;
   const spent =
     privacy.epsilon === null

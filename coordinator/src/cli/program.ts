@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { CoordinatorError } from "../errors.js";
 import { addInit, addTokens } from "./access-commands.js";
+import { addAnalytics } from "./analytics-commands.js";
 import { positiveNumber, someText, wholeNumber } from "./arguments.js";
 import { EXIT_CODES, type ExitCode } from "./exit-codes.js";
 import { failureOf } from "./failure.js";
@@ -273,6 +274,7 @@ export function fedloopProgram(surroundings: Surroundings, fail: (exitCode: Exit
   addAuditBundle(program, surroundings);
   addAccounting(program, surroundings);
   addBudget(program, surroundings);
+  addAnalytics(program, surroundings, fail);
   addVault(program, surroundings);
   addWitness(program, surroundings);
   addTokens(program, surroundings);

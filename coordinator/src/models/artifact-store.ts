@@ -65,6 +65,11 @@ export class ArtifactStore {
     return new ArtifactStore(folder);
   }
 
+  /** The folder of a coordinator that may be running, for reading: nothing in it is made, nor cleared away. */
+  static reader(folder: string): Pick<ArtifactStore, "read"> {
+    return new ArtifactStore(folder);
+  }
+
   /** Where an artifact lies: two hexadecimal digits of folder, then the whole hash. */
   path(sha256: Uint8Array): string {
     if (sha256.length !== HASH_BYTES) {

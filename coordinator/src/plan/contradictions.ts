@@ -1,5 +1,6 @@
 /** What the keys of a plan say about each other. */
 import { nearest } from "../config/fields.js";
+import { inAnalytics } from "./analytics.js";
 import type { WrittenPlan } from "./schema.js";
 import { DEFAULT_GROUP_TARGET, SMALLEST_COHORT } from "./secure-groups.js";
 import { KNOWN_STRATEGIES, MOST_UPDATE_BYTES, strategyFamily } from "./support.js";
@@ -91,7 +92,12 @@ function* inMechanism({ privacy, strategy, rounds }: WrittenPlan): Generator<Con
   }
 }
 
-function* inSecureAggregation({ secureAggregation, privacy, cohort }: WrittenPlan): Generator<Contradiction> {
+function* inSecureAggregation({
+  secureAggregation,
+  privacy,
+  cohort,
+  analytics,
+}: WrittenPlan): Generator<Contradiction> {
   const { enabled, reason, ...protocol } = secureAggregation;
   if (!enabled && reason === undefined) {
     yield at("secureAggregation.enabled", "a reason beside enabled: false, which the ledger will record; came none");
@@ -109,7 +115,7 @@ function* inSecureAggregation({ secureAggregation, privacy, cohort }: WrittenPla
   if (!enabled && named !== undefined) {
     yield at(`secureAggregation.${named}`, "it only with enabled: true, came one beside enabled: false; leave it out");
   }
-  if (enabled && privacy.mechanism === "none" && privacy.clipNorm === undefined) {
+  if (enabled && privacy.mechanism === "none" && privacy.clipNorm === undefined && analytics === undefined) {
     yield at(
       "privacy.clipNorm",
       "a clip norm with secure aggregation, which adds integers of a bounded range, came none",
@@ -195,7 +201,13 @@ const LEAST_GROUPS = 3;
 /** Everything in a plan that contradicts something else in it, or that this version cannot run. */
 export function contradictions(plan: WrittenPlan): readonly Contradiction[] {
   const { cohort, evaluation, rounds } = plan;
-  const found = [...inPrivacy(plan), ...inMechanism(plan), ...inSecureAggregation(plan), ...inStrategy(plan)];
+  const found = [
+    ...inPrivacy(plan),
+    ...inMechanism(plan),
+    ...inSecureAggregation(plan),
+    ...inStrategy(plan),
+    ...inAnalytics(plan),
+  ];
   if (cohort.minimum !== undefined && cohort.minimum > cohort.target) {
     found.push(at("cohort.minimum", `at most the target, ${cohort.target}, came ${cohort.minimum}`));
   }

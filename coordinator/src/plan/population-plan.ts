@@ -2,6 +2,7 @@
 
 import { bandedSquareRoot, bltSquareRoot, type MatrixStrategy } from "@fedloop/privacy";
 import type { TensorShape } from "../models/safetensors.js";
+import { completeAnalytics, type PlanAnalytics } from "./analytics.js";
 import type { ADVERSARIES, Mechanism, Settings, UNITS, WrittenPlan } from "./schema.js";
 import { DEFAULT_CORRUPT_FRACTION, DEFAULT_DROPOUT_FRACTION, DEFAULT_GROUP_TARGET } from "./secure-groups.js";
 
@@ -121,7 +122,7 @@ export interface PopulationPlan {
   readonly cap: PrivacyCap | null;
   readonly model: { readonly tensors: readonly TensorShape[]; readonly parameters: number; readonly init: "zeros" };
   readonly trainer: { readonly id: string; readonly settings: Settings };
-  /** Training rounds. */
+  /** Training rounds; 0 where the plan asks queries instead. */
   readonly rounds: number;
   readonly cohort: { readonly target: number; readonly minimum: number; readonly overSelection: number };
   readonly deadlines: { readonly selectionMs: number; readonly reportMs: number };
@@ -130,6 +131,8 @@ export interface PopulationPlan {
   readonly strategy: { readonly id: string; readonly settings: Settings };
   /** Null when the plan asks for none. */
   readonly evaluation: PlanEvaluation | null;
+  /** Null where the plan trains a model. */
+  readonly analytics: PlanAnalytics | null;
   /** Null: no limit of this kind beside the cap. A consent may set a lower one for its giver. */
   readonly participantLimits: { readonly epsilon: number | null; readonly rounds: number | null };
 }
@@ -237,7 +240,7 @@ export function completePlan(written: WrittenPlan, notice: NoticeFile): Populati
       init: written.model.init,
     },
     trainer: written.trainer,
-    rounds,
+    rounds: written.analytics === undefined ? rounds : 0,
     cohort: {
       target: cohort.target,
       minimum: cohort.minimum ?? Math.ceil(cohort.target * DEFAULT_MINIMUM_SHARE),
@@ -248,6 +251,7 @@ export function completePlan(written: WrittenPlan, notice: NoticeFile): Populati
     secureAggregation: secureAggregationOf(written),
     strategy: written.strategy,
     evaluation: evaluation === undefined ? null : { ...evaluation, every, count: Math.ceil(rounds / every) },
+    analytics: written.analytics === undefined ? null : completeAnalytics(written.analytics),
     participantLimits: {
       epsilon: written.participantLimits.epsilon ?? null,
       rounds: written.participantLimits.rounds ?? null,

@@ -1,6 +1,7 @@
 /** What a plan file may say, key by key. What follows from several keys together is in `population-plan.ts`. */
 import * as z from "zod";
 import { above, between, duration, flag, identifier, integer, oneOf, section, text } from "../config/fields.js";
+import { analyticsSection, type WrittenAnalytics, withoutTraining } from "./analytics.js";
 import { contradictions } from "./contradictions.js";
 
 /** Where and how noise comes in; `none` has to be asked for, with a reason that the ledger records. */
@@ -112,6 +113,8 @@ export interface WrittenPlan {
         readonly settings: Settings;
       }
     | undefined;
+  /** Instead of model, trainer and rounds. */
+  readonly analytics?: WrittenAnalytics | undefined;
   readonly participantLimits: { readonly epsilon?: number | undefined; readonly rounds?: number | undefined };
 }
 
@@ -230,8 +233,7 @@ function isLanguageTag(tag: string): boolean {
   }
 }
 
-/** The keys of a plan. `contradictions` says what holds between them. */
-export const planSchema: z.ZodType<WrittenPlan> = section({
+const plan = section({
   population: identifier(),
   controller: text(),
   purpose: identifier(),
@@ -256,6 +258,7 @@ export const planSchema: z.ZodType<WrittenPlan> = section({
   secureAggregation: secureAggregation.prefault({ enabled: true }),
   strategy: section({ id: identifier(), settings }).prefault({ id: "fedavg" }),
   evaluation: evaluation.optional(),
+  analytics: analyticsSection.optional(),
   participantLimits: section({
     epsilon: above(0, 1e3).optional(),
     rounds: integer(1, MAX_ROUNDS).optional(),
@@ -265,3 +268,6 @@ export const planSchema: z.ZodType<WrittenPlan> = section({
     context.addIssue({ code: "custom", path: [...path], message: `expected ${message}` });
   }
 });
+
+/** The keys of a plan. `contradictions` says what holds between them. */
+export const planSchema: z.ZodType<WrittenPlan> = z.preprocess(withoutTraining, plan);

@@ -1,6 +1,7 @@
 import { exampleLevelMechanism } from "@fedloop/consent";
 import type { DpEvent } from "@fedloop/privacy";
 import { CoordinatorError } from "../errors.js";
+import type { PlanQuery } from "../plan/analytics.js";
 import {
   DEFAULT_DELTA,
   type PlanAdaptiveClipping,
@@ -15,6 +16,7 @@ import { reportShare, wholeNorm } from "./adaptive-clip.js";
 import { epsilonsOf } from "./epsilons.js";
 import { metricReader } from "./metrics.js";
 import { noisePlan } from "./noise-plan.js";
+import { queriesOf, queryNoiseMultiplier, queryRounds, queryShape } from "./query-rounds.js";
 import { type EncodingChoice, encodingOf, type RoundEncoding } from "./round-encoding.js";
 import type { AdaptiveClip, RoundSpec } from "./round-spec.js";
 import type { Schedule } from "./schedule.js";
@@ -47,8 +49,9 @@ export function buildSchedule(plan: PopulationPlan, policy: number): Schedule {
   const strategy = strategyFor(plan.strategy);
   requireVectors(plan, strategy);
   const kinds = roundKinds(plan);
-  const { train, evaluate } = calibrated(plan, strategy.updateLength(plan.model.parameters));
-  const rounds = kinds.flatMap((kind) => (kind === "train" ? [train] : evaluate === undefined ? [] : [evaluate]));
+  const { train, evaluate, ask } = calibrated(plan, strategy.updateLength(plan.model.parameters));
+  const trained = kinds.flatMap((kind) => (kind === "train" ? train : evaluate) ?? []);
+  const rounds = plan.analytics === null ? trained : queryRounds(plan.analytics, ask);
   return {
     population: plan.population,
     purpose: plan.purpose,
@@ -82,10 +85,13 @@ function requireVectors({ cohort, secureAggregation }: PopulationPlan, strategy:
   );
 }
 
-/** The two kinds of rounds. */
+/** The kinds of rounds. */
 interface RoundSpecs {
-  readonly train: RoundSpec;
+  /** Undefined where the plan asks queries. */
+  readonly train: RoundSpec | undefined;
   readonly evaluate: RoundSpec | undefined;
+  /** One for each query of the plan. */
+  readonly ask: readonly RoundSpec[];
 }
 
 /** Some noise costs a little more than the Gaussian that it is like: how much is added to it at a time. */
@@ -102,8 +108,9 @@ const MOST_NOISE_STEPS = 300;
 function calibrated(plan: PopulationPlan, length: number): RoundSpecs {
   const noise = noisePlan(plan);
   const specs = (scale: number): RoundSpecs => ({
-    train: trainSpec(plan, length, noise.train * scale),
+    train: plan.analytics === null ? trainSpec(plan, length, noise.train * scale) : undefined,
     evaluate: plan.evaluation === null ? undefined : evaluationSpec(plan, plan.evaluation, noise.evaluate * scale),
+    ask: queriesOf(plan).map((query) => querySpec(plan, query, queryNoiseMultiplier(noise.ask * scale, query))),
   });
   const { privacy } = plan;
   if (privacy.mechanism === "none" || privacy.noise.type !== "target") return specs(1);
@@ -119,7 +126,18 @@ function calibrated(plan: PopulationPlan, length: number): RoundSpecs {
   );
 }
 
-function totalEvent({ rounds, evaluation }: PopulationPlan, { train, evaluate }: RoundSpecs): DpEvent {
+function totalEvent(plan: PopulationPlan, { train, evaluate, ask }: RoundSpecs): DpEvent {
+  const { rounds, evaluation, analytics } = plan;
+  if (analytics !== null || train === undefined) {
+    const events = queriesOf(plan).map(
+      ({ times, steps }, at): DpEvent => ({
+        type: "SelfComposed",
+        count: times * steps,
+        event: ask[at]?.event ?? { type: "NonPrivate" },
+      }),
+    );
+    return { type: "Composed", events };
+  }
   // A run's event is that of all its rounds.
   const count = train.mechanism?.at === "run" ? 1 : rounds;
   const training: DpEvent = { type: "SelfComposed", count, event: train.event };
@@ -202,6 +220,21 @@ function evaluationSpec(plan: PopulationPlan, evaluation: PlanEvaluation, noiseM
   };
 }
 
+/** A query is asked like an evaluation: short vectors, with a grain as fine as their bits allow. */
+function querySpec(plan: PopulationPlan, query: PlanQuery, noiseMultiplier: number): RoundSpec {
+  const { length, clipNorm } = queryShape(query);
+  const { mechanism } = plan.privacy;
+  if (mechanism === "dp-ftrl" || mechanism === "dp-sgd") {
+    throw new CoordinatorError(
+      "BAD_PLAN",
+      `privacy.mechanism: expected noise on sums with analytics, came ${mechanism}`,
+    );
+  }
+  const bits = plan.secureAggregation.enabled ? SECURE_EVALUATION_BITS : EVALUATION_BITS;
+  const choice: EncodingChoice = { mechanism, run: null, changes: 1, length, clipNorm, noiseMultiplier, bits };
+  return { kind: "evaluate", ...sharedSpec(plan, encodingOf(plan, choice), clipNorm), trainer: plan.trainer };
+}
+
 function sharedSpec(plan: PopulationPlan, encoding: RoundEncoding, clipNorm: number) {
   return {
     ...encoding,
@@ -211,6 +244,7 @@ function sharedSpec(plan: PopulationPlan, encoding: RoundEncoding, clipNorm: num
     unit: plan.privacy.unit,
     adaptive: null,
     examples: null,
+    query: null,
     noPrivacyReason: plan.privacy.mechanism === "none" ? plan.privacy.reason : null,
     divisor: plan.cohort.target,
     cohort: plan.cohort,

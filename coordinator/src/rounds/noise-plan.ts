@@ -1,12 +1,16 @@
 import { exampleLevelMechanism } from "@fedloop/consent";
 import { type DpEvent, noiseMultiplierFor, strategyCoefficients, toeplitzSensitivity } from "@fedloop/privacy";
+import type { PlanAnalytics } from "../plan/analytics.js";
 import type { PlanRun, PopulationPlan } from "../plan/population-plan.js";
 import { ACCOUNTANT } from "./epsilons.js";
+import { queryNoiseMultiplier } from "./query-rounds.js";
 
 /** Noise multipliers of the two kinds of rounds. */
 export interface NoisePlan {
   readonly train: number;
   readonly evaluate: number;
+  /** Of a query of weight 1. */
+  readonly ask: number;
 }
 
 /**
@@ -15,10 +19,12 @@ export interface NoisePlan {
  */
 export function noisePlan(plan: PopulationPlan): NoisePlan {
   const { privacy, rounds, evaluation } = plan;
-  if (privacy.mechanism === "none") return { train: 0, evaluate: 0 };
+  if (privacy.mechanism === "none") return { train: 0, evaluate: 0, ask: 0 };
   if (privacy.noise.type === "multiplier") {
-    return { train: privacy.noise.noiseMultiplier, evaluate: privacy.noise.noiseMultiplier };
+    const { noiseMultiplier } = privacy.noise;
+    return { train: noiseMultiplier, evaluate: noiseMultiplier, ask: noiseMultiplier };
   }
+  if (plan.analytics !== null) return { train: 0, evaluate: 0, ask: queryNoise(plan.analytics, privacy.noise) };
   const { run, examples } = privacy;
   const share = evaluation?.budgetShare ?? 0;
   const evaluateScale = evaluation === null ? 0 : Math.sqrt(evaluation.count / share);
@@ -41,7 +47,27 @@ export function noisePlan(plan: PopulationPlan): NoisePlan {
       return { type: "Composed", events: [training, evaluating] };
     },
   });
-  return { train: total * trainScale, evaluate: total * evaluateScale };
+  return { train: total * trainScale, evaluate: total * evaluateScale, ask: 0 };
+}
+
+/** All queries together stay within the target; each costs by its weight. */
+function queryNoise(
+  { queries }: PlanAnalytics,
+  { epsilon, delta }: { readonly epsilon: number; readonly delta: number },
+): number {
+  return noiseMultiplierFor({
+    epsilon,
+    delta,
+    accountant: ACCOUNTANT,
+    event: (z) => ({
+      type: "Composed",
+      events: queries.map((query) => ({
+        type: "SelfComposed",
+        count: query.times * query.steps,
+        event: gaussian(queryNoiseMultiplier(z, query)),
+      })),
+    }),
+  });
 }
 
 /** L2 sensitivity of a run, over the clip norm. */
@@ -56,7 +82,7 @@ function runSensitivity({ strategy, minSeparation, maxParticipations }: PlanRun,
 function exampleNoise(plan: PopulationPlan, evaluateScale: number): NoisePlan {
   const { privacy, rounds, evaluation } = plan;
   if (!("examples" in privacy) || privacy.examples === null || privacy.noise.type !== "target") {
-    return { train: 0, evaluate: 0 };
+    return { train: 0, evaluate: 0, ask: 0 };
   }
   const { examples, noise } = privacy;
   const { epsilon, delta } = noise;
@@ -76,7 +102,7 @@ function exampleNoise(plan: PopulationPlan, evaluateScale: number): NoisePlan {
       return { type: "Composed", events: [training, evaluating] };
     },
   });
-  return { train, evaluate };
+  return { train, evaluate, ask: 0 };
 }
 
 function gaussian(noiseMultiplier: number): DpEvent {

@@ -1,6 +1,7 @@
 import { joinMessage, type SignatureVerifier, secureParametersOf } from "@fedloop/consent";
 import type { RandomSource } from "@fedloop/privacy";
 import type { UnmaskEngine } from "@fedloop/privacy/secagg";
+import { nextQuery } from "../analytics/next-query.js";
 import { CoordinatorError } from "../errors.js";
 import type { Ledger } from "../ledger/ledger.js";
 import type { ArtifactStore } from "../models/artifact-store.js";
@@ -330,7 +331,8 @@ export class Population {
     const round = found?.round ?? state.lastRound + 1;
     const resumed = found === undefined ? undefined : await resumedRound(found, this.#deps.ledger, state.lastDebit);
     const plan = resumed?.plan?.body;
-    const spec = await adaptedSpec(planned, plan, { ...this.#deps, population: this.name });
+    const sources = { ...this.#deps, population: this.name };
+    const spec = await nextQuery(await adaptedSpec(planned, plan, sources), plan, sources);
     const position = plan === undefined ? nextPosition(spec, state.run) : positionIn(plan);
     const work = new PopulationRoundWork(
       { ...this.#deps, schedule: this.schedule, state, eligible: () => this.#select(spec, position) },

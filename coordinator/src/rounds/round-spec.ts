@@ -4,6 +4,7 @@ import type { PlanExamples } from "../plan/population-plan.js";
 import type { RoundKind } from "../store/database.js";
 import type { UpdateFormat } from "./aggregator.js";
 import type { RoundCost } from "./budget.js";
+import type { RoundQuery } from "./query-rounds.js";
 
 /** Noise on the sum: added by the coordinator, by the devices before, or by the coordinator as a step of a run. */
 export type RoundNoise =
@@ -31,6 +32,8 @@ export interface RoundSpec {
   readonly kind: RoundKind;
   readonly purpose: string;
   readonly trainer: { readonly id: string; readonly settings: Readonly<Record<string, string | number | boolean>> };
+  /** What the round asks; null where it trains or evaluates a model. */
+  readonly query: RoundQuery | null;
   readonly format: UpdateFormat;
   readonly unit: "participant" | "example";
   /** Clip, noise on the sum and their calibration; null where there is none. */

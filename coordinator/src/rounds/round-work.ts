@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { canonicalBytes, encodeEvent, formatDecimal } from "@fedloop/consent";
 import { CorrelatedNoise, type RandomSource } from "@fedloop/privacy";
+import { namedValues, readRelease } from "../analytics/release.js";
 import { CoordinatorError } from "../errors.js";
 import type { Ledger } from "../ledger/ledger.js";
 import type { ArtifactStore } from "../models/artifact-store.js";
@@ -239,11 +240,12 @@ export class PopulationRoundWork implements RoundWork {
   }
 
   async #releaseMetrics(): Promise<void> {
-    const { schedule, state } = this.#deps;
-    const { trainer, cohort } = this.#spec;
-    const metrics = schedule.metrics(await this.#sum(), trainer.settings);
+    const { state } = this.#deps;
+    const { cohort } = this.#spec;
+    const metrics = await this.#metrics();
+    const { trainer } = this.#logged().body;
     const query = createHash("sha256")
-      .update(canonicalBytes({ trainer: trainer.id, model: Buffer.from(state.model).toString("base64url") }))
+      .update(canonicalBytes({ trainer, model: Buffer.from(state.model).toString("base64url") }))
       .digest();
     await this.#record.releasedMetrics(this.#logged(), this.#debited(), {
       query,
@@ -251,6 +253,14 @@ export class PopulationRoundWork implements RoundWork {
       metrics: JSON.stringify(metrics),
     });
     state.metrics = metrics;
+  }
+
+  async #metrics(): Promise<Readonly<Record<string, number>>> {
+    const { schedule, store } = this.#deps;
+    const sum = await this.#sum();
+    if (this.#spec.query === null) return schedule.metrics(sum, this.#spec.trainer.settings);
+    const members = await submittedSubjects(store, schedule.population, this.#record.round);
+    return namedValues(readRelease(this.#logged().body, sum, members.length));
   }
 
   async #sum(): Promise<Float32Array> {

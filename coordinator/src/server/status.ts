@@ -79,7 +79,7 @@ async function populationStatus(store: StoreReader, name: string, plan: Populati
     population: name,
     devices: Number(devices.count),
     rounds: byState,
-    planned: plan.rounds + (plan.evaluation?.count ?? 0),
+    planned: plan.rounds + (plan.evaluation?.count ?? 0) + (plan.analytics?.rounds ?? 0),
     newest: newest === undefined ? null : { round: newest.round, state: newest.state, reason: newest.reason },
     withdrawals: await withdrawalLatency(store, name),
     metrics: metrics === undefined || metrics === null ? null : JSON.parse(metrics),

@@ -1,0 +1,41 @@
+/** `fedloop analytics`: what can be typed about answered queries. */
+import { type Command, Option } from "commander";
+import { someText } from "./arguments.js";
+import type { ExitCode } from "./exit-codes.js";
+import type { Surroundings } from "./surroundings.js";
+
+interface Flags {
+  readonly population?: string;
+  readonly json: boolean;
+}
+
+export function addAnalytics(program: Command, surroundings: Surroundings, fail: (exitCode: ExitCode) => void): void {
+  const analytics = program.command("analytics").description("what federated queries have answered");
+  const add = (name: string, description: string): Command =>
+    analytics
+      .command(name)
+      .description(description)
+      .option("--population <name>", "of one population only", someText)
+      .addOption(new Option("--json", "print one JSON object").default(false, "text for people"));
+  const optionsOf = (flags: Flags, command: Command) => ({
+    config: command.optsWithGlobals<{ readonly config: string }>().config,
+    population: flags.population ?? null,
+    json: flags.json,
+  });
+  add("list", "list the queries that have been answered").action(async (flags: Flags, command: Command) => {
+    const { listAnswers } = await import("./analytics.js");
+    await listAnswers(optionsOf(flags, command), surroundings);
+  });
+  add("show", "show the newest answer to a query, with noise variance and 95 % interval of each number")
+    .argument("<name>", "the query's name in its plan", someText)
+    .action(async (name: string, flags: Flags, command: Command) => {
+      const { showAnswer } = await import("./analytics.js");
+      await showAnswer(name, optionsOf(flags, command), surroundings);
+    });
+  add("replay", "compute every answer again from its noised sum and say whether it comes out the same").action(
+    async (flags: Flags, command: Command) => {
+      const { replayAnswers } = await import("./analytics.js");
+      if (!(await replayAnswers(optionsOf(flags, command), surroundings))) fail(4);
+    },
+  );
+}

@@ -1,0 +1,134 @@
+import { join } from "node:path";
+import type { Estimate } from "@fedloop/privacy/analytics";
+import { type AnsweredQuery, answeredQueries, replays } from "../analytics/results.js";
+import { loadConfig } from "../config/config.js";
+import { CoordinatorError } from "../errors.js";
+import { ArtifactStore } from "../models/artifact-store.js";
+import { openSqliteReader } from "../store/sqlite-reader.js";
+import type { Surroundings } from "./surroundings.js";
+
+export interface AnalyticsOptions {
+  readonly config: string;
+  /** Null for all. */
+  readonly population: string | null;
+  readonly json: boolean;
+}
+
+/** The answers in a coordinator's folder, whether it runs or not. */
+export async function readAnswers(
+  { config, population }: Pick<AnalyticsOptions, "config" | "population">,
+  { environment }: Pick<Surroundings, "environment">,
+): Promise<readonly AnsweredQuery[]> {
+  const { dataDir } = await loadConfig(config, environment);
+  await using store = openSqliteReader(join(dataDir, "fedloop.sqlite"));
+  const artifacts = ArtifactStore.reader(join(dataDir, "artifacts"));
+  return answeredQueries({ store, artifacts }, population ?? undefined);
+}
+
+function summary({ population, name, turn, step, round, closedMs, query, result, epsilon, delta }: AnsweredQuery) {
+  const { members, estimates } = result;
+  const withheld = estimates.filter(({ estimate }) => estimate === null).length;
+  const closed = new Date(closedMs).toISOString();
+  return { population, name, turn, step, round, kind: query.kind, closed, members, withheld, epsilon, delta };
+}
+
+/** Lists the queries that have been answered. */
+export async function listAnswers(options: AnalyticsOptions, surroundings: Surroundings): Promise<void> {
+  const answers = (await readAnswers(options, surroundings)).map(summary);
+  if (options.json) {
+    surroundings.print(`${JSON.stringify({ answers })}\n`);
+    return;
+  }
+  if (answers.length === 0) surroundings.print("no query has been answered yet\n");
+  for (const { population, name, turn, step, kind, closed, members, withheld, epsilon } of answers) {
+    const part = step > 1 ? `, step ${step}` : "";
+    const hidden = withheld === 0 ? "" : `, ${withheld} withheld`;
+    surroundings.print(
+      `${population}  ${name} (${kind}) ${turn}${part}  ${closed}  ${members} devices${hidden}, ε ${epsilon} so far\n`,
+    );
+  }
+}
+
+/** The newest answers under a name. @throws CoordinatorError USAGE */
+function named(answers: readonly AnsweredQuery[], name: string): readonly AnsweredQuery[] {
+  const all = answers.filter((answer) => answer.name === name);
+  const newest = all.at(-1);
+  if (newest !== undefined) {
+    return all.filter(({ turn, population }) => turn === newest.turn && population === newest.population);
+  }
+  const known = [...new Set(answers.map((answer) => answer.name))].join(", ");
+  throw new CoordinatorError(
+    "USAGE",
+    `expected the name of an answered query${known === "" ? "; none has been answered yet" : `: ${known}`}`,
+  );
+}
+
+function estimateJson(estimate: Estimate | null) {
+  return estimate === null
+    ? null
+    : { value: estimate.value, noiseVariance: estimate.noiseVariance, interval: estimate.interval };
+}
+
+function rounded(value: number): string {
+  return Number.isInteger(value) ? String(value) : value.toPrecision(5);
+}
+
+/** Shows the newest answer to one query: each number with the variance of its noise and its 95 % interval. */
+export async function showAnswer(
+  name: string,
+  options: AnalyticsOptions,
+  { environment, print }: Surroundings,
+): Promise<void> {
+  const answers = named(await readAnswers(options, { environment }), name);
+  if (options.json) {
+    const shown = answers.map((answer) => ({
+      ...summary(answer),
+      query: answer.query,
+      plan: answer.planIndex,
+      aggregate: Buffer.from(answer.aggregate).toString("base64url"),
+      noiseVariance: answer.result.noiseVariance,
+      results: answer.result.estimates.map(({ name, estimate }) => ({
+        name,
+        ...(estimateJson(estimate) ?? { withheld: true }),
+      })),
+      ...(answer.result.curve === undefined ? {} : { curve: answer.result.curve }),
+      ...(answer.result.arms === undefined ? {} : { arms: answer.result.arms }),
+    }));
+    print(`${JSON.stringify({ answers: shown })}\n`);
+    return;
+  }
+  for (const answer of answers) {
+    const { population, turn, step, kind, closed, members, epsilon, delta } = summary(answer);
+    print(`${population}: ${name} (${kind}), asked for time ${turn}${step > 1 ? `, step ${step}` : ""}, ${closed}\n`);
+    print(
+      `  ${members} devices; ε ${epsilon} at δ ${delta} spent by the population; entry ${answer.planIndex} of the log\n`,
+    );
+    for (const { name: label, estimate } of answer.result.estimates) {
+      const text =
+        estimate === null
+          ? "withheld: too few devices, or nothing but noise"
+          : `${rounded(estimate.value)}  (95 %: ${rounded(estimate.interval[0])} to ${rounded(estimate.interval[1])}; noise ±${rounded(Math.sqrt(estimate.noiseVariance))})`;
+      print(`  ${label.padEnd(20)}  ${text}\n`);
+    }
+  }
+}
+
+/**
+ * Reads every noised sum again, checked against its hash, and holds what it gives against what was kept at its release.
+ *
+ * @returns whether every number came out the same
+ */
+export async function replayAnswers(options: AnalyticsOptions, surroundings: Surroundings): Promise<boolean> {
+  const answers = await readAnswers(options, surroundings);
+  const replayed = answers.map((answer) => ({ ...summary(answer), same: replays(answer) }));
+  const same = replayed.every((answer) => answer.same);
+  if (options.json) surroundings.print(`${JSON.stringify({ same, answers: replayed })}\n`);
+  else {
+    for (const answer of replayed) {
+      if (!answer.same)
+        surroundings.complain(`${answer.population} round ${answer.round}: ${answer.name} comes out otherwise\n`);
+    }
+    surroundings.print(`${replayed.length} answers read again, ${same ? "all the same" : "not all the same"}\n`);
+  }
+  return same;
+}

@@ -1,0 +1,170 @@
+import type { Row } from "@fedloop/privacy/analytics";
+import t from "tap";
+import { answeredQueries, replays } from "../../src/analytics/results.js";
+import { Federation } from "../server/federation.js";
+import { answer, asking, askingExactly } from "./asking.js";
+
+const PEOPLE = 8;
+
+/** Person i has i+1 sessions of 10 minutes, and saw arm "a" or "b". */
+const tables = Array.from({ length: PEOPLE }, (_, i) => ({
+  sessions: Array.from({ length: i + 1 }, (): Row => ({ minutes: 10 })),
+  answers: [{ arm: i % 2 === 0 ? "a" : "b", right: i >= 4 }] satisfies Row[],
+  words: [{ word: i < 5 ? "yes" : "no" }] satisfies Row[],
+}));
+
+t.test(
+  "each query is a round: planned in the log with its cost, asked, summed under masks, released and audited",
+  async (t) => {
+    const queries = [
+      {
+        name: "active",
+        ask: { kind: "count", table: "sessions", where: { minutes: { atLeast: 5 } }, minimumDevices: 1 },
+      },
+      {
+        name: "minutes",
+        ask: {
+          kind: "histogram",
+          table: "sessions",
+          value: { of: "sum", column: "minutes" },
+          edges: [0, 25, 45, 200],
+          minimumDevices: 1,
+        },
+        times: 2,
+        weight: 4,
+      },
+      {
+        name: "mean-minutes",
+        ask: {
+          kind: "mean",
+          table: "sessions",
+          value: { of: "sum", column: "minutes" },
+          lower: 0,
+          upper: 64,
+          minimumDevices: 1,
+        },
+      },
+    ];
+    const federation = await Federation.open(t, { plan: asking(PEOPLE, queries) });
+    const participants = await answer(federation, tables);
+    const plans = await federation.entries("round.plan");
+    t.same(
+      plans.map(({ body }) => [body.trainer.settings.name, body.trainer.settings.turn, body.kind]),
+      [
+        ["active", 1, "evaluate"],
+        ["minutes", 1, "evaluate"],
+        ["mean-minutes", 1, "evaluate"],
+        ["minutes", 2, "evaluate"],
+      ],
+    );
+    const noise = plans.map(({ body }) => Number(body.privacy.noiseMultiplier));
+    t.ok(Math.abs((noise[0] ?? 0) / (noise[1] ?? 1) - 2) < 1e-9, "weight 4 halves the noise");
+    t.equal(Math.round(Number(plans[2]?.body.privacy.clipNorm) ** 2), 2, "a mean is clipped to what its query makes");
+    const releases = await federation.entries("analytics.release");
+    t.equal(new Set(releases.map(({ body }) => body.query)).size, 4, "each release names its whole question by hash");
+    const report = await federation.audit();
+    t.same(report.findings, []);
+    const [population] = report.populations;
+    t.ok(
+      population !== undefined && population.epsilon > 7.5 && population.epsilon <= 8,
+      `ε is ${population?.epsilon}`,
+    );
+    for (const participant of participants) t.ok(participant.budget().epsilon <= 8, "devices count the same");
+
+    const answered = await answeredQueries(federation.coordinator);
+    t.equal(answered.length, 4);
+    for (const one of answered) {
+      t.ok(replays(one), "the journal's sum gives the number that was kept");
+      t.ok(one.result.noiseVariance > 0);
+      t.equal(one.result.members, PEOPLE);
+      const altered = {
+        ...one,
+        kept: { ...one.kept, ...Object.fromEntries(Object.keys(one.kept).map((name) => [name, 1])) },
+      };
+      if (Object.keys(one.kept).length > 0) t.notOk(replays(altered), "another number does not");
+    }
+    t.same(federation.faults, []);
+  },
+);
+
+t.test("without noise the sums are those of the rows, and small cells are withheld", async (t) => {
+  const queries = [
+    {
+      name: "minutes",
+      ask: {
+        kind: "histogram",
+        table: "sessions",
+        value: { of: "sum", column: "minutes" },
+        edges: [0, 25, 45, 200],
+        minimumDevices: 3,
+      },
+    },
+    {
+      name: "test",
+      ask: {
+        kind: "experiment",
+        table: "answers",
+        arm: "arm",
+        arms: ["a", "b"],
+        value: { of: "sum", column: "right" },
+        lower: 0,
+        upper: 1,
+        minimumDevices: 2,
+      },
+    },
+    {
+      name: "by-arm",
+      ask: { kind: "categories", table: "answers", column: "arm", categories: ["a", "b", "c"], minimumDevices: 1 },
+    },
+  ];
+  const federation = await Federation.open(t, { plan: askingExactly(PEOPLE, queries) });
+  await answer(federation, tables);
+  const [minutes, test, byArm] = await answeredQueries(federation.coordinator, "lecturers");
+  t.same(
+    minutes?.result.estimates.map(({ name, estimate }) => [name, estimate?.value]),
+    [
+      ["0–25", undefined],
+      ["25–45", undefined],
+      ["45–200", 4],
+    ],
+    "2, 2 and 4 people: cells of fewer than 3 are withheld",
+  );
+  t.same(
+    test?.result.arms?.map(({ sums }) => sums[0]),
+    [4, 4],
+  );
+  t.same(test?.kept, { "a.devices": 4, "a.mean": 0.5, "b.devices": 4, "b.mean": 0.5 });
+  t.same(byArm?.kept, { a: 4, b: 4 });
+});
+
+t.test(
+  "heavy hitters are found letter by letter, each round's question following from the release before",
+  async (t) => {
+    const ask = {
+      kind: "heavy-hitters",
+      table: "words",
+      column: "word",
+      alphabet: "enosy",
+      length: 4,
+      width: 4,
+      minimumDevices: 2,
+    };
+    const federation = await Federation.open(t, { plan: askingExactly(PEOPLE, [{ name: "words", ask }]) });
+    await answer(federation, tables);
+    const answered = await answeredQueries(federation.coordinator);
+    t.same(
+      answered.map(({ query }) => ("prefixes" in query ? query.prefixes : undefined)),
+      [undefined, ["y", "n"], ["ye", "no"], ["yes"]],
+    );
+    t.same(
+      answered.flatMap(({ result }) => result.estimates.map(({ name, estimate }) => [name, estimate?.value])),
+      [
+        ["no", 3],
+        ["yes", 5],
+      ],
+    );
+    const plans = await federation.entries("round.plan");
+    t.equal(new Set(plans.map(({ body }) => body.update.length)).size, 1, "all steps are of one shape and cost");
+    t.ok((await federation.audit()).ok);
+  },
+);
