@@ -74,6 +74,7 @@ t.test("a plan that says only what it must is private by default", async (t) => 
     },
     strategy: { id: "fedavg", settings: {} },
     evaluation: null,
+    analytics: null,
     participantLimits: { epsilon: null, rounds: null },
   });
 });
@@ -438,4 +439,30 @@ t.test("the notice is found beside the plan, wherever the command runs", async (
   const path = join(folder, "plan.yaml");
   writeFileSync(path, SHORTEST.replace("file: notice.md", "file: texts/notice.txt"));
   t.equal((await loadPlan(path)).plan.notice.mediaType, "text/plain");
+});
+
+t.test("a plan either trains or asks, and a query says where it is wrong", async (t) => {
+  const written = (changes: string): string =>
+    `${SHORTEST.replace(/^(model|trainer|rounds):.*\n( .*\n)*/gm, "")}analytics:\n  queries:\n${changes}`;
+  const count = "    - { name: a, ask: { kind: count, table: t } }\n";
+  const { plan } = await loadPlan(planFile(t, written(count)));
+  t.equal(plan.rounds, 0);
+  t.same(plan.analytics, {
+    rounds: 1,
+    queries: [{ name: "a", times: 1, weight: 1, steps: 1, ask: { kind: "count", table: "t", minimumDevices: 10 } }],
+  });
+  const wrong: readonly [string, RegExp][] = [
+    [`${written(count)}rounds: 3\n`, /analytics: expected either queries, or model, trainer and rounds, came both/],
+    [`${SHORTEST.replace("biased-factorisation", "analytics")}`, /trainer.id: expected another trainer/],
+    [written(`${count}${count}`), /queries: expected a list of 1 to 100 queries of different names/],
+    [
+      written("    - { name: a, ask: { kind: sum, table: t, value: { of: rows }, lower: 2, upper: 1 } }\n"),
+      /lower to be below upper/,
+    ],
+    [written("    - { name: a, ask: { kind: counts, table: t } }\n"), /expected one of the kinds count, sum/],
+    [written("    - { name: a, ask: { kind: count, table: t, wher: {} } }\n"), /did you mean where\?/],
+    [`${written(count)}privacy: { clipNorm: 2 }\n`, /privacy.clipNorm: expected none beside analytics/],
+    [`${written(count)}evaluation: {}\n`, /evaluation: expected none beside analytics/],
+  ];
+  for (const [text, message] of wrong) await t.rejects(loadPlan(planFile(t, text)), { code: "BAD_PLAN", message });
 });
