@@ -126,6 +126,14 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       );
     },
   },
+  messages: {
+    summary: "how long a device takes to render a message from a signed template, and to decide whether to show it",
+    options: { count: "20000" },
+    async run({ count = "" }) {
+      const { messagesBenchmark } = await import("./messages.js");
+      return messagesBenchmark({ count: integer("count", count) });
+    },
+  },
   samplers: {
     summary: "a million samples of each kind of noise, and the encodings of a round, on one core",
     options: { length: "1000000", runs: "7" },

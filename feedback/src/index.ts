@@ -12,6 +12,39 @@ export {
   SettableConsent,
 } from "./capture/gate.js";
 export {
+  type Candidate,
+  Delivery,
+  type DeliveryOptions,
+  platformUtcOffset,
+} from "./delivery/delivery.js";
+export {
+  type CadenceOptions,
+  type Caps,
+  caps,
+  coolDown,
+  criticalCap,
+  type DeliveryLimit,
+  type DeliveryMoment,
+  decide,
+  learnedCadence,
+  quietHours,
+  type Verdict,
+} from "./delivery/limits.js";
+export {
+  afterDelivery,
+  type DeliveryEvent,
+  type DeliveryState,
+  freshDelivery,
+  type MessageClass,
+} from "./delivery/state.js";
+export {
+  type InboxMessage,
+  inboxSurface,
+  type MessageResponse,
+  type MessageSurface,
+  type ShownMessage,
+} from "./delivery/surface.js";
+export {
   type Feature,
   type FeatureMoment,
   type FeatureVector,
