@@ -1,16 +1,14 @@
 // Connect over HTTP with fetch: for browsers, and for Node where gRPC is not wanted.
 import {
-  create,
   type DescMessage,
   type DescMethodServerStreaming,
   type DescMethodUnary,
+  fromBinary,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import { Code, ConnectError, type Transport as ConnectTransport } from "@connectrpc/connect";
-import { encodeEnvelope } from "@connectrpc/connect/protocol";
-import { createConnectTransport } from "@connectrpc/connect-web";
-import { ErrorDetailSchema, methodPath } from "@fedloop/proto";
+import { methodPath } from "@fedloop/proto";
 import { ClientError } from "../errors.js";
+import { brokenCall, enveloped, requireAnswer, STREAM_TYPE, streamedMessages, UNARY_TYPE } from "./connect-protocol.js";
 import type { CallOptions, Transport } from "./transport.js";
 
 export interface ConnectTransportOptions {
@@ -40,34 +38,6 @@ function checkedUrl(baseUrl: string): string {
   const isSafe = url.protocol === "https:" || (url.protocol === "http:" && LOOPBACK.test(url.hostname));
   if (isSafe) return baseUrl.replace(/\/+$/, "");
   throw new ClientError("BAD_OPTION", `expected https for an address off loopback, came ${url.protocol}//${url.host}`);
-}
-
-/** What a failed call means to the caller. */
-function clientError(path: string, cause: unknown): ClientError {
-  if (cause instanceof ClientError) return cause;
-  const error = ConnectError.from(cause);
-  const [detail] = error.findDetails(ErrorDetailSchema);
-  if (detail !== undefined) {
-    return new ClientError("REMOTE", `${path}: ${detail.code}: ${detail.message}`, {
-      cause,
-      remoteCode: detail.code,
-      retryAfterMs: detail.retryAfterMs,
-      serverTimeMs: Number(detail.serverTimeMs),
-    });
-  }
-  switch (error.code) {
-    case Code.Unimplemented:
-    case Code.InvalidArgument:
-    case Code.PermissionDenied:
-    case Code.Unauthenticated:
-      // An HTTP status from something that is not the coordinator: a wrong address, a proxy.
-      return new ClientError("PROTOCOL", `${path}: the answer is not a coordinator's (${Code[error.code]})`, { cause });
-    default:
-      // fetch does not tell a refused connection from one that broke, or from a page that CORS keeps out.
-      return new ClientError("UNAVAILABLE", `${path}: the coordinator cannot be reached, or the connection broke`, {
-        cause,
-      });
-  }
 }
 
 /** One call under way: it ends with the app's signal, with the transport, or when it has taken too long. */
@@ -112,7 +82,7 @@ class Call implements Disposable {
       return new ClientError("UNAVAILABLE", `${this.#path}: the stream was silent for too long`, { cause });
     }
     if (this.#end === "aborted") return new ClientError("ABORTED", `${this.#path} was aborted`, { cause });
-    return clientError(this.#path, cause);
+    return brokenCall(this.#path, cause);
   }
 
   /** Ends the request if it is not over: a stream that nobody reads any more would hold its connection. */
@@ -129,34 +99,27 @@ class Call implements Disposable {
   }
 }
 
-/** Names a call's body between this transport and its fetch; it does not leave the device. */
-const BODY = "fedloop-body";
+/** What the messages are decoded as. @throws ClientError PROTOCOL */
+function decoded<O extends DescMessage>(path: string, output: O, bytes: Uint8Array): MessageShape<O> {
+  try {
+    return fromBinary(output, bytes);
+  } catch (cause) {
+    throw new ClientError("PROTOCOL", `${path}: the answer is not the message that was expected`, { cause });
+  }
+}
 
-/**
- * Connect encodes the request message itself, while the signature covers the bytes that were encoded before: Connect is
- * given an empty message, and fetch the signed bytes.
- */
-class ConnectWebTransport implements Transport {
-  readonly #transport: ConnectTransport;
+class ConnectTransport implements Transport {
+  readonly #baseUrl: string;
+  readonly #fetch: typeof globalThis.fetch;
   readonly #calls = new Set<Call>();
-  readonly #bodies = new Map<string, Uint8Array>();
-  #nextBody = 1;
   readonly #silenceMs: number;
   #isClosed = false;
 
   constructor({ baseUrl, fetch, silenceMs = SILENCE_MS }: ConnectTransportOptions) {
+    this.#baseUrl = checkedUrl(baseUrl);
+    // A browser takes its own fetch only as the window's, or the worker's.
+    this.#fetch = fetch ?? ((input, init) => globalThis.fetch(input, init));
     this.#silenceMs = silenceMs;
-    this.#transport = createConnectTransport({
-      baseUrl: checkedUrl(baseUrl),
-      useBinaryFormat: true,
-      fetch: (input, init) => {
-        const headers = new Headers(init?.headers);
-        const body = this.#bodies.get(headers.get(BODY) ?? "");
-        headers.delete(BODY);
-        // A browser takes its own fetch only as the window's, or the worker's.
-        return (fetch ?? globalThis.fetch)(input, { ...init, headers, body: body as BodyInit });
-      },
-    });
   }
 
   async unary<I extends DescMessage, O extends DescMessage>(
@@ -164,17 +127,16 @@ class ConnectWebTransport implements Transport {
     _request: MessageShape<I>,
     { metadata, body, signal, timeoutMs }: CallOptions,
   ): Promise<MessageShape<O>> {
-    const call = this.#begin(methodPath(method), signal);
+    const path = methodPath(method);
+    const call = this.#begin(path, signal);
     // Not Connect's own time limit, which goes to the server as well and reads like any other cancellation.
     if (timeoutMs !== undefined) call.within(timeoutMs, "late");
-    const name = this.#keep(body);
     try {
-      const headers = { ...metadata, [BODY]: name };
-      return (await this.#transport.unary(method, call.signal, undefined, headers, create(method.input))).message;
+      const response = await this.#post(path, UNARY_TYPE, metadata, body, call.signal);
+      return decoded(path, method.output, new Uint8Array(await response.arrayBuffer()));
     } catch (cause) {
       throw call.failure(cause);
     } finally {
-      this.#bodies.delete(name);
       call[Symbol.dispose]();
     }
   }
@@ -184,22 +146,21 @@ class ConnectWebTransport implements Transport {
     _request: MessageShape<I>,
     { metadata, body, signal }: CallOptions,
   ): AsyncGenerator<MessageShape<O>> {
-    const call = this.#begin(methodPath(method), signal);
+    const path = methodPath(method);
+    const call = this.#begin(path, signal);
     call.within(this.#silenceMs, "silent");
-    const name = this.#keep(encodeEnvelope(0, body));
     try {
-      const headers = { ...metadata, [BODY]: name };
-      const answer = await this.#transport.stream(method, call.signal, undefined, headers, one(create(method.input)));
-      for await (const message of answer.message) {
+      const response = await this.#post(path, STREAM_TYPE, metadata, enveloped(body), call.signal);
+      if (response.body === null) throw new ClientError("PROTOCOL", `${path}: expected a stream, came an empty answer`);
+      for await (const message of streamedMessages(path, response.body)) {
         // A reader may take its time; only the coordinator's is counted.
         call.pause();
-        yield message;
+        yield decoded(path, method.output, message);
         call.within(this.#silenceMs, "silent");
       }
     } catch (cause) {
       throw call.failure(cause);
     } finally {
-      this.#bodies.delete(name);
       call[Symbol.dispose]();
     }
   }
@@ -209,20 +170,22 @@ class ConnectWebTransport implements Transport {
     for (const call of [...this.#calls]) call.abort();
   }
 
-  #keep(body: Uint8Array): string {
-    const name = String(this.#nextBody++);
-    this.#bodies.set(name, body);
-    return name;
+  async #post(
+    path: string,
+    type: string,
+    metadata: CallOptions["metadata"],
+    body: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    const headers = { ...metadata, "content-type": type, "connect-protocol-version": "1" };
+    const request = { method: "POST", redirect: "error", headers, body: body as BodyInit, signal } as const;
+    return requireAnswer(path, await this.#fetch(this.#baseUrl + path, request), type);
   }
 
   #begin(path: string, signal: AbortSignal | undefined): Call {
     if (this.#isClosed) throw new ClientError("ABORTED", `${path}: expected an open transport, this one was closed`);
     return new Call(path, this.#calls, signal);
   }
-}
-
-async function* one<Message>(message: Message): AsyncGenerator<Message> {
-  yield message;
 }
 
 /**
@@ -232,5 +195,5 @@ async function* one<Message>(message: Message): AsyncGenerator<Message> {
  * @throws ClientError BAD_OPTION for an address off loopback without https
  */
 export function connectTransport(options: ConnectTransportOptions): Transport {
-  return new ConnectWebTransport(options);
+  return new ConnectTransport(options);
 }

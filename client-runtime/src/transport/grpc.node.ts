@@ -6,7 +6,7 @@ import {
   fromBinary,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import { ErrorDetailSchema, FLOW_CONTROL_WINDOW_BYTES, MAX_MESSAGE_BYTES, METADATA, methodPath } from "@fedloop/proto";
+import { FLOW_CONTROL_WINDOW_BYTES, MAX_MESSAGE_BYTES, METADATA, methodPath } from "@fedloop/proto";
 import {
   type ChannelCredentials,
   type ChannelOptions,
@@ -18,6 +18,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { ClientError } from "../errors.js";
+import { remoteError } from "./remote-error.js";
 import type { CallOptions, Transport } from "./transport.js";
 
 /** PEM texts. Without a client certificate the device proves itself by its signatures alone, which is the rule. */
@@ -71,21 +72,7 @@ function clientError(path: string, cause: unknown): ClientError {
   if (cause instanceof ClientError) return cause;
   if (!isServiceError(cause)) return new ClientError("PROTOCOL", `${path} failed in transport`, { cause });
   const [detailBytes] = cause.metadata?.get(METADATA.error) ?? [];
-  if (detailBytes instanceof Uint8Array) {
-    try {
-      const detail = fromBinary(ErrorDetailSchema, detailBytes);
-      return new ClientError("REMOTE", `${path}: ${detail.code}: ${detail.message}`, {
-        cause,
-        remoteCode: detail.code,
-        retryAfterMs: detail.retryAfterMs,
-        serverTimeMs: Number(detail.serverTimeMs),
-      });
-    } catch {
-      return new ClientError("PROTOCOL", `${path}: the coordinator sent an error detail that cannot be read`, {
-        cause,
-      });
-    }
-  }
+  if (detailBytes instanceof Uint8Array) return remoteError(path, detailBytes, cause);
   switch (cause.code) {
     case status.UNAVAILABLE:
       return new ClientError("UNAVAILABLE", `${path}: the coordinator cannot be reached`, { cause });
