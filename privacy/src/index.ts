@@ -13,14 +13,10 @@ export { type ZcdpOptions, zcdpAccountant } from "./accounting/zcdp/accountant.j
 export { zcdpDelta, zcdpEpsilon } from "./accounting/zcdp/conversion.js";
 export { integerNormSquared, LARGEST_INTEGER_NORM } from "./encoding/integerNorm.js";
 export { packedBytes, packSigned, unpackSigned } from "./encoding/packing.js";
-export {
-  dequantise,
-  type Quantisation,
-  quantisationFor,
-  quantise,
-  roundedNormBound,
-} from "./encoding/quantisation.js";
-export { paddedDimension, rotate, rotationSigns, unrotate } from "./encoding/rotation.js";
+export { paddedDimension } from "./encoding/paddedDimension.js";
+export { type Quantisation, quantisationFor, roundedNormBound } from "./encoding/quantisation.js";
+export { rotate, rotationSigns, unrotate } from "./encoding/rotation.js";
+export { dequantise, quantise } from "./encoding/rounding.js";
 export { PRIVACY_ERROR_CODES, PrivacyError, type PrivacyErrorCode } from "./errors.js";
 export {
   type AdaptiveClipping,
@@ -41,11 +37,11 @@ export {
   type DistributedMechanism,
   type DistributedNoise,
   type DistributedParameters,
-  decodeDistributed,
   distributedMechanism,
-  encodeDistributed,
 } from "./mechanisms/distributed.js";
-export { type DpSgdMechanism, type DpSgdParameters, DpSgdRun, dpSgd } from "./mechanisms/dpSgd.js";
+export { decodeDistributed, encodeDistributed } from "./mechanisms/distributedEncoding.js";
+export { type DpSgdMechanism, type DpSgdParameters, dpSgd } from "./mechanisms/dpSgd.js";
+export { DpSgdRun } from "./mechanisms/dpSgdRun.js";
 export {
   estimateCounts,
   hadamardResponse,

@@ -1,4 +1,5 @@
-import { type DpEvent, decimalDpEvent, defaultRelation, epsilonOf, parseDecimalDpEvent } from "@fedloop/privacy";
+import { type DpEvent, decimalDpEvent, parseDecimalDpEvent } from "@fedloop/privacy";
+import { rdpEpsilon } from "./rdp-epsilon.js";
 
 /** A round's place in a run: rounds whose noise is correlated, and whose event, that of all of them, is paid for once. */
 export interface RunStep {
@@ -91,7 +92,7 @@ export function spentEpsilon(charges: readonly Charge[], delta: number, next?: D
   const events = next === undefined ? spent : [...spent, next];
   if (events.length === 0) return 0;
   const total: DpEvent = { type: "Composed", events };
-  return epsilonOf(total, delta, "rdp", defaultRelation(total)).epsilon;
+  return rdpEpsilon(total, delta);
 }
 
 /** Whether a charge is for a round with differential privacy. */

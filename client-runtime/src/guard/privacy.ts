@@ -7,15 +7,10 @@ import {
   isDistributed,
   type RoundPlan,
 } from "@fedloop/consent";
-import {
-  type DistributedMechanism,
-  type DpEvent,
-  type DpSgdMechanism,
-  epsilonOf,
-  type Quantisation,
-} from "@fedloop/privacy";
+import type { DistributedMechanism, DpEvent, DpSgdMechanism, Quantisation } from "@fedloop/privacy";
 import { ClientError, type GuardCode } from "../errors.js";
 import type { PrivacyFloors } from "./floors.js";
+import { rdpEpsilon } from "./rdp-epsilon.js";
 
 /** The privacy parameters of a plan as numbers that agree with each other. */
 export interface PlanPrivacy {
@@ -175,7 +170,7 @@ export function checkPrivacy(plan: RoundPlan, floors: PrivacyFloors): PlanPrivac
     if (noiseMultiplier < floors.minimumNoiseMultiplier) {
       refuse("GUARD_NOISE_TOO_SMALL", `expected noise from ${floors.minimumNoiseMultiplier}, came ${noiseMultiplier}`);
     }
-    const { epsilon } = epsilonOf(event, floors.delta, "rdp");
+    const epsilon = rdpEpsilon(event, floors.delta);
     // A run's event is that of all its rounds.
     const most = privacy.run === undefined ? floors.maximumEpsilonPerRound : floors.maximumEpsilon;
     if (epsilon > most) refuse("GUARD_NOISE_TOO_SMALL", `expected ε of at most ${most} a round, came ${epsilon}`);

@@ -2,15 +2,13 @@
 import {
   buildEntry,
   type ConsentRecord,
-  commitment,
   decodeBase64Url,
-  type EncryptedPayload,
   encodeBase64Url,
-  encryptPayload,
   entryLeafHash,
   equalBytes,
   formatStoredProof,
   isConsentEntry,
+  type PayloadPlace,
   parseEntry,
   type Signer,
   verifyEntrySignature,
@@ -22,8 +20,10 @@ import { openReceipt } from "../guard/receipt.js";
 import type { Sha256 } from "../hashing/sha256.js";
 import type { DeviceState, KnownPolicy, OwnConsent, StateKeeper } from "../identity/device-state.js";
 import type { LogView } from "../identity/log-view.js";
+import { loaded } from "../loading.js";
 import type { CoordinatorClient } from "../transport/coordinator-client.js";
 import type { ConsentTerms, Decision, Notice } from "./consent-terms.js";
+import type { PersonalPayload } from "./personal-payload.js";
 
 export interface ConsentingDependencies {
   readonly client: CoordinatorClient;
@@ -208,7 +208,7 @@ export class Consenting {
     const id = this.#freshId();
     const type = `consent.${state}` as const;
     const place = { log: current.log.origin, type, id };
-    const personal = state === "given" ? this.#personal(place) : undefined;
+    const personal = state === "given" ? await this.#personal(place) : {};
     const conflictConfirmed = decision.conflictConfirmed ?? terms.signals?.conflictConfirmed;
     const record: ConsentRecord = {
       id: this.#freshId(),
@@ -235,7 +235,7 @@ export class Consenting {
         ...(conflictConfirmed === undefined ? {} : { conflictConfirmed }),
       },
       ...(terms.ageBand === undefined ? {} : { ageBand: terms.ageBand }),
-      ...(personal?.guardian === undefined ? {} : { guardian: personal.guardian }),
+      ...(personal.guardian === undefined ? {} : { guardian: personal.guardian }),
       limits,
       supersedes,
     };
@@ -247,7 +247,7 @@ export class Consenting {
         aseq: chain.next,
         aprev: chain.previous,
         body: { record },
-        ...(personal?.enc === undefined ? {} : { enc: personal.enc }),
+        ...(personal.enc === undefined ? {} : { enc: personal.enc }),
       },
       signer,
     );
@@ -303,13 +303,9 @@ export class Consenting {
   }
 
   /** What of the terms goes encrypted beside the entry, and the commitment to the guardian that the record names. */
-  #personal(place: { readonly log: string; readonly type: string; readonly id: string }): {
-    readonly enc?: EncryptedPayload;
-    readonly guardian?: string;
-  } {
+  async #personal(place: PayloadPlace): Promise<PersonalPayload> {
     const { terms, keeper, random } = this.#dependencies;
-    const { guardian, personal } = terms;
-    if (guardian === undefined && personal === undefined) return {};
+    if (terms.guardian === undefined && terms.personal === undefined) return {};
     const { subjectKey } = keeper.current;
     if (subjectKey === undefined) {
       throw new ClientError(
@@ -317,16 +313,8 @@ export class Consenting {
         "expected the participant's key to encrypt personal data under, the coordinator has lost it; leave them out",
       );
     }
-    const opening = new Uint8Array(32);
-    random.fill(opening);
-    const payload = {
-      ...(personal === undefined ? {} : { personal: { ...personal } }),
-      ...(guardian === undefined ? {} : { guardian, guardianOpening: encodeBase64Url(opening) }),
-    };
-    return {
-      enc: encryptPayload(place, decodeBase64Url(subjectKey), payload),
-      ...(guardian === undefined ? {} : { guardian: commitment(opening, guardian) }),
-    };
+    const { personalPayload } = await loaded(() => import("./personal-payload.js"));
+    return personalPayload(place, decodeBase64Url(subjectKey), terms, random);
   }
 
   /** What the log would refuse is not asked of it: a minor's own yes, or one against Global Privacy Control. */

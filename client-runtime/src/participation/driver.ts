@@ -6,7 +6,7 @@ import { ownConsent } from "./consenting.js";
 import type { ParticipationEvent } from "./events.js";
 import { newParticipation, stepParticipation } from "./machine.js";
 import type { Participation, ParticipationEffect, ParticipationMessage } from "./phases.js";
-import { settleCharge } from "./settlement.js";
+import { settleCharge } from "./settle-charge.js";
 import { type ParticipationDependencies, ParticipationTasks } from "./tasks.js";
 import { failureOf, newsOf } from "./translation.js";
 import { watchRounds } from "./watch.js";

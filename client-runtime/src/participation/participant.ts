@@ -9,7 +9,8 @@ import { portableSha256 } from "../hashing/sha256.js";
 import type { OwnConsent, OwnReceipt, StateKeeper } from "../identity/device-state.js";
 import { type EnrolledDevice, enrolledDevice } from "../identity/enrolment.js";
 import { LogView } from "../identity/log-view.js";
-import { ModelShelf, type ReleasedModel } from "../models/released-model.js";
+import { loaded } from "../loading.js";
+import type { ReleasedModel } from "../models/released-model.js";
 import type { Clock } from "../scheduling/clock.js";
 import { defaultSchedulingLimits } from "../scheduling/conditions.js";
 import { TrainingGate } from "../scheduling/training-gate.js";
@@ -21,7 +22,7 @@ import { Consenting } from "./consenting.js";
 import { Driver } from "./driver.js";
 import type { ParticipationEvent } from "./events.js";
 import type { JoinOptions } from "./join-options.js";
-import { type CoordinatorExport, type ErasureReceipt, SubjectRights } from "./subject-rights.js";
+import type { CoordinatorExport, ErasureReceipt, SubjectRights } from "./subject-rights.js";
 
 /** Everything that a device holds about its participant, as JSON. Byte strings are base64url. */
 export interface ParticipantExport {
@@ -45,7 +46,6 @@ export class Participant implements AppParticipant {
   readonly #keeper: StateKeeper;
   readonly #log: LogView;
   readonly #consenting: Consenting;
-  readonly #rights: SubjectRights;
   readonly #floors: PrivacyFloors;
   readonly #limits: TransferLimits;
   readonly #clock: Clock;
@@ -72,7 +72,6 @@ export class Participant implements AppParticipant {
       terms: options.consent,
       operatorKey: options.trust?.operatorKey,
     });
-    this.#rights = new SubjectRights({ client, keeper, log: this.#log, consenting: this.#consenting });
   }
 
   /**
@@ -174,8 +173,9 @@ export class Participant implements AppParticipant {
    * @returns undefined before the first round has released one
    * @throws ClientError GUARD_MODEL, GUARD_TOO_LARGE, GUARD_FORK, BAD_RECEIPT, BAD_MODEL, and those of calls
    */
-  model(options: { readonly signal?: AbortSignal } = {}): Promise<ReleasedModel | undefined> {
+  async model(options: { readonly signal?: AbortSignal } = {}): Promise<ReleasedModel | undefined> {
     this.#requirePresent();
+    const { ModelShelf } = await loaded(() => import("../models/released-model.js"));
     const { store, sha256 = portableSha256, retry } = this.#options;
     const shelf = new ModelShelf({
       transfer: {
@@ -229,7 +229,7 @@ export class Participant implements AppParticipant {
    */
   async export(options: ExportOptions = {}): Promise<ParticipantExport> {
     this.#requirePresent();
-    const coordinator = options.local === true ? null : await this.#rights.export(ownSignal(options.signal));
+    const coordinator = options.local === true ? null : await (await this.#rights()).export(ownSignal(options.signal));
     const { population, subject, publicKey, log, consents, receipts, charges } = this.#keeper.current;
     const prefix = this.#trainerPrefix();
     const localState: Record<string, string> = {};
@@ -253,7 +253,8 @@ export class Participant implements AppParticipant {
     const purposes = this.#given();
     this.#driver?.withdraw(purposes);
     await this.#consenting.resend(signal);
-    const receipt = await this.#rights.erase(purposes, signal);
+    const rights = await this.#rights();
+    const receipt = await rights.erase(purposes, signal);
     await this.#forget();
     return receipt;
   }
@@ -263,6 +264,16 @@ export class Participant implements AppParticipant {
     await this.withdraw(undefined, options);
     await this.#client.call(Enrollment.method.leave, {}, ownSignal(options.signal));
     await this.#forget();
+  }
+
+  async #rights(): Promise<SubjectRights> {
+    const { SubjectRights } = await loaded(() => import("./subject-rights.js"));
+    return new SubjectRights({
+      client: this.#client,
+      keeper: this.#keeper,
+      log: this.#log,
+      consenting: this.#consenting,
+    });
   }
 
   async #forget(): Promise<void> {

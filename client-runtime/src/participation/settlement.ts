@@ -5,6 +5,7 @@ import { openReceipt } from "../guard/receipt.js";
 import type { StateKeeper } from "../identity/device-state.js";
 import type { LogView } from "../identity/log-view.js";
 import type { CoordinatorClient } from "../transport/coordinator-client.js";
+import { settleCharge } from "./settle-charge.js";
 
 /** How far after its plan a round's end is looked for, in entries. */
 const LOOK_AHEAD = 64;
@@ -48,14 +49,4 @@ export async function settleCharges(
     const outcome = await outcomeOf(dependencies, charge, signal);
     await settleCharge(keeper, charge.round, outcome === "abandoned");
   }
-}
-
-/** Ends the waiting for a round's end. */
-export async function settleCharge(keeper: StateKeeper, round: number, isGivenBack: boolean): Promise<void> {
-  const { charges } = keeper.current;
-  await keeper.change({
-    charges: isGivenBack
-      ? charges.filter((charge) => charge.round !== round)
-      : charges.map((charge) => (charge.round === round ? { ...charge, settled: true } : charge)),
-  });
 }

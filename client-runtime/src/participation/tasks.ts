@@ -4,27 +4,24 @@ import { decodeBase64Url, joinMessage, type Signer } from "@fedloop/consent";
 import type { RandomSource } from "@fedloop/privacy";
 import type { DeviceCrypto, SecAggParameters } from "@fedloop/privacy/secagg";
 import { type CheckInRequestSchema, type CheckInResponse, Rounds } from "@fedloop/proto";
-import { encodeUpdate, quantiseUpdate, trainedLength } from "../encoding/update.js";
-import { asClientError, ClientError, throwIfAborted } from "../errors.js";
+import { ClientError, throwIfAborted } from "../errors.js";
 import { chargeFor } from "../guard/budget.js";
 import type { PrivacyFloors, TransferLimits } from "../guard/floors.js";
 import { type VerifiedPlan, verifyOffer } from "../guard/offer.js";
 import type { Sha256 } from "../hashing/sha256.js";
 import type { StateKeeper } from "../identity/device-state.js";
 import type { LogView } from "../identity/log-view.js";
-import { type Model, readModel } from "../models/safetensors.js";
+import { loaded } from "../loading.js";
 import type { Clock } from "../scheduling/clock.js";
 import type { HoldReason } from "../scheduling/conditions.js";
 import type { TrainingGate } from "../scheduling/training-gate.js";
-import type { LocalState, Trainer, TrainingTask } from "../trainers/trainer.js";
-import { downloadArtifact, type TransferContext, takeArtifact } from "../transfer/download.js";
-import { submitUpdate } from "../transfer/upload.js";
+import type { LocalState, Trainer } from "../trainers/trainer.js";
+import type { TransferContext } from "../transfer/download.js";
 import type { CoordinatorClient } from "../transport/coordinator-client.js";
 import { type RetryPolicy, uniform } from "../transport/retry.js";
 import type { ParticipationEvent } from "./events.js";
 import type { CheckInOutcome, ParticipationEffect, ParticipationMessage, SecureStep, Window } from "./phases.js";
-import { SecureSession } from "./secure-session.js";
-import { settleCharges } from "./settlement.js";
+import type { SecureSession } from "./secure-session.js";
 import { outcomeOf } from "./translation.js";
 
 /** What a participant takes part with. */
@@ -57,8 +54,9 @@ export interface TaskHost {
   tell(event: ParticipationEvent): void;
 }
 
-/** Progress of training is told in steps of this. */
-const PROGRESS_STEP = 0.1;
+/** What only a device that takes part needs. */
+const training = () => loaded(() => import("./training.js"));
+const secureSession = () => loaded(() => import("./secure-session.js"));
 
 /** The tasks of one run. */
 export class ParticipationTasks {
@@ -172,6 +170,7 @@ export class ParticipationTasks {
     if (!verdict.ok && verdict.fork !== null) await log.keepEvidence(verdict.fork);
     if (!verdict.ok && verdict.code === "GUARD_BUDGET" && keeper.current.charges.some(({ settled }) => !settled)) {
       // Perhaps a round was counted that the log says was abandoned.
+      const { settleCharges } = await loaded(() => import("./settlement.js"));
       await settleCharges({ client, keeper, log }, Number(offer.round), signal);
       const state = { ...keeper.current, checkpoint: known };
       verdict = await verifyOffer(offer, { ...context, state });
@@ -183,51 +182,24 @@ export class ParticipationTasks {
     { task: number, plan, model: came }: Extract<ParticipationEffect, { readonly type: "work" }>,
     signal: AbortSignal,
   ): Promise<ParticipationMessage> {
-    const { random } = this.#dependencies;
+    const { trainer, localState, random, gate } = this.#dependencies;
     this.#requireConsent(plan);
-    const { model } = plan.body;
-    const artifact = { sha256: decodeBase64Url(model.sha256), bytes: model.bytes };
+    const { encodeUpdate, modelFile, quantiseUpdate, trainedUpdate } = await training();
     // Taken out while it is in use: a trainer that does not heed its end may still read in it when the next round begins.
     const spare = this.#spare;
     this.#spare = undefined;
-    const transfer = this.#transfer(signal);
-    const bytes =
-      came === null ? await downloadArtifact(transfer, artifact, spare) : takeArtifact(transfer, artifact, came, spare);
-    const trained = await this.#train(plan, readModel(bytes, model.parameters), signal);
-    this.#spare = bytes;
+    const file = await modelFile(this.#transfer(signal), plan, came, spare);
+    this.#requireConsent(plan);
+    const tell = (event: ParticipationEvent): void => this.#host.tell(event);
+    const trained = await trainedUpdate(plan, file, { trainer, localState, random, gate, tell, signal });
+    this.#spare = file;
     throwIfAborted(signal);
     if (plan.secure === null) return { type: "encoded", task: number, update: encodeUpdate(trained, plan, random) };
-    this.#openSession(plan, plan.secure, quantiseUpdate(trained, plan, random));
+    await this.#openSession(plan, plan.secure, quantiseUpdate(trained, plan, random));
     return { type: "prepared", task: number };
   }
 
-  #train(plan: VerifiedPlan, { parameters, manifest }: Model, signal: AbortSignal): Promise<Float32Array> {
-    const { trainer, localState, random } = this.#dependencies;
-    const { kind, purpose, trainer: named } = plan.body;
-    this.#requireConsent(plan);
-    let told = -1;
-    const onProgress = (progress: number): void => {
-      if (signal.aborted || (progress < told + PROGRESS_STEP && progress < 1) || progress <= told) return;
-      told = progress;
-      this.#host.tell({ type: "training", round: plan.round, kind, purpose, progress });
-    };
-    onProgress(0);
-    const task: TrainingTask = {
-      parameters,
-      manifest,
-      settings: named.settings,
-      updateLength: trainedLength(plan),
-      state: localState,
-      ...(plan.examples === null ? {} : { exampleLevel: exampleLevelTask(plan.examples, random) }),
-      signal,
-      onProgress,
-    };
-    const { gate } = this.#dependencies;
-    const training = (signal: AbortSignal): Promise<Float32Array> => train(trainer, kind, { ...task, signal });
-    return gate === undefined ? training(signal) : gate.during(training, signal);
-  }
-
-  #openSession(plan: VerifiedPlan, parameters: SecAggParameters, values: Int32Array): void {
+  async #openSession(plan: VerifiedPlan, parameters: SecAggParameters, values: Int32Array): Promise<void> {
     const { client, clock, signer, keeper, floors, secureAggregation: crypto } = this.#dependencies;
     if (crypto === undefined)
       throw new ClientError("GUARD_UNSUPPORTED", "expected cryptography for secure aggregation");
@@ -236,6 +208,7 @@ export class ParticipationTasks {
     const { round } = plan;
     const minimumMembers = floors.minimumCohort;
     const options = { client, clock, signer, crypto, population, round, parameters, minimumMembers, values };
+    const { SecureSession } = await secureSession();
     this.#session = new SecureSession(options);
   }
 
@@ -273,6 +246,7 @@ export class ParticipationTasks {
       charges: [...charges, chargeFor({ ...plan, unit: plan.body.privacy.unit })],
     });
     throwIfAborted(signal);
+    const { submitUpdate } = await training();
     const accepted = await submitUpdate(this.#transfer(signal), { population, round: BigInt(round), bytes: update });
     if (accepted) {
       const { purpose } = plan.body;
@@ -295,22 +269,5 @@ export class ParticipationTasks {
   #requireConsent(plan: VerifiedPlan): void {
     if (this.#host.isConsented(plan.body.purpose)) return;
     throw new ClientError("GUARD_WITHDRAWN", `consent to "${plan.body.purpose}" is withdrawn`);
-  }
-}
-
-function exampleLevelTask(
-  { mechanism, lotSize }: NonNullable<VerifiedPlan["examples"]>,
-  random: RandomSource,
-): NonNullable<TrainingTask["exampleLevel"]> {
-  const { clipNorm, noiseMultiplier, samplingProbability, steps } = mechanism;
-  return { parameters: { clipNorm, noiseMultiplier, samplingProbability, steps }, lotSize, random };
-}
-
-async function train(trainer: Trainer, kind: "train" | "evaluate", task: TrainingTask): Promise<Float32Array> {
-  try {
-    return kind === "train" ? (await trainer.train(task)).update : await trainer.evaluate(task);
-  } catch (cause) {
-    if (task.signal.aborted) throw new ClientError("ABORTED", "training was aborted", { cause });
-    throw asClientError(cause, "TRAINER_FAILED", "the app's trainer threw an error; see its cause");
   }
 }

@@ -4,15 +4,6 @@ import { PrivacyError } from "../errors.js";
 /** Domain of the hash that expands a rotation seed into signs. */
 const DOMAIN: Uint8Array = new TextEncoder().encode("fedloop/rotation/v1");
 
-/** @returns the smallest power of two that is at least `dimension` */
-export function paddedDimension(dimension: number): number {
-  let padded = 1;
-  while (padded < dimension) {
-    padded *= 2;
-  }
-  return padded;
-}
-
 /**
  * The random ±1 of a rotation, from a public seed that all devices of a round share. Bits are SHA-256 of the domain, the
  * seed and a counter (32 bits, little-endian); a set bit is −1.
