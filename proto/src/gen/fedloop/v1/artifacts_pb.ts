@@ -5,16 +5,29 @@
 /* eslint-disable */
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { LogReceipt } from "./transparency_pb.js";
 import { file_fedloop_v1_transparency } from "./transparency_pb.js";
 import type { Message } from "@bufbuild/protobuf";
+import { compactFile } from "../../../compact-file.js";
 
 /**
  * Describes the file fedloop/v1/artifacts.proto.
  */
 export const file_fedloop_v1_artifacts: GenFile = /*@__PURE__*/
-  fileDesc("ChpmZWRsb29wL3YxL2FydGlmYWN0cy5wcm90bxIKZmVkbG9vcC52MSI0ChJHZXRBcnRpZmFjdFJlcXVlc3QSDgoGc2hhMjU2GAEgASgMEg4KBm9mZnNldBgCIAEoBCJCCg1BcnRpZmFjdENodW5rEg4KBm9mZnNldBgBIAEoBBIMCgRkYXRhGAIgASgMEhMKC3RvdGFsX2J5dGVzGAMgASgEInoKElVwbG9hZENodW5rUmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJEg0KBXJvdW5kGAIgASgEEhMKC3RvdGFsX2J5dGVzGAMgASgEEg4KBm9mZnNldBgEIAEoBBIMCgRkYXRhGAUgASgMEg4KBnNoYTI1NhgGIAEoDCIqChNVcGxvYWRDaHVua1Jlc3BvbnNlEhMKC25leHRfb2Zmc2V0GAEgASgEIiUKD0dldE1vZGVsUmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJIk4KEEdldE1vZGVsUmVzcG9uc2USJQoFY2xvc2UYASABKAsyFi5mZWRsb29wLnYxLkxvZ1JlY2VpcHQSEwoLdG90YWxfYnl0ZXMYAiABKAQy7gEKCUFydGlmYWN0cxJKCgtHZXRBcnRpZmFjdBIeLmZlZGxvb3AudjEuR2V0QXJ0aWZhY3RSZXF1ZXN0GhkuZmVkbG9vcC52MS5BcnRpZmFjdENodW5rMAESTgoLVXBsb2FkQ2h1bmsSHi5mZWRsb29wLnYxLlVwbG9hZENodW5rUmVxdWVzdBofLmZlZGxvb3AudjEuVXBsb2FkQ2h1bmtSZXNwb25zZRJFCghHZXRNb2RlbBIbLmZlZGxvb3AudjEuR2V0TW9kZWxSZXF1ZXN0GhwuZmVkbG9vcC52MS5HZXRNb2RlbFJlc3BvbnNlYgZwcm90bzM", [file_fedloop_v1_transparency]);
+  compactFile("fedloop/v1/artifacts.proto", {
+    messages: [
+      ["GetArtifactRequest",[["sha256",1,12],["offset",2,4]]],
+      ["ArtifactChunk",[["offset",1,4],["data",2,12],["total_bytes",3,4]]],
+      ["UploadChunkRequest",[["population",1,9],["round",2,4],["total_bytes",3,4],["offset",4,4],["data",5,12],["sha256",6,12]]],
+      ["UploadChunkResponse",[["next_offset",1,4]]],
+      ["GetModelRequest",[["population",1,9]]],
+      ["GetModelResponse",[["close",1,"fedloop.v1.LogReceipt"],["total_bytes",2,4]]],
+    ],
+    services: [
+      ["Artifacts",[["GetArtifact","fedloop.v1.GetArtifactRequest","fedloop.v1.ArtifactChunk",true],["UploadChunk","fedloop.v1.UploadChunkRequest","fedloop.v1.UploadChunkResponse"],["GetModel","fedloop.v1.GetModelRequest","fedloop.v1.GetModelResponse"]]],
+    ],
+  }, [file_fedloop_v1_transparency]);
 
 /**
  * @generated from message fedloop.v1.GetArtifactRequest

@@ -31,14 +31,19 @@
 /* eslint-disable */
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import { compactFile } from "../../../compact-file.js";
 
 /**
  * Describes the file fedloop/v1/authentication.proto.
  */
 export const file_fedloop_v1_authentication: GenFile = /*@__PURE__*/
-  fileDesc("Ch9mZWRsb29wL3YxL2F1dGhlbnRpY2F0aW9uLnByb3RvEgpmZWRsb29wLnYxIlwKC0Vycm9yRGV0YWlsEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIWCg5yZXRyeV9hZnRlcl9tcxgDIAEoDRIWCg5zZXJ2ZXJfdGltZV9tcxgEIAEoBGIGcHJvdG8z");
+  compactFile("fedloop/v1/authentication.proto", {
+    messages: [
+      ["ErrorDetail",[["code",1,9],["message",2,9],["retry_after_ms",3,13],["server_time_ms",4,4]]],
+    ],
+  });
 
 /**
  * Attached to every failed call: gRPC trailer "fedloop-error-bin", Connect error detail.

@@ -5,16 +5,35 @@
 /* eslint-disable */
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { LogReceipt } from "./transparency_pb.js";
 import { file_fedloop_v1_transparency } from "./transparency_pb.js";
 import type { Message } from "@bufbuild/protobuf";
+import { compactFile } from "../../../compact-file.js";
 
 /**
  * Describes the file fedloop/v1/consent.proto.
  */
 export const file_fedloop_v1_consent: GenFile = /*@__PURE__*/
-  fileDesc("ChhmZWRsb29wL3YxL2NvbnNlbnQucHJvdG8SCmZlZGxvb3AudjEiJgoQR2V0Tm90aWNlUmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJIl8KEUdldE5vdGljZVJlc3BvbnNlEg4KBm5vdGljZRgBIAEoDBISCgptZWRpYV90eXBlGAIgASgJEiYKBnBvbGljeRgDIAEoCzIWLmZlZGxvb3AudjEuTG9nUmVjZWlwdCIlChRSZWNvcmRDb25zZW50UmVxdWVzdBINCgVlbnRyeRgBIAEoDCJAChVSZWNvcmRDb25zZW50UmVzcG9uc2USJwoHcmVjZWlwdBgBIAEoCzIWLmZlZGxvb3AudjEuTG9nUmVjZWlwdCI4ChFHZXRDb25zZW50UmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJEg8KB3B1cnBvc2UYAiABKAkihQEKEkdldENvbnNlbnRSZXNwb25zZRIrCgZsYXRlc3QYASABKAsyFi5mZWRsb29wLnYxLkxvZ1JlY2VpcHRIAIgBARIbChNuZXh0X2FjdG9yX3NlcXVlbmNlGAIgASgEEhoKEnByZXZpb3VzX2xlYWZfaGFzaBgDIAEoDEIJCgdfbGF0ZXN0Ig8KDUV4cG9ydFJlcXVlc3QiRgoORXhwb3J0UmVzcG9uc2USEAoIZG9jdW1lbnQYASABKAwSDwoHdGltZV9tcxgCIAEoBBIRCglzaWduYXR1cmUYAyABKAwiIwoMRXJhc2VSZXF1ZXN0EhMKC3dpdGhkcmF3YWxzGAEgAygMImUKDUVyYXNlUmVzcG9uc2USKwoLd2l0aGRyYXdhbHMYASADKAsyFi5mZWRsb29wLnYxLkxvZ1JlY2VpcHQSJwoHZXJhc3VyZRgCIAEoCzIWLmZlZGxvb3AudjEuTG9nUmVjZWlwdCIkChFHZXRFcmFzdXJlUmVxdWVzdBIPCgdzdWJqZWN0GAEgASgJIj0KEkdldEVyYXN1cmVSZXNwb25zZRInCgdlcmFzdXJlGAEgASgLMhYuZmVkbG9vcC52MS5Mb2dSZWNlaXB0MsIDCgdDb25zZW50EkgKCUdldE5vdGljZRIcLmZlZGxvb3AudjEuR2V0Tm90aWNlUmVxdWVzdBodLmZlZGxvb3AudjEuR2V0Tm90aWNlUmVzcG9uc2USVAoNUmVjb3JkQ29uc2VudBIgLmZlZGxvb3AudjEuUmVjb3JkQ29uc2VudFJlcXVlc3QaIS5mZWRsb29wLnYxLlJlY29yZENvbnNlbnRSZXNwb25zZRJLCgpHZXRDb25zZW50Eh0uZmVkbG9vcC52MS5HZXRDb25zZW50UmVxdWVzdBoeLmZlZGxvb3AudjEuR2V0Q29uc2VudFJlc3BvbnNlEj8KBkV4cG9ydBIZLmZlZGxvb3AudjEuRXhwb3J0UmVxdWVzdBoaLmZlZGxvb3AudjEuRXhwb3J0UmVzcG9uc2USPAoFRXJhc2USGC5mZWRsb29wLnYxLkVyYXNlUmVxdWVzdBoZLmZlZGxvb3AudjEuRXJhc2VSZXNwb25zZRJLCgpHZXRFcmFzdXJlEh0uZmVkbG9vcC52MS5HZXRFcmFzdXJlUmVxdWVzdBoeLmZlZGxvb3AudjEuR2V0RXJhc3VyZVJlc3BvbnNlYgZwcm90bzM", [file_fedloop_v1_transparency]);
+  compactFile("fedloop/v1/consent.proto", {
+    messages: [
+      ["GetNoticeRequest",[["population",1,9]]],
+      ["GetNoticeResponse",[["notice",1,12],["media_type",2,9],["policy",3,"fedloop.v1.LogReceipt"]]],
+      ["RecordConsentRequest",[["entry",1,12]]],
+      ["RecordConsentResponse",[["receipt",1,"fedloop.v1.LogReceipt"]]],
+      ["GetConsentRequest",[["population",1,9],["purpose",2,9]]],
+      ["GetConsentResponse",[["latest",1,"fedloop.v1.LogReceipt"],["next_actor_sequence",2,4],["previous_leaf_hash",3,12]]],
+      ["ExportRequest",[]],
+      ["ExportResponse",[["document",1,12],["time_ms",2,4],["signature",3,12]]],
+      ["EraseRequest",[["withdrawals",1,12,"repeated"]]],
+      ["EraseResponse",[["withdrawals",1,"fedloop.v1.LogReceipt","repeated"],["erasure",2,"fedloop.v1.LogReceipt"]]],
+      ["GetErasureRequest",[["subject",1,9]]],
+      ["GetErasureResponse",[["erasure",1,"fedloop.v1.LogReceipt"]]],
+    ],
+    services: [
+      ["Consent",[["GetNotice","fedloop.v1.GetNoticeRequest","fedloop.v1.GetNoticeResponse"],["RecordConsent","fedloop.v1.RecordConsentRequest","fedloop.v1.RecordConsentResponse"],["GetConsent","fedloop.v1.GetConsentRequest","fedloop.v1.GetConsentResponse"],["Export","fedloop.v1.ExportRequest","fedloop.v1.ExportResponse"],["Erase","fedloop.v1.EraseRequest","fedloop.v1.EraseResponse"],["GetErasure","fedloop.v1.GetErasureRequest","fedloop.v1.GetErasureResponse"]]],
+    ],
+  }, [file_fedloop_v1_transparency]);
 
 /**
  * @generated from message fedloop.v1.GetNoticeRequest

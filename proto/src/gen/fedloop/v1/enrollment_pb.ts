@@ -5,14 +5,28 @@
 /* eslint-disable */
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import { compactFile } from "../../../compact-file.js";
 
 /**
  * Describes the file fedloop/v1/enrollment.proto.
  */
 export const file_fedloop_v1_enrollment: GenFile = /*@__PURE__*/
-  fileDesc("ChtmZWRsb29wL3YxL2Vucm9sbG1lbnQucHJvdG8SCmZlZGxvb3AudjEieQoNRW5yb2xsUmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJEhIKCnB1YmxpY19rZXkYAiABKAwSDwoHdGltZV9tcxgDIAEoBBINCgVub25jZRgEIAEoDBIRCglzaWduYXR1cmUYBSABKAwSDQoFdG9rZW4YBiABKAkitAEKDkVucm9sbFJlc3BvbnNlEhEKCWRldmljZV9pZBgBIAEoDBIPCgdzZXNzaW9uGAIgASgMEhoKEnNlc3Npb25fZXhwaXJlc19tcxgDIAEoBBIPCgdzdWJqZWN0GAQgASgJEiQKA2xvZxgFIAEoCzIXLmZlZGxvb3AudjEuTG9nSWRlbnRpdHkSFgoOc2VydmVyX3RpbWVfbXMYBiABKAQSEwoLc3ViamVjdF9rZXkYByABKAwiMwoLTG9nSWRlbnRpdHkSDgoGb3JpZ2luGAEgASgJEhQKDHZlcmlmaWVyX2tleRgCIAEoCSJFChBSb3RhdGVLZXlSZXF1ZXN0EhYKDm5ld19wdWJsaWNfa2V5GAEgASgMEhkKEW5ld19rZXlfc2lnbmF0dXJlGAIgASgMIhMKEVJvdGF0ZUtleVJlc3BvbnNlIhgKFkVucm9sbG1lbnRMZWF2ZVJlcXVlc3QiGQoXRW5yb2xsbWVudExlYXZlUmVzcG9uc2Uy6QEKCkVucm9sbG1lbnQSPwoGRW5yb2xsEhkuZmVkbG9vcC52MS5FbnJvbGxSZXF1ZXN0GhouZmVkbG9vcC52MS5FbnJvbGxSZXNwb25zZRJICglSb3RhdGVLZXkSHC5mZWRsb29wLnYxLlJvdGF0ZUtleVJlcXVlc3QaHS5mZWRsb29wLnYxLlJvdGF0ZUtleVJlc3BvbnNlElAKBUxlYXZlEiIuZmVkbG9vcC52MS5FbnJvbGxtZW50TGVhdmVSZXF1ZXN0GiMuZmVkbG9vcC52MS5FbnJvbGxtZW50TGVhdmVSZXNwb25zZWIGcHJvdG8z");
+  compactFile("fedloop/v1/enrollment.proto", {
+    messages: [
+      ["EnrollRequest",[["population",1,9],["public_key",2,12],["time_ms",3,4],["nonce",4,12],["signature",5,12],["token",6,9]]],
+      ["EnrollResponse",[["device_id",1,12],["session",2,12],["session_expires_ms",3,4],["subject",4,9],["log",5,"fedloop.v1.LogIdentity"],["server_time_ms",6,4],["subject_key",7,12]]],
+      ["LogIdentity",[["origin",1,9],["verifier_key",2,9]]],
+      ["RotateKeyRequest",[["new_public_key",1,12],["new_key_signature",2,12]]],
+      ["RotateKeyResponse",[]],
+      ["EnrollmentLeaveRequest",[]],
+      ["EnrollmentLeaveResponse",[]],
+    ],
+    services: [
+      ["Enrollment",[["Enroll","fedloop.v1.EnrollRequest","fedloop.v1.EnrollResponse"],["RotateKey","fedloop.v1.RotateKeyRequest","fedloop.v1.RotateKeyResponse"],["Leave","fedloop.v1.EnrollmentLeaveRequest","fedloop.v1.EnrollmentLeaveResponse"]]],
+    ],
+  });
 
 /**
  * @generated from message fedloop.v1.EnrollRequest

@@ -17,16 +17,53 @@
 /* eslint-disable */
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { ConsistencyProof, LogReceipt } from "./transparency_pb.js";
 import { file_fedloop_v1_transparency } from "./transparency_pb.js";
 import type { Message } from "@bufbuild/protobuf";
+import { compactFile } from "../../../compact-file.js";
 
 /**
  * Describes the file fedloop/v1/rounds.proto.
  */
 export const file_fedloop_v1_rounds: GenFile = /*@__PURE__*/
-  fileDesc("ChdmZWRsb29wL3YxL3JvdW5kcy5wcm90bxIKZmVkbG9vcC52MSJrCg5DaGVja0luUmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJEhcKD2tub3duX3RyZWVfc2l6ZRgCIAEoBBIjCgRqb2luGAMgASgLMhAuZmVkbG9vcC52MS5Kb2luSACIAQFCBwoFX2pvaW4iNgoESm9pbhINCgVyb3VuZBgBIAEoBBIMCgRwbGFuGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDCKIAQoPQ2hlY2tJblJlc3BvbnNlEiAKBHdhaXQYASABKAsyEC5mZWRsb29wLnYxLldhaXRIABIiCgVvZmZlchgCIAEoCzIRLmZlZGxvb3AudjEuT2ZmZXJIABIkCgZqb2luZWQYAyABKAsyEi5mZWRsb29wLnYxLkpvaW5lZEgAQgkKB291dGNvbWUiYQoEV2FpdBIXCg9yZXR1cm5fYWZ0ZXJfbXMYASABKA0SGAoQcmV0dXJuX2JlZm9yZV9tcxgCIAEoDRImCgZyZWFzb24YAyABKA4yFi5mZWRsb29wLnYxLldhaXRSZWFzb24ihgEKBU9mZmVyEg0KBXJvdW5kGAEgASgEEiQKBHBsYW4YAiABKAsyFi5mZWRsb29wLnYxLkxvZ1JlY2VpcHQSMQoLY29uc2lzdGVuY3kYAyABKAsyHC5mZWRsb29wLnYxLkNvbnNpc3RlbmN5UHJvb2YSFQoNY29uc2VudF9pbmRleBgEIAEoBCJiCgZKb2luZWQSDQoFcm91bmQYASABKAQSJQoFc3RhdGUYAiABKA4yFi5mZWRsb29wLnYxLlJvdW5kU3RhdGUSEwoLZGVhZGxpbmVfbXMYAyABKA0SDQoFbW9kZWwYBCABKAwiVAoMV2F0Y2hSZXF1ZXN0EhIKCnBvcHVsYXRpb24YASABKAkSHAoPa25vd25fdHJlZV9zaXplGAIgASgESACIAQFCEgoQX2tub3duX3RyZWVfc2l6ZSLGAQoKUm91bmRFdmVudBINCgVyb3VuZBgBIAEoBBIlCgVzdGF0ZRgCIAEoDjIWLmZlZGxvb3AudjEuUm91bmRTdGF0ZRITCgtkZWFkbGluZV9tcxgDIAEoDRIOCgZyZWFzb24YBCABKAkSIwoEbmV4dBgFIAEoCzIQLmZlZGxvb3AudjEuV2FpdEgAiAEBEiUKBW9mZmVyGAYgASgLMhEuZmVkbG9vcC52MS5PZmZlckgBiAEBQgcKBV9uZXh0QggKBl9vZmZlciKVAQoUQWR2ZXJ0aXNlS2V5c1JlcXVlc3QSEgoKcG9wdWxhdGlvbhgBIAEoCRINCgVyb3VuZBgCIAEoBBIXCg9tYXNrX3B1YmxpY19rZXkYAyABKAwSHQoVZW5jcnlwdGlvbl9wdWJsaWNfa2V5GAQgASgMEhEKCXNpZ25hdHVyZRgFIAEoDBIPCgd3YWl0X21zGAYgASgNIqUBChVBZHZlcnRpc2VLZXlzUmVzcG9uc2USDQoFcmVhZHkYASABKAgSFgoOcmV0cnlfYWZ0ZXJfbXMYAiABKA0SLQoKbmVpZ2hib3VycxgDIAMoCzIZLmZlZGxvb3AudjEuTmVpZ2hib3VyS2V5cxIRCgl0aHJlc2hvbGQYBCABKA0SEwoLY29ob3J0X3NpemUYBSABKA0SDgoGbWVtYmVyGAYgASgNIoUBCg1OZWlnaGJvdXJLZXlzEg4KBm1lbWJlchgBIAEoDRIZChFkZXZpY2VfcHVibGljX2tleRgCIAEoDBIXCg9tYXNrX3B1YmxpY19rZXkYAyABKAwSHQoVZW5jcnlwdGlvbl9wdWJsaWNfa2V5GAQgASgMEhEKCXNpZ25hdHVyZRgFIAEoDCKRAQoQU2hhcmVLZXlzUmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJEg0KBXJvdW5kGAIgASgEEisKBnNoYXJlcxgDIAMoCzIbLmZlZGxvb3AudjEuRW5jcnlwdGVkU2hhcmVzEhwKFHNlbGZfbWFza19jb21taXRtZW50GAQgASgMEg8KB3dhaXRfbXMYBSABKA0iNQoPRW5jcnlwdGVkU2hhcmVzEg4KBm1lbWJlchgBIAEoDRISCgpjaXBoZXJ0ZXh0GAIgASgMInUKEVNoYXJlS2V5c1Jlc3BvbnNlEg0KBXJlYWR5GAEgASgIEhYKDnJldHJ5X2FmdGVyX21zGAIgASgNEisKBnNoYXJlcxgDIAMoCzIbLmZlZGxvb3AudjEuRW5jcnlwdGVkU2hhcmVzEgwKBGdvbmUYBCADKA0iZgoTU3VibWl0TWFza2VkUmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJEg0KBXJvdW5kGAIgASgEEhUKDWlubGluZV91cGRhdGUYAyABKAwSFQoNY2h1bmtzX3NoYTI1NhgEIAEoDCIoChRTdWJtaXRNYXNrZWRSZXNwb25zZRIQCghhY2NlcHRlZBgBIAEoCCJgChdDb25maXJtU3Vydml2b3JzUmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJEg0KBXJvdW5kGAIgASgEEhEKCXNpZ25hdHVyZRgDIAEoDBIPCgd3YWl0X21zGAQgASgNIocBChhDb25maXJtU3Vydml2b3JzUmVzcG9uc2USDQoFcmVhZHkYASABKAgSFgoOcmV0cnlfYWZ0ZXJfbXMYAiABKA0SEQoJc3Vydml2b3JzGAMgAygNEjEKCnNpZ25hdHVyZXMYBCADKAsyHS5mZWRsb29wLnYxLlN1cnZpdm9yU2lnbmF0dXJlIjYKEVN1cnZpdm9yU2lnbmF0dXJlEg4KBm1lbWJlchgBIAEoDRIRCglzaWduYXR1cmUYAiABKAwiWwoNVW5tYXNrUmVxdWVzdBISCgpwb3B1bGF0aW9uGAEgASgJEg0KBXJvdW5kGAIgASgEEicKBnNoYXJlcxgDIAMoCzIXLmZlZGxvb3AudjEuVW5tYXNrU2hhcmUiWwoLVW5tYXNrU2hhcmUSDgoGbWVtYmVyGAEgASgNEhkKD3NlbGZfbWFza19zaGFyZRgCIAEoDEgAEhgKDm1hc2tfa2V5X3NoYXJlGAMgASgMSABCBwoFc2hhcmUiEAoOVW5tYXNrUmVzcG9uc2UiYAoUUmVwb3J0TWV0cmljc1JlcXVlc3QSEgoKcG9wdWxhdGlvbhgBIAEoCRINCgVyb3VuZBgCIAEoBBIQCgh0cmFpbl9tcxgDIAEoDRITCgt0cmFuc2Zlcl9tcxgEIAEoDSIXChVSZXBvcnRNZXRyaWNzUmVzcG9uc2UiQQoMTGVhdmVSZXF1ZXN0EhIKCnBvcHVsYXRpb24YASABKAkSDQoFcm91bmQYAiABKAQSDgoGcmVhc29uGAMgASgJIg8KDUxlYXZlUmVzcG9uc2UqiwEKCldhaXRSZWFzb24SGwoXV0FJVF9SRUFTT05fVU5TUEVDSUZJRUQQABIYChRXQUlUX1JFQVNPTl9OT19ST1VORBABEhQKEFdBSVRfUkVBU09OX0ZVTEwQAhIYChRXQUlUX1JFQVNPTl9GSU5JU0hFRBADEhYKEldBSVRfUkVBU09OX0JVREdFVBAEKpADCgpSb3VuZFN0YXRlEhsKF1JPVU5EX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTUk9VTkRfU1RBVEVfUExBTk5FRBABEhgKFFJPVU5EX1NUQVRFX1JFU0VSVkVEEAISGQoVUk9VTkRfU1RBVEVfU0VMRUNUSU5HEAMSGgoWUk9VTkRfU1RBVEVfQ09ORklHVVJFRBAEEhQKEFJPVU5EX1NUQVRFX0tFWVMQBRIWChJST1VORF9TVEFURV9TSEFSRVMQBhIWChJST1VORF9TVEFURV9NQVNLRUQQBxIbChdST1VORF9TVEFURV9DT05TSVNURU5DWRAIEhYKElJPVU5EX1NUQVRFX1VOTUFTSxAJEhoKFlJPVU5EX1NUQVRFX0FHR1JFR0FURUQQChIXChNST1VORF9TVEFURV9ERUJJVEVEEAsSGAoUUk9VTkRfU1RBVEVfUkVMRUFTRUQQDBIWChJST1VORF9TVEFURV9DTE9TRUQQDRIZChVST1VORF9TVEFURV9BQkFORE9ORUQQDjKwBQoGUm91bmRzEkIKB0NoZWNrSW4SGi5mZWRsb29wLnYxLkNoZWNrSW5SZXF1ZXN0GhsuZmVkbG9vcC52MS5DaGVja0luUmVzcG9uc2USOwoFV2F0Y2gSGC5mZWRsb29wLnYxLldhdGNoUmVxdWVzdBoWLmZlZGxvb3AudjEuUm91bmRFdmVudDABElQKDUFkdmVydGlzZUtleXMSIC5mZWRsb29wLnYxLkFkdmVydGlzZUtleXNSZXF1ZXN0GiEuZmVkbG9vcC52MS5BZHZlcnRpc2VLZXlzUmVzcG9uc2USSAoJU2hhcmVLZXlzEhwuZmVkbG9vcC52MS5TaGFyZUtleXNSZXF1ZXN0Gh0uZmVkbG9vcC52MS5TaGFyZUtleXNSZXNwb25zZRJRCgxTdWJtaXRNYXNrZWQSHy5mZWRsb29wLnYxLlN1Ym1pdE1hc2tlZFJlcXVlc3QaIC5mZWRsb29wLnYxLlN1Ym1pdE1hc2tlZFJlc3BvbnNlEl0KEENvbmZpcm1TdXJ2aXZvcnMSIy5mZWRsb29wLnYxLkNvbmZpcm1TdXJ2aXZvcnNSZXF1ZXN0GiQuZmVkbG9vcC52MS5Db25maXJtU3Vydml2b3JzUmVzcG9uc2USPwoGVW5tYXNrEhkuZmVkbG9vcC52MS5Vbm1hc2tSZXF1ZXN0GhouZmVkbG9vcC52MS5Vbm1hc2tSZXNwb25zZRJUCg1SZXBvcnRNZXRyaWNzEiAuZmVkbG9vcC52MS5SZXBvcnRNZXRyaWNzUmVxdWVzdBohLmZlZGxvb3AudjEuUmVwb3J0TWV0cmljc1Jlc3BvbnNlEjwKBUxlYXZlEhguZmVkbG9vcC52MS5MZWF2ZVJlcXVlc3QaGS5mZWRsb29wLnYxLkxlYXZlUmVzcG9uc2ViBnByb3RvMw", [file_fedloop_v1_transparency]);
+  compactFile("fedloop/v1/rounds.proto", {
+    messages: [
+      ["CheckInRequest",[["population",1,9],["known_tree_size",2,4],["join",3,"fedloop.v1.Join"]]],
+      ["Join",[["round",1,4],["plan",2,12],["signature",3,12]]],
+      ["CheckInResponse",[["wait",1,"fedloop.v1.Wait","outcome"],["offer",2,"fedloop.v1.Offer","outcome"],["joined",3,"fedloop.v1.Joined","outcome"]]],
+      ["Wait",[["return_after_ms",1,13],["return_before_ms",2,13],["reason",3,"fedloop.v1.WaitReason"]]],
+      ["Offer",[["round",1,4],["plan",2,"fedloop.v1.LogReceipt"],["consistency",3,"fedloop.v1.ConsistencyProof"],["consent_index",4,4]]],
+      ["Joined",[["round",1,4],["state",2,"fedloop.v1.RoundState"],["deadline_ms",3,13],["model",4,12]]],
+      ["WatchRequest",[["population",1,9],["known_tree_size",2,4,"optional"]]],
+      ["RoundEvent",[["round",1,4],["state",2,"fedloop.v1.RoundState"],["deadline_ms",3,13],["reason",4,9],["next",5,"fedloop.v1.Wait"],["offer",6,"fedloop.v1.Offer"]]],
+      ["AdvertiseKeysRequest",[["population",1,9],["round",2,4],["mask_public_key",3,12],["encryption_public_key",4,12],["signature",5,12],["wait_ms",6,13]]],
+      ["AdvertiseKeysResponse",[["ready",1,8],["retry_after_ms",2,13],["neighbours",3,"fedloop.v1.NeighbourKeys","repeated"],["threshold",4,13],["cohort_size",5,13],["member",6,13]]],
+      ["NeighbourKeys",[["member",1,13],["device_public_key",2,12],["mask_public_key",3,12],["encryption_public_key",4,12],["signature",5,12]]],
+      ["ShareKeysRequest",[["population",1,9],["round",2,4],["shares",3,"fedloop.v1.EncryptedShares","repeated"],["self_mask_commitment",4,12],["wait_ms",5,13]]],
+      ["EncryptedShares",[["member",1,13],["ciphertext",2,12]]],
+      ["ShareKeysResponse",[["ready",1,8],["retry_after_ms",2,13],["shares",3,"fedloop.v1.EncryptedShares","repeated"],["gone",4,13,"repeated"]]],
+      ["SubmitMaskedRequest",[["population",1,9],["round",2,4],["inline_update",3,12],["chunks_sha256",4,12]]],
+      ["SubmitMaskedResponse",[["accepted",1,8]]],
+      ["ConfirmSurvivorsRequest",[["population",1,9],["round",2,4],["signature",3,12],["wait_ms",4,13]]],
+      ["ConfirmSurvivorsResponse",[["ready",1,8],["retry_after_ms",2,13],["survivors",3,13,"repeated"],["signatures",4,"fedloop.v1.SurvivorSignature","repeated"]]],
+      ["SurvivorSignature",[["member",1,13],["signature",2,12]]],
+      ["UnmaskRequest",[["population",1,9],["round",2,4],["shares",3,"fedloop.v1.UnmaskShare","repeated"]]],
+      ["UnmaskShare",[["member",1,13],["self_mask_share",2,12,"share"],["mask_key_share",3,12,"share"]]],
+      ["UnmaskResponse",[]],
+      ["ReportMetricsRequest",[["population",1,9],["round",2,4],["train_ms",3,13],["transfer_ms",4,13]]],
+      ["ReportMetricsResponse",[]],
+      ["LeaveRequest",[["population",1,9],["round",2,4],["reason",3,9]]],
+      ["LeaveResponse",[]],
+    ],
+    enums: [
+      ["WaitReason","WAIT_REASON_",[["UNSPECIFIED",0],["NO_ROUND",1],["FULL",2],["FINISHED",3],["BUDGET",4]]],
+      ["RoundState","ROUND_STATE_",[["UNSPECIFIED",0],["PLANNED",1],["RESERVED",2],["SELECTING",3],["CONFIGURED",4],["KEYS",5],["SHARES",6],["MASKED",7],["CONSISTENCY",8],["UNMASK",9],["AGGREGATED",10],["DEBITED",11],["RELEASED",12],["CLOSED",13],["ABANDONED",14]]],
+    ],
+    services: [
+      ["Rounds",[["CheckIn","fedloop.v1.CheckInRequest","fedloop.v1.CheckInResponse"],["Watch","fedloop.v1.WatchRequest","fedloop.v1.RoundEvent",true],["AdvertiseKeys","fedloop.v1.AdvertiseKeysRequest","fedloop.v1.AdvertiseKeysResponse"],["ShareKeys","fedloop.v1.ShareKeysRequest","fedloop.v1.ShareKeysResponse"],["SubmitMasked","fedloop.v1.SubmitMaskedRequest","fedloop.v1.SubmitMaskedResponse"],["ConfirmSurvivors","fedloop.v1.ConfirmSurvivorsRequest","fedloop.v1.ConfirmSurvivorsResponse"],["Unmask","fedloop.v1.UnmaskRequest","fedloop.v1.UnmaskResponse"],["ReportMetrics","fedloop.v1.ReportMetricsRequest","fedloop.v1.ReportMetricsResponse"],["Leave","fedloop.v1.LeaveRequest","fedloop.v1.LeaveResponse"]]],
+    ],
+  }, [file_fedloop_v1_transparency]);
 
 /**
  * @generated from message fedloop.v1.CheckInRequest

@@ -5,14 +5,29 @@
 /* eslint-disable */
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import { compactFile } from "../../../compact-file.js";
 
 /**
  * Describes the file fedloop/v1/transparency.proto.
  */
 export const file_fedloop_v1_transparency: GenFile = /*@__PURE__*/
-  fileDesc("Ch1mZWRsb29wL3YxL3RyYW5zcGFyZW5jeS5wcm90bxIKZmVkbG9vcC52MSIWChRHZXRDaGVja3BvaW50UmVxdWVzdCIrChVHZXRDaGVja3BvaW50UmVzcG9uc2USEgoKY2hlY2twb2ludBgBIAEoCSI8ChhHZXRJbmNsdXNpb25Qcm9vZlJlcXVlc3QSDQoFaW5kZXgYASABKAQSEQoJdHJlZV9zaXplGAIgASgEIkQKGUdldEluY2x1c2lvblByb29mUmVzcG9uc2USJwoHcmVjZWlwdBgBIAEoCzIWLmZlZGxvb3AudjEuTG9nUmVjZWlwdCJAChpHZXRDb25zaXN0ZW5jeVByb29mUmVxdWVzdBIQCghvbGRfc2l6ZRgBIAEoBBIQCghuZXdfc2l6ZRgCIAEoBCJeChtHZXRDb25zaXN0ZW5jeVByb29mUmVzcG9uc2USKwoFcHJvb2YYASABKAsyHC5mZWRsb29wLnYxLkNvbnNpc3RlbmN5UHJvb2YSEgoKY2hlY2twb2ludBgCIAEoCSJWCgpMb2dSZWNlaXB0Eg0KBWVudHJ5GAEgASgMEg0KBWluZGV4GAIgASgEEhYKDmluY2x1c2lvbl9wYXRoGAMgAygMEhIKCmNoZWNrcG9pbnQYBCABKAkiRAoQQ29uc2lzdGVuY3lQcm9vZhIQCghvbGRfc2l6ZRgBIAEoBBIQCghuZXdfc2l6ZRgCIAEoBBIMCgRwYXRoGAMgAygMMq4CCgxUcmFuc3BhcmVuY3kSVAoNR2V0Q2hlY2twb2ludBIgLmZlZGxvb3AudjEuR2V0Q2hlY2twb2ludFJlcXVlc3QaIS5mZWRsb29wLnYxLkdldENoZWNrcG9pbnRSZXNwb25zZRJgChFHZXRJbmNsdXNpb25Qcm9vZhIkLmZlZGxvb3AudjEuR2V0SW5jbHVzaW9uUHJvb2ZSZXF1ZXN0GiUuZmVkbG9vcC52MS5HZXRJbmNsdXNpb25Qcm9vZlJlc3BvbnNlEmYKE0dldENvbnNpc3RlbmN5UHJvb2YSJi5mZWRsb29wLnYxLkdldENvbnNpc3RlbmN5UHJvb2ZSZXF1ZXN0GicuZmVkbG9vcC52MS5HZXRDb25zaXN0ZW5jeVByb29mUmVzcG9uc2ViBnByb3RvMw");
+  compactFile("fedloop/v1/transparency.proto", {
+    messages: [
+      ["GetCheckpointRequest",[]],
+      ["GetCheckpointResponse",[["checkpoint",1,9]]],
+      ["GetInclusionProofRequest",[["index",1,4],["tree_size",2,4]]],
+      ["GetInclusionProofResponse",[["receipt",1,"fedloop.v1.LogReceipt"]]],
+      ["GetConsistencyProofRequest",[["old_size",1,4],["new_size",2,4]]],
+      ["GetConsistencyProofResponse",[["proof",1,"fedloop.v1.ConsistencyProof"],["checkpoint",2,9]]],
+      ["LogReceipt",[["entry",1,12],["index",2,4],["inclusion_path",3,12,"repeated"],["checkpoint",4,9]]],
+      ["ConsistencyProof",[["old_size",1,4],["new_size",2,4],["path",3,12,"repeated"]]],
+    ],
+    services: [
+      ["Transparency",[["GetCheckpoint","fedloop.v1.GetCheckpointRequest","fedloop.v1.GetCheckpointResponse"],["GetInclusionProof","fedloop.v1.GetInclusionProofRequest","fedloop.v1.GetInclusionProofResponse"],["GetConsistencyProof","fedloop.v1.GetConsistencyProofRequest","fedloop.v1.GetConsistencyProofResponse"]]],
+    ],
+  });
 
 /**
  * @generated from message fedloop.v1.GetCheckpointRequest
