@@ -8,6 +8,8 @@ import { fileDesc } from "@bufbuild/protobuf/codegenv2";
 const FOLDER = join(dirname(fileURLToPath(import.meta.url)), "src", "gen", "fedloop", "v1");
 const CALL = /fileDesc\("([A-Za-z0-9+/=]+)"(?:, \[([^\]]*)\])?\)/;
 const EXPLICIT = 1;
+/** STRING, BYTES, BOOL, UINT32, UINT64: what src/codec.ts reads and writes. */
+const SCALARS = new Set([9, 12, 8, 13, 4]);
 
 const files = new Map();
 
@@ -31,6 +33,7 @@ function refuse(descriptor, what) {
 
 function fieldOf(field) {
   if (field.fieldKind === "map") refuse(field, "a map");
+  if (field.scalar !== undefined && !SCALARS.has(field.scalar)) refuse(field, "another scalar type");
   const type = field.message?.typeName ?? field.enum?.typeName ?? field.scalar;
   const isOptional = field.presence === EXPLICIT && field.message === undefined;
   const shape = field.oneof?.name ?? (field.fieldKind === "list" ? "repeated" : isOptional ? "optional" : undefined);

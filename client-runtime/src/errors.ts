@@ -51,6 +51,11 @@ export type ClientErrorCode =
   | "WORKER"
   | "WRONG_LENGTH";
 
+/** Whether a code is a reason of the guard's. */
+export function isGuardCode(code: string): code is GuardCode {
+  return code.startsWith("GUARD_");
+}
+
 /** What each code means, as the README prints it. */
 export const clientErrors: { readonly [Code in ClientErrorCode]: string } = {
   ABORTED: "The app's signal, a withdrawal or the end of the round stopped the call.",

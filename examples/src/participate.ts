@@ -31,5 +31,5 @@ export async function participate(address: string, folder: string, key: Uint8Arr
   });
   for await (const event of participant.run()) console.log(event.type, "round" in event ? event.round : "");
   await transport.close();
-  return participant.budget().epsilon; // counted by the device itself
+  return (await participant.budget()).epsilon; // counted by the device itself
 }

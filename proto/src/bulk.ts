@@ -1,7 +1,8 @@
 // Bulk bytes are hashed once. A request that carries them names their SHA-256 in another field, and what the device signs is the
 // digest of the message without them: as strong, at half the price. authentication.proto specifies it.
-import { type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { encodeMessage } from "./codec.js";
 import { UploadChunkRequestSchema } from "./gen/fedloop/v1/artifacts_pb.js";
 import { SubmitMaskedRequestSchema } from "./gen/fedloop/v1/rounds_pb.js";
 
@@ -20,7 +21,7 @@ export interface EncodedRequest {
 
 /** Encodes a request. */
 export function encodeRequest<D extends DescMessage>(schema: D, message: MessageShape<D>): EncodedRequest {
-  const body = toBinary(schema, message);
+  const body = encodeMessage(schema, message);
   return { body, signed: signedParts(schema, body) };
 }
 

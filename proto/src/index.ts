@@ -1,4 +1,5 @@
 export { type EncodedRequest, encodeRequest, signedParts } from "./bulk.js";
+export { decodeMessage, encodeMessage, messageOf } from "./codec.js";
 export * from "./gen/fedloop/v1/artifacts_pb.js";
 export * from "./gen/fedloop/v1/authentication_pb.js";
 export * from "./gen/fedloop/v1/consent_pb.js";

@@ -12,7 +12,7 @@ import {
 import { type DpEvent, decimalDpEvent } from "@fedloop/privacy";
 import type { SecAggParameters } from "@fedloop/privacy/secagg";
 import type { Offer } from "@fedloop/proto";
-import { asClientError, ClientError, type GuardCode } from "../errors.js";
+import { asClientError, ClientError, type GuardCode, isGuardCode } from "../errors.js";
 import type { DeviceState, KnownPolicy, OwnConsent } from "../identity/device-state.js";
 import { isPrivate, type RunStep, spentEpsilon, unitOf } from "./budget.js";
 import type { PrivacyFloors, TransferLimits } from "./floors.js";
@@ -257,9 +257,4 @@ export async function verifyOffer(offer: Offer, context: GuardContext): Promise<
       checkpoint: sound,
     };
   }
-}
-
-/** Whether a code is a reason of the guard's. */
-export function isGuardCode(code: string): code is GuardCode {
-  return code.startsWith("GUARD_");
 }

@@ -33,7 +33,7 @@ export interface AppParticipant {
   run(options?: Abortable): AsyncGenerator<ParticipationEvent>;
   model(options?: Abortable): Promise<ReleasedModel | undefined>;
   receipts(): Eventually<readonly OwnReceipt[]>;
-  budget(delta?: number): Eventually<BudgetReport>;
+  budget(delta?: number): Promise<BudgetReport>;
   ask(purpose: string, options?: Abortable): Promise<void>;
   withdraw(purpose?: string, options?: Abortable): Promise<void>;
   export(options?: ExportOptions): Promise<ParticipantExport>;

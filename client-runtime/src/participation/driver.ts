@@ -1,7 +1,6 @@
 // Carries out what the participation machine decides: calls, waits, training, in the order in which it asks for them.
 import { Rounds } from "@fedloop/proto";
-import { ClientError } from "../errors.js";
-import { isGuardCode } from "../guard/offer.js";
+import { ClientError, isGuardCode } from "../errors.js";
 import { ownConsent } from "./consenting.js";
 import type { ParticipationEvent } from "./events.js";
 import { newParticipation, stepParticipation } from "./machine.js";

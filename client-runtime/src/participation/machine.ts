@@ -1,8 +1,8 @@
 // What a participant does next: pure, so that every course of participation can be tested without a coordinator, a
 // clock or a store. The driver carries out the effects and answers with messages.
 import { RoundState } from "@fedloop/proto";
-import type { GuardCode } from "../errors.js";
-import { isGuardCode, type Verdict, type VerifiedPlan } from "../guard/offer.js";
+import { type GuardCode, isGuardCode } from "../errors.js";
+import type { Verdict, VerifiedPlan } from "../guard/offer.js";
 import type { WaitingReason } from "./events.js";
 import type {
   CheckInOutcome,

@@ -2,7 +2,7 @@ import { encodeBase64Url, parseEpsilon } from "@fedloop/consent";
 import type { RandomSource } from "@fedloop/privacy";
 import { Enrollment } from "@fedloop/proto";
 import { ClientError } from "../errors.js";
-import { type BudgetReport, type Charge, spentEpsilon, unitOf } from "../guard/budget.js";
+import type { BudgetReport, Charge } from "../guard/budget.js";
 import { completeFloors, completeLimits, type PrivacyFloors, type TransferLimits } from "../guard/floors.js";
 import type { PinnedLog } from "../guard/receipt.js";
 import { portableSha256 } from "../hashing/sha256.js";
@@ -12,8 +12,7 @@ import { LogView } from "../identity/log-view.js";
 import { loaded } from "../loading.js";
 import type { ReleasedModel } from "../models/released-model.js";
 import type { Clock } from "../scheduling/clock.js";
-import { defaultSchedulingLimits } from "../scheduling/conditions.js";
-import { TrainingGate } from "../scheduling/training-gate.js";
+import type { TrainingGate } from "../scheduling/training-gate.js";
 import type { LocalState } from "../trainers/trainer.js";
 import type { CoordinatorClient } from "../transport/coordinator-client.js";
 import { defaultRetryPolicy } from "../transport/retry.js";
@@ -51,6 +50,7 @@ export class Participant implements AppParticipant {
   readonly #clock: Clock;
   readonly #random: RandomSource;
   #driver: Driver | undefined;
+  #gate: TrainingGate | undefined;
   #hasLeft = false;
 
   private constructor(options: JoinOptions, { client, keeper, clock, random }: EnrolledDevice) {
@@ -129,7 +129,7 @@ export class Participant implements AppParticipant {
       floors: this.#floors,
       limits: this.#limits,
       secureAggregation: this.#options.secureAggregation,
-      gate: this.#gate(),
+      gate: () => this.#gateOf(),
       clock: this.#clock,
       random: this.#random,
       sha256: sha256 ?? portableSha256,
@@ -204,7 +204,8 @@ export class Participant implements AppParticipant {
    *
    * @param delta the policy's, or the floors' where that names none
    */
-  budget(delta?: number): BudgetReport {
+  async budget(delta?: number): Promise<BudgetReport> {
+    const { spentEpsilon, unitOf } = await loaded(() => import("../guard/index.js"));
     const { charges, policy } = this.#keeper.current;
     const published = Number(policy?.limits.delta ?? 0);
     const at = delta ?? (published > 0 ? published : this.#floors.delta);
@@ -282,12 +283,13 @@ export class Participant implements AppParticipant {
     for (const key of await store.keys(`${population}/`)) await store.delete(key);
   }
 
-  #gate(): TrainingGate | undefined {
+  async #gateOf(): Promise<TrainingGate | undefined> {
     const { scheduling, population, store } = this.#options;
     if (scheduling === undefined) return undefined;
     const { conditions, limits } = scheduling;
-    const complete = { ...defaultSchedulingLimits, ...limits };
-    return new TrainingGate({ population, conditions, limits: complete, store, clock: this.#clock });
+    const { TrainingGate } = await loaded(() => import("../scheduling/training-gate.js"));
+    this.#gate ??= new TrainingGate({ population, conditions, limits: limits ?? {}, store, clock: this.#clock });
+    return this.#gate;
   }
 
   /** The purposes with a consent in force, or with one of them named. */

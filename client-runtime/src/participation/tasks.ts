@@ -5,9 +5,8 @@ import type { RandomSource } from "@fedloop/privacy";
 import type { DeviceCrypto, SecAggParameters } from "@fedloop/privacy/secagg";
 import { type CheckInRequestSchema, type CheckInResponse, Rounds } from "@fedloop/proto";
 import { ClientError, throwIfAborted } from "../errors.js";
-import { chargeFor } from "../guard/budget.js";
 import type { PrivacyFloors, TransferLimits } from "../guard/floors.js";
-import { type VerifiedPlan, verifyOffer } from "../guard/offer.js";
+import type { VerifiedPlan } from "../guard/offer.js";
 import type { Sha256 } from "../hashing/sha256.js";
 import type { StateKeeper } from "../identity/device-state.js";
 import type { LogView } from "../identity/log-view.js";
@@ -41,7 +40,7 @@ export interface ParticipationDependencies {
   /** What secure aggregation computes with; without it only rounds without are taken part in. */
   readonly secureAggregation: DeviceCrypto | undefined;
   /** Holds rounds up while the device is needed for something else. */
-  readonly gate: TrainingGate | undefined;
+  readonly gate: () => Promise<TrainingGate | undefined>;
 }
 
 /** An effect that is answered by a message. */
@@ -54,7 +53,8 @@ export interface TaskHost {
   tell(event: ParticipationEvent): void;
 }
 
-/** What only a device that takes part needs. */
+/** What only a device needs that is offered a round, and then that takes part in one. */
+const guard = () => loaded(() => import("../guard/index.js"));
 const training = () => loaded(() => import("./training.js"));
 const secureSession = () => loaded(() => import("./secure-session.js"));
 
@@ -107,7 +107,8 @@ export class ParticipationTasks {
   async #ready(signal: AbortSignal): Promise<void> {
     const hold = (reason: HoldReason): void =>
       this.#host.tell({ type: "waiting", reason, afterMs: 0, beforeMs: Number.POSITIVE_INFINITY });
-    await this.#dependencies.gate?.opened(hold, signal);
+    const gate = await this.#dependencies.gate();
+    await gate?.opened(hold, signal);
   }
 
   async #checkIn(plan: VerifiedPlan | null, signal: AbortSignal): Promise<CheckInOutcome> {
@@ -143,6 +144,7 @@ export class ParticipationTasks {
     // An offer may have come without a check-in, with a round's event.
     await this.#ready(signal);
     const { client, keeper, log, floors, limits, trainer } = this.#dependencies;
+    const { verifyOffer } = await guard();
     const stale = {
       code: "STALE_OFFER",
       message: "the log has moved on since the offer was made",
@@ -182,7 +184,7 @@ export class ParticipationTasks {
     { task: number, plan, model: came }: Extract<ParticipationEffect, { readonly type: "work" }>,
     signal: AbortSignal,
   ): Promise<ParticipationMessage> {
-    const { trainer, localState, random, gate } = this.#dependencies;
+    const { trainer, localState, random } = this.#dependencies;
     this.#requireConsent(plan);
     const { encodeUpdate, modelFile, quantiseUpdate, trainedUpdate } = await training();
     // Taken out while it is in use: a trainer that does not heed its end may still read in it when the next round begins.
@@ -191,6 +193,7 @@ export class ParticipationTasks {
     const file = await modelFile(this.#transfer(signal), plan, came, spare);
     this.#requireConsent(plan);
     const tell = (event: ParticipationEvent): void => this.#host.tell(event);
+    const gate = await this.#dependencies.gate();
     const trained = await trainedUpdate(plan, file, { trainer, localState, random, gate, tell, signal });
     this.#spare = file;
     throwIfAborted(signal);
@@ -237,6 +240,8 @@ export class ParticipationTasks {
 
   async #submit(plan: VerifiedPlan, update: Uint8Array, signal: AbortSignal): Promise<boolean> {
     const { keeper, clock } = this.#dependencies;
+    const { chargeFor } = await guard();
+    const { submitUpdate } = await training();
     this.#requireConsent(plan);
     const { round } = plan;
     const { charges, population } = keeper.current;
@@ -246,7 +251,6 @@ export class ParticipationTasks {
       charges: [...charges, chargeFor({ ...plan, unit: plan.body.privacy.unit })],
     });
     throwIfAborted(signal);
-    const { submitUpdate } = await training();
     const accepted = await submitUpdate(this.#transfer(signal), { population, round: BigInt(round), bytes: update });
     if (accepted) {
       const { purpose } = plan.body;

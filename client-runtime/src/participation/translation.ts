@@ -1,7 +1,6 @@
 // Between the wire's words and the machine's.
 import { type CheckInResponse, type RoundEvent, type Wait, WaitReason } from "@fedloop/proto";
-import { asClientError, ClientError } from "../errors.js";
-import { isGuardCode } from "../guard/offer.js";
+import { asClientError, ClientError, isGuardCode } from "../errors.js";
 import type { SeenCheckpoint } from "../guard/receipt.js";
 import { mayComeBack } from "../transport/coordinator-client.js";
 import type { WaitingReason } from "./events.js";

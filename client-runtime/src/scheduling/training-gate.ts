@@ -5,6 +5,7 @@ import type { DeviceStore } from "../store/device-store.js";
 import type { Clock } from "./clock.js";
 import {
   type ConditionsSource,
+  defaultSchedulingLimits,
   type HoldReason,
   holdReason,
   type RecentActivity,
@@ -26,18 +27,19 @@ const activities: z.ZodMiniType<readonly Activity[]> = z.array(
 export interface TrainingGateDependencies {
   readonly population: string;
   readonly conditions: ConditionsSource;
-  readonly limits: SchedulingLimits;
+  /** Those that are left out are `defaultSchedulingLimits`. */
+  readonly limits: Partial<SchedulingLimits>;
   readonly store: DeviceStore;
   readonly clock: Clock;
 }
 
 /** Knows what the device has done in a day, and when it may do more. */
 export class TrainingGate {
-  readonly #dependencies: TrainingGateDependencies;
+  readonly #dependencies: TrainingGateDependencies & { readonly limits: SchedulingLimits };
   #activities: readonly Activity[] | undefined;
 
   constructor(dependencies: TrainingGateDependencies) {
-    this.#dependencies = dependencies;
+    this.#dependencies = { ...dependencies, limits: { ...defaultSchedulingLimits, ...dependencies.limits } };
   }
 
   /**

@@ -1,12 +1,6 @@
 // Connect over HTTP with fetch: for browsers, and for Node where gRPC is not wanted.
-import {
-  type DescMessage,
-  type DescMethodServerStreaming,
-  type DescMethodUnary,
-  fromBinary,
-  type MessageShape,
-} from "@bufbuild/protobuf";
-import { methodPath } from "@fedloop/proto";
+import type { DescMessage, DescMethodServerStreaming, DescMethodUnary, MessageShape } from "@bufbuild/protobuf";
+import { decodeMessage, methodPath } from "@fedloop/proto";
 import { ClientError } from "../errors.js";
 import { brokenCall, enveloped, requireAnswer, STREAM_TYPE, streamedMessages, UNARY_TYPE } from "./connect-protocol.js";
 import type { CallOptions, Transport } from "./transport.js";
@@ -102,7 +96,7 @@ class Call implements Disposable {
 /** What the messages are decoded as. @throws ClientError PROTOCOL */
 function decoded<O extends DescMessage>(path: string, output: O, bytes: Uint8Array): MessageShape<O> {
   try {
-    return fromBinary(output, bytes);
+    return decodeMessage(output, bytes);
   } catch (cause) {
     throw new ClientError("PROTOCOL", `${path}: the answer is not the message that was expected`, { cause });
   }

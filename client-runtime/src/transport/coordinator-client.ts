@@ -1,11 +1,9 @@
-import {
-  create,
-  type DescMessage,
-  type DescMethodServerStreaming,
-  type DescMethodUnary,
-  type MessageInitShape,
-  type MessageShape,
-  toBinary,
+import type {
+  DescMessage,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  MessageInitShape,
+  MessageShape,
 } from "@bufbuild/protobuf";
 import { encodeBase64Url, encodeUtf8, type Signer } from "@fedloop/consent";
 import type { RandomSource } from "@fedloop/privacy";
@@ -13,8 +11,10 @@ import {
   Enrollment,
   EnrollRequestSchema,
   type EnrollResponse,
+  encodeMessage,
   encodeRequest,
   METADATA,
+  messageOf,
   methodPath,
   requestSigningInput,
 } from "@fedloop/proto";
@@ -80,8 +80,8 @@ export class CoordinatorClient {
     init: MessageInitShape<I>,
     signal?: AbortSignal,
   ): Promise<MessageShape<O>> {
-    const request = create(method.input, init);
-    const body = toBinary(method.input, request);
+    const request = messageOf(method.input, init);
+    const body = encodeMessage(method.input, request);
     const { transport, timeoutMs } = this.#options;
     return this.#retrying(() => transport.unary(method, request, { metadata: {}, body, timeoutMs, signal }), signal);
   }
@@ -97,7 +97,7 @@ export class CoordinatorClient {
     signal?: AbortSignal,
     heldMs = 0,
   ): Promise<MessageShape<O>> {
-    const request = create(method.input, init);
+    const request = messageOf(method.input, init);
     const encoded = this.#encode(method.input, request);
     const { transport } = this.#options;
     const timeoutMs = this.#options.timeoutMs + heldMs;
@@ -120,7 +120,7 @@ export class CoordinatorClient {
     init: MessageInitShape<I>,
     signal?: AbortSignal,
   ): AsyncGenerator<MessageShape<O>> {
-    const request = create(method.input, init);
+    const request = messageOf(method.input, init);
     const encoded = this.#encode(method.input, request);
     const open = async (): Promise<[AsyncIterator<MessageShape<O>>, IteratorResult<MessageShape<O>>]> => {
       const metadata = await this.#sign(methodPath(method), encoded.digestHex, signal);
@@ -154,7 +154,7 @@ export class CoordinatorClient {
     const timeMs = Math.round(this.nowMs());
     const text = `fedloop-enroll/v1\n${population}\n${encodeBase64Url(signer.publicKey)}\n${encodeBase64Url(nonce)}\n${timeMs}\n`;
     const signature = await signer.sign(encodeUtf8(text));
-    const request = create(EnrollRequestSchema, {
+    const request = messageOf(EnrollRequestSchema, {
       population,
       publicKey: signer.publicKey,
       timeMs: BigInt(timeMs),
@@ -162,7 +162,7 @@ export class CoordinatorClient {
       signature,
       token,
     });
-    const body = toBinary(EnrollRequestSchema, request);
+    const body = encodeMessage(EnrollRequestSchema, request);
     const answer = await transport.unary(Enrollment.method.enroll, request, { metadata: {}, body, timeoutMs, signal });
     if (answer.deviceId.length !== 16 || answer.session.length !== 16) {
       throw new ClientError("PROTOCOL", "expected a device id and a session of 16 bytes each from Enroll");

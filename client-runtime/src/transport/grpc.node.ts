@@ -1,12 +1,6 @@
 // gRPC over HTTP/2 with grpc-js, for Node.
-import {
-  type DescMessage,
-  type DescMethodServerStreaming,
-  type DescMethodUnary,
-  fromBinary,
-  type MessageShape,
-} from "@bufbuild/protobuf";
-import { FLOW_CONTROL_WINDOW_BYTES, MAX_MESSAGE_BYTES, METADATA, methodPath } from "@fedloop/proto";
+import type { DescMessage, DescMethodServerStreaming, DescMethodUnary, MessageShape } from "@bufbuild/protobuf";
+import { decodeMessage, FLOW_CONTROL_WINDOW_BYTES, MAX_MESSAGE_BYTES, METADATA, methodPath } from "@fedloop/proto";
 import {
   type ChannelCredentials,
   type ChannelOptions,
@@ -128,7 +122,7 @@ class GrpcTransport implements Transport {
       const call = this.#client.makeUnaryRequest<Uint8Array, MessageShape<O>>(
         path,
         asBuffer,
-        (bytes) => fromBinary(method.output, bytes),
+        (bytes) => decodeMessage(method.output, bytes),
         body,
         metadataOf(metadata),
         options,
@@ -153,7 +147,7 @@ class GrpcTransport implements Transport {
     const call = this.#client.makeServerStreamRequest<Uint8Array, MessageShape<O>>(
       path,
       asBuffer,
-      (bytes) => fromBinary(method.output, bytes),
+      (bytes) => decodeMessage(method.output, bytes),
       body,
       metadataOf(metadata),
       {},

@@ -1,5 +1,4 @@
-import { fromBinary } from "@bufbuild/protobuf";
-import { ErrorDetailSchema } from "@fedloop/proto";
+import { decodeMessage, ErrorDetailSchema } from "@fedloop/proto";
 import { ClientError } from "../errors.js";
 
 /**
@@ -11,7 +10,7 @@ import { ClientError } from "../errors.js";
  */
 export function remoteError(path: string, detail: Uint8Array, cause?: unknown): ClientError {
   try {
-    const { code, message, retryAfterMs, serverTimeMs } = fromBinary(ErrorDetailSchema, detail);
+    const { code, message, retryAfterMs, serverTimeMs } = decodeMessage(ErrorDetailSchema, detail);
     return new ClientError("REMOTE", `${path}: ${code}: ${message}`, {
       cause,
       remoteCode: code,

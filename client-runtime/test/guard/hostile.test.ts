@@ -328,7 +328,7 @@ async function refusal(t: Test, hostile: Hostile): Promise<void> {
   const events = await take(participant.run(), ({ type }) => type === "refused" || type === "masked");
   const last = events.at(-1);
   t.equal(last?.type === "refused" ? last.code : last?.type, hostile.code);
-  t.equal(participant.budget().rounds, 0, "nothing was counted");
+  t.equal((await participant.budget()).rounds, 0, "nothing was counted");
   t.equal(coordinator.updates.get(1)?.size, 0, "nothing was sent");
   await coordinator.called("Leave");
   t.same(coordinator.left.at(0)?.reason, hostile.code, "the coordinator is told the code");
@@ -345,7 +345,7 @@ t.test("a round that was taken part in before is refused when it is offered agai
   const events = await take(participant.run(), ({ type }) => type === "refused");
   const last = events.at(-1);
   t.equal(last?.type === "refused" ? last.code : "", "GUARD_REPLAYED_ROUND");
-  t.equal(participant.budget().rounds, 1);
+  t.equal((await participant.budget()).rounds, 1);
 });
 
 t.test("a purpose whose consent was withdrawn is refused, also after a restart", async (t) => {

@@ -139,7 +139,7 @@ t.test("a device keeps count of its own steps, whatever the coordinator says", a
     const events = await take(participant.run(), ({ type }) => type === "refused");
     const last = events.at(-1);
     t.equal(last?.type === "refused" ? last.code : last?.type, code, `steps ${steps}`);
-    t.equal(participant.budget().rounds, steps.length - 1);
+    t.equal((await participant.budget()).rounds, steps.length - 1);
   }
 });
 
@@ -147,10 +147,10 @@ t.test("a run is counted once, and another run again", async (t) => {
   const { join } = await start(t, { rounds: [...runRounds([2, 4]), { edit: (plan) => ofRun(plan, 1, null) }] });
   const participant = await join({ floors: { ...floors, maximumEpsilon: 100 } });
   const spent: number[] = [];
-  await take(participant.run(), ({ type }) => {
-    if (type === "accepted") spent.push(participant.budget(1e-5).epsilon);
-    return spent.length === 3;
-  });
+  for await (const { type } of participant.run()) {
+    if (type === "accepted") spent.push((await participant.budget(1e-5)).epsilon);
+    if (spent.length === 3) break;
+  }
   t.equal(spent[0], spent[1]);
   t.ok((spent[2] ?? 0) > 1.3 * (spent[0] ?? 0), `${spent}`);
 });
@@ -180,5 +180,5 @@ t.test("a trainer that cannot train for examples is not asked to, and units are 
   const other = await mixed.join({ trainer, floors: { ...floors, ...allowed } });
   const refusal = (await take(other.run(), ({ type }) => type === "refused")).at(-1);
   t.match(refusal, { code: "GUARD_UNIT" });
-  t.match(other.budget(), { rounds: 1, unit: "participant" });
+  t.match(await other.budget(), { rounds: 1, unit: "participant" });
 });

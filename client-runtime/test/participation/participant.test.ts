@@ -71,7 +71,7 @@ t.test("a new process with the same store and signer resumes: nothing is asked o
   const second = await join({ store, signer, consent: { ...TERMS, decide: () => t.fail("asked again") } });
   t.equal(second.subject, first.subject);
   await take(second.run(), isEnd);
-  t.equal(second.budget().rounds, 2);
+  t.equal((await second.budget()).rounds, 2);
   t.equal(coordinator.calls.filter((call) => call === "Enroll").length, 1);
   t.same(coordinator.consents(), ["consent.given"]);
 });
@@ -142,7 +142,7 @@ t.test("withdrawal aborts a training under way, sends nothing, and is in the log
   t.match(events.at(-1), { type: "abandoned", round: 1, reason: "GUARD_WITHDRAWN" });
   t.equal(coordinator.updates.get(1)?.size, 0);
   t.notOk(coordinator.permits(participant.subject));
-  t.equal(participant.budget().rounds, 0);
+  t.equal((await participant.budget()).rounds, 0);
 });
 
 t.test("a withdrawal holds here when the coordinator cannot be reached, and is sent with the next join", async (t) => {
@@ -198,7 +198,7 @@ t.test("what was counted for a round that the log shows abandoned is given back 
   };
   const events = await take(participant.run(), ({ type }) => type === "released");
   t.same(types(events), ["masked", "abandoned", "masked", "accepted", "released"]);
-  t.equal(participant.budget().rounds, 1);
+  t.equal((await participant.budget()).rounds, 1);
 });
 
 t.test("what was counted for a round that the log shows completed stays counted", async (t) => {
@@ -207,7 +207,7 @@ t.test("what was counted for a round that the log shows completed stays counted"
   const participant = await join({ consent: { ...TERMS, decide } });
   const events = await take(participant.run(), ({ type }) => type === "refused");
   t.match(events.at(-1), { type: "refused", round: 2, code: "GUARD_BUDGET" });
-  t.equal(participant.budget().rounds, 1);
+  t.equal((await participant.budget()).rounds, 1);
 });
 
 t.test("an expired session is opened again, and the call repeated", async (t) => {

@@ -10,7 +10,7 @@ t.test("a participant consents, trains in every round and ends when the populati
     ["masked", "accepted", "released", "masked", "accepted", "released", "masked", "accepted", "released"],
   );
   t.equal(coordinator.updates.get(1)?.size, 1);
-  t.equal(participant.budget().rounds, 3);
+  t.equal((await participant.budget()).rounds, 3);
   t.same(
     participant.receipts().map(({ type }) => type),
     ["consent.given", "round", "round", "round"],

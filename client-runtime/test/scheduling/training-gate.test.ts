@@ -41,7 +41,7 @@ t.test("a training stops when the battery runs low, and gives its place back", a
   await coordinator.called("Leave");
   t.match(coordinator.left, [{ reason: "HELD" }]);
   t.equal(coordinator.updates.get(1)?.size, 0, "nothing was sent");
-  t.equal(participant.budget().rounds, 0);
+  t.equal((await participant.budget()).rounds, 0);
 });
 
 t.test("rounds of a day are counted over restarts, and the limit ends with the day", async (t) => {

@@ -122,5 +122,5 @@ t.test("a submission whose answer is lost is repeated and counted once", async (
   const participant = await join();
   const events = await take(participant.run());
   t.equal(events.filter(({ type }) => type === "accepted").length, 1);
-  t.equal(participant.budget().rounds, 1);
+  t.equal((await participant.budget()).rounds, 1);
 });

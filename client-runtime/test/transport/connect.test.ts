@@ -2,7 +2,14 @@
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { Artifacts, Enrollment, GetArtifactRequestSchema, type RoundEvent, Rounds } from "@fedloop/proto";
+import {
+  Artifacts,
+  Enrollment,
+  ErrorDetailSchema,
+  GetArtifactRequestSchema,
+  type RoundEvent,
+  Rounds,
+} from "@fedloop/proto";
 import t, { type Test } from "tap";
 import { systemClock, type Transport } from "../../src/index.js";
 import { type ConnectTransportOptions, connectTransport } from "../../src/transport/connect.js";
@@ -121,4 +128,63 @@ t.test("a closed transport ends what is under way and takes nothing new", async 
   await transport.close();
   await ended;
   await t.rejects(leave(transport), { code: "ABORTED" });
+});
+
+t.test("a stream is read whatever the pieces it comes in, and its error is the coordinator's own", async (t) => {
+  const event = toBinary(Rounds.method.watch.output, create(Rounds.method.watch.output, { round: 7n }));
+  const detail = create(ErrorDetailSchema, { code: "BUSY", message: "later", retryAfterMs: 250, serverTimeMs: 9n });
+  const value = Buffer.from(toBinary(ErrorDetailSchema, detail)).toString("base64").replaceAll("=", "");
+  const error = {
+    code: "unavailable",
+    details: [
+      { type: "other", value: "" },
+      { type: ErrorDetailSchema.typeName, value },
+    ],
+  };
+  const end = envelope(Buffer.from(JSON.stringify({ error })));
+  end[0] = 2;
+  const transport = await start(t, async (_request, response) => {
+    response.writeHead(200, { "content-type": "application/connect+proto" });
+    for (const byte of Buffer.concat([envelope(event), envelope(event), end])) {
+      await new Promise((resolve) => response.write(Uint8Array.of(byte), resolve));
+    }
+    response.end();
+  });
+  const events = watch(transport);
+  t.match(await events.next(), { value: { round: 7n } });
+  t.match(await events.next(), { value: { round: 7n } });
+  await t.rejects(events.next(), { code: "REMOTE", remoteCode: "BUSY", retryAfterMs: 250, serverTimeMs: 9 });
+});
+
+t.test("messages that are compressed, too long or no messages are refused", async (t) => {
+  const compressed = envelope(Uint8Array.of(1));
+  compressed[0] = 1;
+  const long = envelope(Uint8Array.of(1));
+  long.writeUInt32BE(0xffff_ffff, 1);
+  const none = envelope(Uint8Array.of(0x0a, 0x7f));
+  for (const [name, bytes] of Object.entries({ compressed, long, none })) {
+    const transport = await start(t, (_request, response) => {
+      response.writeHead(200, { "content-type": "application/connect+proto" }).write(bytes);
+    });
+    await t.rejects(watch(transport).next(), { code: "PROTOCOL" }, name);
+  }
+});
+
+t.test("the login page of a network passes, and a coordinator's error tells its code", async (t) => {
+  const page = await start(t, (_request, response) => {
+    response.writeHead(200, { "content-type": "text/html" }).end("<p>Please log in</p>");
+  });
+  await t.rejects(leave(page), { code: "UNAVAILABLE" });
+  const detail = create(ErrorDetailSchema, { code: "NO_CONSENT", message: "none" });
+  const value = Buffer.from(toBinary(ErrorDetailSchema, detail)).toString("base64");
+  const told = await start(t, (_request, response) => {
+    const details = [{ type: ErrorDetailSchema.typeName, value }];
+    const body = JSON.stringify({ code: "permission_denied", details });
+    response.writeHead(403, { "content-type": "application/json" }).end(body);
+  });
+  await t.rejects(leave(told), { code: "REMOTE", remoteCode: "NO_CONSENT" });
+  const other = await start(t, (_request, response) => {
+    response.writeHead(403, { "content-type": "application/json" }).end(JSON.stringify({ code: "permission_denied" }));
+  });
+  await t.rejects(leave(other), { code: "PROTOCOL" });
 });

@@ -133,7 +133,7 @@ t.test(
     await Promise.all(parts);
     await again.close();
     for (const person of people) {
-      const { epsilon, rounds, unit } = person.budget(1e-5);
+      const { epsilon, rounds, unit } = await person.budget(1e-5);
       t.equal(rounds, 2);
       t.equal(unit, "participant");
       t.ok(Math.abs(epsilon / once - 1) < 1e-9, "the device counts the run once, too");
@@ -242,7 +242,7 @@ t.test(
       "and it uses its ε",
     );
     for (const person of people) {
-      t.match(person.budget(), { unit: "example", rounds: 3 });
+      t.match(await person.budget(), { unit: "example", rounds: 3 });
       const receipts = person.receipts();
       const rounds = receipts.filter(({ type }) => type === "round");
       t.same(new Set(rounds.map(({ unit }) => unit)), new Set(["example"]), "and in its receipts");

@@ -120,7 +120,7 @@ export function transportCompliance(t: Test, name: string, kind: TransportKind):
       -1,
       "the model is the exact sum of two rounds",
     );
-    for (const person of people) t.equal(person.budget().rounds, 2, "each round is counted once");
+    for (const person of people) t.equal((await person.budget()).rounds, 2, "each round is counted once");
   }
 
   async function start(t: Test, { plan = {}, faults = {}, between = async (address) => address }: Options) {
