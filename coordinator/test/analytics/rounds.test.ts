@@ -69,7 +69,7 @@ t.test(
       population !== undefined && population.epsilon > 7.5 && population.epsilon <= 8,
       `ε is ${population?.epsilon}`,
     );
-    for (const participant of participants) t.ok(participant.budget().epsilon <= 8, "devices count the same");
+    for (const participant of participants) t.ok((await participant.budget()).epsilon <= 8, "devices count the same");
 
     const answered = await answeredQueries(federation.coordinator);
     t.equal(answered.length, 4);

@@ -7,7 +7,7 @@ import {
   type NoisedSum,
   type Row,
 } from "../../src/analytics/index.js";
-import { dequantise, quantise } from "../../src/encoding/quantisation.js";
+import { dequantise, quantise } from "../../src/encoding/rounding.js";
 import { addCentralNoise, centralGaussian } from "../../src/mechanisms/central.js";
 import { clipL2 } from "../../src/mechanisms/clipping.js";
 import type { RandomSource } from "../../src/random/source.js";
