@@ -240,6 +240,7 @@ MEMBERS = {
     "round.close": "population round plan outcome reason cohort aggregate modelOut",
     "budget.debit": "population round plan event accountant epsilon delta prior",
     "model.release": "population round model debit",
+    "model.stage": "population round model stage share",
     "analytics.release": "population round plan query event minimumCohort debit",
     "key.rotate": "role newKey reason",
     "erasure": "subject reason",
@@ -298,6 +299,7 @@ class Audit:
         self.last_coordinator_time = None
         self.plans, self.rounds, self.debits, self.events = {}, {}, {}, {}
         self.released, self.releases, self.last_round = {}, {}, {}
+        self.stageable = set()
         self.mask_keys, self.blobs, self.participants = set(), [], {}
 
     def find(self, code, where, what=""):
@@ -395,6 +397,7 @@ class Audit:
             "round.plan": self.plan,
             "budget.debit": self.debit,
             "model.release": self.release,
+            "model.stage": self.stage,
             "analytics.release": self.release,
             "round.close": self.close,
         }.get(kind, lambda *_: None)(index, entry, body)
@@ -541,8 +544,16 @@ class Audit:
         if entry["type"] == "model.release":
             if paid:
                 self.released.setdefault(body["population"], set()).add(body["model"])
+                self.stageable.add((*key, body["model"]))
         elif planned and (body["plan"] != self.hashes[planned[0]] or body["event"] != planned[2]["privacy"]["event"]):
             self.find("DEBIT_EVENT", index)
+
+    def stage(self, index, entry, body):
+        name = (body["population"], body["round"], body["model"])
+        if name not in self.stageable:
+            self.find("STAGE_MODEL", index)
+        if body["stage"] == "rolled-back":
+            self.stageable.discard(name)
 
     def close(self, index, entry, body):
         key = (body["population"], body["round"])

@@ -58,6 +58,7 @@ export type FindingCode =
   | "RELEASE_REPEATED"
   | "RELEASE_UNPAID"
   | "RUN_PARTICIPATION"
+  | "STAGE_MODEL"
   | "TREE_ROOT"
   | "TRUST_MISMATCH";
 
@@ -143,6 +144,7 @@ export const findingMeanings: { readonly [Code in FindingCode]: string } = {
   RELEASE_UNPAID: "A result was released without a debit before it.",
   RUN_PARTICIPATION:
     "A participant took part in a run of rounds with correlated noise more often, or at a smaller distance, than the run's event allows for.",
+  STAGE_MODEL: "Devices were given a model that its round never released, or that was rolled back before.",
   TREE_ROOT: "The root over the bundle's entries is not the one that the checkpoint signs.",
   TRUST_MISMATCH: "The bundle's log, checkpoint key or operator key is not the one that the auditor trusts.",
 };

@@ -2,7 +2,7 @@
 import type { DpEvent } from "@fedloop/privacy";
 import { type Entry, entryLeafHash } from "../entries/entry.js";
 import { decodeEvent, type EventJson } from "../entries/event.js";
-import type { AnalyticsRelease, BudgetDebit, ModelRelease } from "../entries/release.js";
+import type { AnalyticsRelease, BudgetDebit, ModelRelease, ModelStage } from "../entries/release.js";
 import type { RoundClose } from "../entries/round-close.js";
 import type { RoundPlan } from "../entries/round-plan.js";
 import { canonicalText } from "../json/canonical.js";
@@ -43,6 +43,8 @@ export class RoundAudit {
   readonly #byDebit = new Map<string, AuditedRound>();
   readonly #lastRound = new Map<string, number>();
   readonly #models = new Map<string, Set<string>>();
+  /** Population, round and hash of each model that devices may be given. */
+  readonly #stageable = new Set<string>();
   readonly #blobs = new Map<string, AuditedRound[]>();
   readonly #eligible = new Map<string, EligibleCache>();
   readonly #events = new Map<string, DpEvent>();
@@ -75,6 +77,9 @@ export class RoundAudit {
         break;
       case "model.release":
         this.#releaseModel(index, entry.body);
+        break;
+      case "model.stage":
+        this.#stage(index, entry.body);
         break;
       case "analytics.release":
         this.#releaseAnswer(index, entry.body);
@@ -208,12 +213,24 @@ export class RoundAudit {
     if (round === undefined) return;
     round.released = release.model;
     this.#models.get(release.population)?.add(release.model);
+    this.#stageable.add(`${release.population}\n${release.round}\n${release.model}`);
     if (round.plan.kind !== "train")
       this.#sink.entry(
         "RELEASE_UNPAID",
         index,
         `Round ${release.round} was planned to evaluate, not to release a model.`,
       );
+  }
+
+  #stage(index: number, { population, round, model, stage }: ModelStage): void {
+    const name = `${population}\n${round}\n${model}`;
+    if (!this.#stageable.has(name))
+      this.#sink.entry(
+        "STAGE_MODEL",
+        index,
+        `Round ${round} of ${population} released no such model, or it was rolled back.`,
+      );
+    if (stage === "rolled-back") this.#stageable.delete(name);
   }
 
   #releaseAnswer(index: number, release: AnalyticsRelease): void {

@@ -18,7 +18,9 @@ import {
   type BudgetDebit,
   budgetDebit,
   type ModelRelease,
+  type ModelStage,
   modelRelease,
+  modelStage,
 } from "./release.js";
 import { type RoundClose, roundClose } from "./round-close.js";
 import { type RoundPlan, roundPlan } from "./round-plan.js";
@@ -41,6 +43,7 @@ export interface EntryBodies {
   readonly "round.close": RoundClose;
   readonly "budget.debit": BudgetDebit;
   readonly "model.release": ModelRelease;
+  readonly "model.stage": ModelStage;
   readonly "analytics.release": AnalyticsRelease;
   readonly "key.rotate": KeyRotate;
   readonly erasure: Erasure;
@@ -135,6 +138,7 @@ const entrySchema: z.ZodMiniType<Entry> = z
     entryOf("round.close", roundClose),
     entryOf("budget.debit", budgetDebit),
     entryOf("model.release", modelRelease),
+    entryOf("model.stage", modelStage),
     entryOf("analytics.release", analyticsRelease),
     entryOf("key.rotate", keyRotate),
     entryOf("erasure", erasure),

@@ -346,6 +346,12 @@ const faults: { readonly [Code in FindingCode]: Planting } = {
     await run.step(devices);
     return { bytes: await bundleOf(run.rounds.author) };
   },
+  STAGE_MODEL: log(async (rounds) => {
+    await rounds.complete([testDevice(1), testDevice(2)]);
+    const body = { population, round: 1, model: rounds.model, share: null } as const;
+    await rounds.author.write({ type: "model.stage", body: { ...body, stage: "rolled-back" } });
+    await rounds.author.write({ type: "model.stage", body: { ...body, stage: "live" } });
+  }),
   TREE_ROOT: async () => {
     const author = await shortLog();
     const root = encodeUtf8("another root of thirty-two bytes");

@@ -6,6 +6,7 @@ import { addAnalytics } from "./analytics-commands.js";
 import { positiveNumber, someText, wholeNumber } from "./arguments.js";
 import { EXIT_CODES, type ExitCode } from "./exit-codes.js";
 import { failureOf } from "./failure.js";
+import { addModels } from "./models-commands.js";
 import { DEFAULT_CONFIG, type Surroundings } from "./surroundings.js";
 
 interface Global {
@@ -278,6 +279,7 @@ export function fedloopProgram(surroundings: Surroundings, fail: (exitCode: Exit
   addVault(program, surroundings);
   addWitness(program, surroundings);
   addTokens(program, surroundings);
+  addModels(program, surroundings);
   forAll(program, (command) => {
     command.exitOverride();
     // What is wrong is told once, by runFedloop, in the form of all other errors.

@@ -124,6 +124,8 @@ export interface PopulationPlan {
   readonly trainer: { readonly id: string; readonly settings: Settings };
   /** Training rounds; 0 where the plan asks queries instead. */
   readonly rounds: number;
+  /** Whether a released model goes to devices by itself, or when an operator says so. */
+  readonly release: "automatic" | "manual";
   readonly cohort: { readonly target: number; readonly minimum: number; readonly overSelection: number };
   readonly deadlines: { readonly selectionMs: number; readonly reportMs: number };
   readonly privacy: PlanPrivacy;
@@ -241,6 +243,7 @@ export function completePlan(written: WrittenPlan, notice: NoticeFile): Populati
     },
     trainer: written.trainer,
     rounds: written.analytics === undefined ? rounds : 0,
+    release: written.release,
     cohort: {
       target: cohort.target,
       minimum: cohort.minimum ?? Math.ceil(cohort.target * DEFAULT_MINIMUM_SHARE),

@@ -28,6 +28,9 @@ export type Mechanism = (typeof MECHANISMS)[number];
 /** What an evaluation reports, as named numbers made from a released sum. */
 export const METRICS = ["rmse", "mean", "none"] as const;
 
+/** Whether a released model goes to devices by itself, or when an operator says so. */
+export const RELEASES = ["automatic", "manual"] as const;
+
 export type Settings = Readonly<Record<string, number | string | boolean>>;
 
 /** A plan file, before anything is concluded from it. Times are in milliseconds. */
@@ -50,6 +53,7 @@ export interface WrittenPlan {
   };
   readonly trainer: { readonly id: string; readonly settings: Settings };
   readonly rounds: number;
+  readonly release: (typeof RELEASES)[number];
   readonly cohort: {
     readonly target: number;
     readonly minimum?: number | undefined;
@@ -248,6 +252,7 @@ const plan = section({
   model,
   trainer: section({ id: identifier(), settings }),
   rounds: integer(1, MAX_ROUNDS),
+  release: oneOf(RELEASES).default("automatic"),
   cohort: section({
     target: integer(1, MAX_COHORT),
     minimum: integer(1, MAX_COHORT).optional(),

@@ -65,6 +65,7 @@ export function buildSchedule(plan: PopulationPlan, policy: number): Schedule {
     },
     tensors: plan.model.tensors,
     strategy,
+    releases: plan.release,
     returnWindowMs: RETURN_WINDOW_MS,
     arrivalMs: Math.min(Math.ceil(plan.cohort.target / ARRIVALS_A_MS), MAX_ARRIVAL_MS),
     metrics: metricReader(plan.evaluation?.metric ?? "none"),

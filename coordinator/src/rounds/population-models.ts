@@ -1,5 +1,6 @@
 import { CoordinatorError } from "../errors.js";
 import type { ArtifactStore, OpenArtifact } from "../models/artifact-store.js";
+import { modelFor, readRegistry } from "../models/model-registry.js";
 import type { Store } from "../store/database.js";
 import { closeOfModel } from "./population-state.js";
 
@@ -19,7 +20,7 @@ export interface PopulationModelsOptions {
 /** The models of a population, as its devices may have them. */
 export class PopulationModels {
   readonly #options: PopulationModelsOptions;
-  #released: { readonly model: Uint8Array; readonly closeIndex: number; readonly bytes: number } | undefined;
+  readonly #given = new Map<string, { readonly closeIndex: number; readonly bytes: number }>();
 
   constructor(options: PopulationModelsOptions) {
     this.#options = options;
@@ -30,31 +31,44 @@ export class PopulationModels {
     return this.#options.newest() ?? this.#options.initial;
   }
 
-  /** @throws CoordinatorError NOT_FOUND for any but the present model */
-  require(sha256: Uint8Array): void {
-    if (!Buffer.from(this.present).equals(sha256)) {
-      throw new CoordinatorError("NOT_FOUND", "expected the hash of the population's present model; check in again");
+  /**
+   * Requires a model that devices may have: the present one of rounds, or one that apps are given or were until another took
+   * its place.
+   *
+   * @throws CoordinatorError NOT_FOUND
+   */
+  async require(sha256: Uint8Array): Promise<void> {
+    if (Buffer.from(this.present).equals(sha256)) return;
+    const { store, population } = this.#options;
+    const models = await readRegistry(store.db, population);
+    const model = models.find((it) => Buffer.from(it.sha256).equals(sha256));
+    if (model === undefined || model.stage === "candidate" || model.stage === "rolled-back") {
+      throw new CoordinatorError(
+        "NOT_FOUND",
+        "expected the hash of a model that devices are given now; ask again which",
+      );
     }
   }
 
-  /** The present model, for reading. @throws CoordinatorError NOT_FOUND */
+  /** A model for reading. @throws CoordinatorError NOT_FOUND as `require` */
   async open(sha256: Uint8Array): Promise<OpenArtifact> {
-    this.require(sha256);
+    await this.require(sha256);
     return this.#options.artifacts.openArtifact(sha256);
   }
 
   /**
-   * The newest released model: the index of the entry that closed its round, and the size of its file. Undefined before
-   * the first.
+   * The model that a participant's app gets, by the registry: the index of the entry that closed its round, and the size of
+   * its file. Undefined while none is live.
    *
    * @throws CoordinatorError RETRY while the round that released it is being closed
    */
-  async released(): Promise<{ readonly closeIndex: number; readonly bytes: number } | undefined> {
-    const { artifacts, store, population, initial } = this.#options;
-    const model = this.present;
-    if (Buffer.from(model).equals(initial)) return undefined;
-    const known = this.#released;
-    if (known !== undefined && Buffer.from(known.model).equals(model)) return known;
+  async given(subject: string): Promise<{ readonly closeIndex: number; readonly bytes: number } | undefined> {
+    const { artifacts, store, population } = this.#options;
+    const model = (await modelFor(store.db, population, subject))?.sha256;
+    if (model === undefined) return undefined;
+    const name = Buffer.from(model).toString("base64url");
+    const known = this.#given.get(name);
+    if (known !== undefined) return known;
     const closeIndex = await closeOfModel(store, population, model);
     if (closeIndex === undefined) {
       throw new CoordinatorError("RETRY", "the round that released the model is just being closed; ask again", {
@@ -63,7 +77,10 @@ export class PopulationModels {
     }
     const artifact = await artifacts.openArtifact(model);
     await artifact.close();
-    this.#released = { model, closeIndex, bytes: artifact.totalBytes };
-    return this.#released;
+    const given = { closeIndex, bytes: artifact.totalBytes };
+    // A canary, the live model and the one before it: more are not given at a time.
+    if (this.#given.size >= 4) this.#given.clear();
+    this.#given.set(name, given);
+    return given;
   }
 }

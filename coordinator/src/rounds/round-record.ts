@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { canonicalBytes, type EntryBodies, sealView } from "@fedloop/consent";
 import type { DpEvent } from "@fedloop/privacy";
 import type { Ledger, LedgerTransaction } from "../ledger/ledger.js";
+import { registerRelease } from "../models/model-registry.js";
 import type { RoundKind } from "../store/database.js";
 import type { Member } from "./cohort.js";
 import type { StoredRun } from "./noise-run.js";
@@ -22,6 +23,8 @@ export interface LoggedPlan {
 export interface ReleasedModel {
   readonly sha256: Uint8Array;
   readonly strategyState: Uint8Array | null;
+  /** Whether it goes to devices by itself. */
+  readonly promotes: boolean;
 }
 
 /** Result of an evaluation, as the ledger names it. */
@@ -194,6 +197,7 @@ export class RoundRecord {
         })
         .onConflict((conflict) => conflict.doNothing())
         .execute();
+      await registerRelease(tx, this.population, this.round, { promotes: model.promotes, nowMs: this.#clock.now() });
     });
   }
 

@@ -232,7 +232,11 @@ export class PopulationRoundWork implements RoundWork {
       }),
     );
     const strategyState = step.state.length === 0 ? null : await artifacts.put(asBytes(step.state));
-    await this.#record.releasedModel(this.#debited(), { sha256: model, strategyState });
+    await this.#record.releasedModel(this.#debited(), {
+      sha256: model,
+      strategyState,
+      promotes: schedule.releases === "automatic",
+    });
     state.model = model;
     state.loaded = { sha256: model, tensors: before.tensors, parameters: step.parameters };
     state.strategyState = strategyState;

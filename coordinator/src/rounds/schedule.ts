@@ -16,6 +16,8 @@ export interface Schedule {
   readonly cap: BudgetCap;
   /** Enforced for each participant; a consent may set a lower one for its giver. */
   readonly participantCap: { readonly epsilon: number; readonly rounds: number };
+  /** Whether released models go to devices by themselves. */
+  readonly releases: "automatic" | "manual";
   readonly tensors: readonly TensorShape[];
   readonly strategy: Strategy;
   /** Over how long the devices of a cohort are asked to spread their arrival, milliseconds. */

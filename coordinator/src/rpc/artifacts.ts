@@ -18,10 +18,10 @@ export function artifactsService({
   models,
 }: ArtifactsDependencies): ServiceHandlers<typeof Artifacts> {
   return {
-    getArtifact({ sha256, offset }, { device }) {
+    async *getArtifact({ sha256, offset }, { device }) {
       const population = populations.of(device);
-      population.models.require(sha256);
-      return models.from(sha256, () => population.models.open(sha256), Number(offset));
+      await population.models.require(sha256);
+      yield* models.from(sha256, () => population.models.open(sha256), Number(offset));
     },
     uploadChunk(request, { device }) {
       const nextOffset = populations.named(request.population, device).placeChunk(device, Number(request.round), {
@@ -33,7 +33,7 @@ export function artifactsService({
       return { nextOffset: BigInt(nextOffset) };
     },
     async getModel(request, { device }) {
-      const released = await populations.named(request.population, device).models.released();
+      const released = await populations.named(request.population, device).models.given(device.subject);
       if (released === undefined) return {};
       const { message } = await receiptOf(ledger, released.closeIndex);
       return { close: message, totalBytes: BigInt(released.bytes) };

@@ -3,6 +3,12 @@
  * every hash is the 32 bytes of a SHA-256, and JSON is text: types that SQLite and PostgreSQL both have.
  */
 import type { Kysely, Transaction } from "kysely";
+import type {
+  IdempotencyTable,
+  ModelStagesTable,
+  WebhookDeliveriesTable,
+  WebhookFactsTable,
+} from "./operations-tables.js";
 
 /** The states of a round (docs/architecture.md); `abandoned` can follow any state before `unmask`. */
 export const ROUND_STATES = [
@@ -205,6 +211,10 @@ export interface Database {
   blobs: BlobsTable;
   noise_runs: NoiseRunsTable;
   leases: LeasesTable;
+  model_stages: ModelStagesTable;
+  idempotency: IdempotencyTable;
+  webhook_deliveries: WebhookDeliveriesTable;
+  webhook_facts: WebhookFactsTable;
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 import { type ColumnDataType, type Kysely, type Migration, type MigrationProvider, sql } from "kysely";
 import { PARTICIPANT_STATES, POPULATION_STATES, ROUND_KINDS, ROUND_STATES } from "./database.js";
+import { operationsTables } from "./operations-tables.js";
 
 export type SchemaDialect = "sqlite" | "postgres";
 
@@ -229,6 +230,7 @@ export function migrationsFor(dialect: SchemaDialect): MigrationProvider {
     "0002-vault-and-witnesses": vaultAndWitnesses(dialect),
     "0003-noise-runs": noiseRuns(dialect),
     "0004-shared-store": sharedStore(dialect),
+    "0005-operations": operationsTables(dialect),
   };
   return { getMigrations: () => Promise.resolve(migrations) };
 }
