@@ -5,6 +5,7 @@ import { grpcTransport } from "@fedloop/client-runtime/grpc";
 import { nodeSha256 } from "@fedloop/client-runtime/node";
 import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import { aesCtrRandom } from "@fedloop/privacy/node";
+import { median } from "./statistics.js";
 
 const [address = "", population = ""] = process.argv.slice(2);
 // As `fedloop serve` does, and docs/operations.md advises for devices in Node with large models.
@@ -52,7 +53,16 @@ const participant = await Participant.join({
     interface: "benchmark",
   },
 });
+// Processor time of each round, from the end of the one before.
+const processorMs: number[] = [];
+let before = process.cpuUsage();
 for await (const event of participant.run({ signal: stopping.signal })) {
   if (event.type === "refused") throw new Error(`${event.code}: ${event.message}`);
+  if (event.type !== "released") continue;
+  const { user, system } = process.cpuUsage(before);
+  before = process.cpuUsage();
+  processorMs.push((user + system) / 1_000);
 }
+process.send?.(median(processorMs));
+process.disconnect?.();
 await transport.close();

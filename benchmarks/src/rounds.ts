@@ -24,6 +24,8 @@ export interface RoundsResult {
   /** From the opening of a round to its close: joining, model down, update up, sum, ledger. Median over rounds. */
   readonly secondsPerRound: number;
   readonly secondsEachRound: readonly number[];
+  /** Processor time of a round, which other work on the machine does not enter. Medians over rounds. */
+  readonly processorMs: { readonly eachClient: number; readonly server: number };
   readonly peakServerMb: number;
   /** Model and update bytes that all clients moved in a round. */
   readonly megabytesPerRound: number;
@@ -37,23 +39,32 @@ const POPULATION = "bench";
 /** Whole rounds over gRPC: a coordinator process, each client its own process, client work trivial. */
 export async function roundsBenchmark(options: RoundsOptions): Promise<RoundsResult> {
   const folder = await mkdtemp(join(tmpdir(), "fedloop-bench-"));
-  const starts = new Map<number, number>();
+  const starts = new Map<number, { readonly timeMs: number; readonly processorMs: number }>();
   const seconds: number[] = [];
+  const serverMs: number[] = [];
+  const clientMs: number[] = [];
   const children: ChildProcess[] = [];
   await writePlan(folder, options);
   const server = new ServerProcess({
     config: join(folder, "fedloop.yaml"),
     onEvent: (event) => {
       if (event.event !== "round") return;
-      if (event.state === "selecting") starts.set(event.round, event.timeMs);
+      if (event.state === "selecting") starts.set(event.round, event);
       if (event.state === "abandoned") throw new Error(`round ${event.round} was abandoned: ${event.reason}`);
-      if (event.state === "closed") seconds.push((event.timeMs - (starts.get(event.round) ?? 0)) / 1_000);
+      if (event.state !== "closed") return;
+      const start = starts.get(event.round) ?? event;
+      seconds.push((event.timeMs - start.timeMs) / 1_000);
+      serverMs.push(event.processorMs - start.processorMs);
     },
   });
   try {
     const { address } = await server.first("listening");
     const client = new URL("./rounds-client.js", import.meta.url);
-    for (let i = 0; i < options.clients; i++) children.push(fork(client, [address, POPULATION], { silent: false }));
+    for (let i = 0; i < options.clients; i++) {
+      const child = fork(client, [address, POPULATION], { silent: false });
+      child.on("message", (spent) => clientMs.push(Number(spent)));
+      children.push(child);
+    }
     await Promise.all(children.map((child) => (child.exitCode === null ? once(child, "exit") : undefined)));
     await server.first("finished");
     server.stop();
@@ -68,6 +79,7 @@ export async function roundsBenchmark(options: RoundsOptions): Promise<RoundsRes
       rounds: seconds.length,
       secondsPerRound,
       secondsEachRound: seconds,
+      processorMs: { eachClient: median(clientMs), server: median(serverMs) },
       peakServerMb,
       megabytesPerRound: (options.clients * options.length * (4 + bytes)) / 1e6,
       baselineSumSeconds,

@@ -5,6 +5,9 @@ import type { TransferContext } from "./download.js";
 /** Chunks of one upload on their way at a time. */
 const IN_FLIGHT = 4;
 
+/** How long the coordinator may hold a request for a place among the uploads, milliseconds; then it is made again. */
+const PLACE_WAIT_MS = 10_000;
+
 /** How often an upload that the coordinator lost a part of is completed before it is given up. */
 const PASSES = 3;
 
@@ -15,8 +18,8 @@ export interface UpdateUpload {
 }
 
 /**
- * Hands in an update: inline up to 1 MiB, else in chunks of which several are on their way at a time. Every chunk is
- * hashed once; one that is lost is sent again alone.
+ * Hands in an update: inline up to 1 MiB, else in chunks of which several are on their way at a time, once the coordinator
+ * has a place for them. Every chunk is hashed once; one that is lost is sent again alone.
  *
  * @returns whether the coordinator counted it
  * @throws ClientError REMOTE with the coordinator's reason, UNAVAILABLE, ABORTED, PROTOCOL
@@ -76,11 +79,10 @@ class ChunkDigests {
 
 async function uploadChunks(context: TransferContext, upload: UpdateUpload, digests: ChunkDigests): Promise<void> {
   const total = upload.bytes.length;
-  // The first chunk takes the place among the uploads that the coordinator holds at a time; only then the others go.
-  // After a cut its answer says where to go on.
-  let next = await sendChunk(context, upload, digests, 0);
+  // Without bytes: they would travel in vain where all places are taken. After a cut the answer says where to go on.
+  let next = await askForPlace(context, upload);
   if (next >= total) return;
-  let index = Math.max(1, Math.floor(next / CHUNK_BYTES));
+  let index = Math.floor(next / CHUNK_BYTES);
   const send = async (): Promise<void> => {
     while (index < digests.count) {
       const mine = index;
@@ -95,6 +97,15 @@ async function uploadChunks(context: TransferContext, upload: UpdateUpload, dige
     if (attempt > digests.count) throw new ClientError("PROTOCOL", "expected the upload to advance, it does not");
     next = await sendChunk(context, upload, digests, Math.floor(next / CHUNK_BYTES));
   }
+}
+
+/** @returns the offset of the first chunk to send, or the size of the upload when it is there already */
+async function askForPlace(
+  { client, signal }: TransferContext,
+  { population, round, bytes }: UpdateUpload,
+): Promise<number> {
+  const request = { population, round, totalBytes: BigInt(bytes.length), waitMs: PLACE_WAIT_MS };
+  return Number((await client.call(Artifacts.method.uploadChunk, request, signal, PLACE_WAIT_MS)).nextOffset);
 }
 
 /** @returns the offset of the first chunk that is missing, or the size of the upload */

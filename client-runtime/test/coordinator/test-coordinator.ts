@@ -549,9 +549,10 @@ export class TestCoordinator {
 
   #chunk(request: { offset: bigint; totalBytes: bigint; data: Uint8Array; sha256: Uint8Array }, device: Device) {
     const { data, sha256 } = request;
-    if (!createHash("sha256").update(data).digest().equals(sha256)) throw new Told("BAD_DIGEST");
     const upload = this.#uploads.get(device.id) ?? { chunks: new Map(), totalBytes: Number(request.totalBytes) };
     this.#uploads.set(device.id, upload);
+    if (data.length === 0) return { nextOffset: BigInt(nextOffset(upload)) };
+    if (!createHash("sha256").update(data).digest().equals(sha256)) throw new Told("BAD_DIGEST");
     upload.chunks.set(Number(request.offset), data.slice());
     return { nextOffset: BigInt(nextOffset(upload)) };
   }

@@ -40,7 +40,8 @@ t.test("a model and an update of several chunks arrive whole", async (t) => {
   t.equal(events.at(-1)?.type, "released");
   t.ok(seen.isWhole);
   t.ok(Buffer.from(coordinator.updates.get(1)?.get(participant.subject) ?? []).equals(bytesOf(update)));
-  t.equal(coordinator.calls.filter((call) => call === "UploadChunk").length, UPDATE_CHUNKS, "each chunk went once");
+  const calls = coordinator.calls.filter((call) => call === "UploadChunk").length;
+  t.equal(calls, 1 + UPDATE_CHUNKS, "it asked for a place, and each chunk went once");
 });
 
 t.test("a download that is cut before each chunk goes on where it stopped", async (t) => {
@@ -70,11 +71,18 @@ t.test("a download that never gets further is given up, and the round with it", 
   t.equal(coordinator.calls.filter((call) => call === "GetArtifact").length, 4, "as often as the retry policy says");
 });
 
+/** The bytes that a request for a place, or a chunk, carries. */
+function dataOf(path: string, request: object): Uint8Array | undefined {
+  if (!path.endsWith("UploadChunk") || !("data" in request)) return undefined;
+  return request.data instanceof Uint8Array ? request.data : undefined;
+}
+
 t.test("an upload of which every chunk is cut once arrives whole", async (t) => {
   const { coordinator, join } = await start(t, big);
   const cut = new Set<bigint>();
   coordinator.lies.beforeCall = (path, request) => {
-    if (!path.endsWith("UploadChunk") || !("offset" in request) || typeof request.offset !== "bigint") return;
+    if ((dataOf(path, request)?.length ?? 0) === 0 || !("offset" in request) || typeof request.offset !== "bigint")
+      return;
     if (cut.has(request.offset)) return;
     cut.add(request.offset);
     throw new Told("cut", { breaksConnection: true });
@@ -86,10 +94,12 @@ t.test("an upload of which every chunk is cut once arrives whole", async (t) => 
   t.equal(cut.size, UPDATE_CHUNKS);
 });
 
-t.test("an upload waits as long as the coordinator is busy, however often", async (t) => {
+t.test("an upload waits as long as the coordinator is busy, however often, and sends no bytes meanwhile", async (t) => {
   const { coordinator, clock, join } = await start(t, big);
   let busy = 20;
-  coordinator.lies.beforeCall = (path) => {
+  let sentBytes = 0;
+  coordinator.lies.beforeCall = (path, request) => {
+    sentBytes += dataOf(path, request)?.length ?? 0;
     if (path.endsWith("UploadChunk") && busy-- > 0) throw new Told("BUSY", { retryAfterMs: 50 });
   };
   const { trainer } = checkingTrainer();
@@ -97,6 +107,7 @@ t.test("an upload waits as long as the coordinator is busy, however often", asyn
   await take(participant.run(), ({ type }) => type === "accepted");
   t.equal(coordinator.updates.get(1)?.size, 1);
   t.equal(clock.waits.filter((ms) => ms >= 50 && ms <= 75).length, 20, "it comes back when asked to, with jitter");
+  t.equal(sentBytes, 4 * UPDATE_FLOATS);
 });
 
 t.test("chunks that the coordinator lost before the submission are sent again", async (t) => {

@@ -153,6 +153,7 @@ export class RoundEngine {
     clearTimeout(this.#timer);
     await this.#transitions.catch(() => undefined);
     this.#held.release();
+    this.#uploads.clear();
     this.#secure?.[Symbol.dispose]();
     this.#settleEnded?.reject(goingDown());
   }
@@ -204,6 +205,30 @@ export class RoundEngine {
     if (this.#progress.state !== "selecting" || devices >= this.#progress.expected) return;
     this.#progress = { ...this.#progress, expected: devices };
     this.#send({ type: "tick", nowMs: this.#options.clock.now() });
+  }
+
+  /**
+   * Gives a device one of the places for uploads, when there is one within `waitMs`.
+   *
+   * @returns where its upload begins, or goes on; its size when it is done
+   * @throws CoordinatorError NOT_IN_ROUND, WRONG_STATE, OUT_OF_RANGE, BUSY
+   */
+  async reservePlace(device: Device, totalBytes: number, waitMs: number, signal: AbortSignal): Promise<number> {
+    const expected = updateBytes(this.#options.format);
+    if (totalBytes !== expected) {
+      throw new CoordinatorError("OUT_OF_RANGE", `expected an upload of ${expected} bytes, came one of ${totalBytes}`);
+    }
+    const { clock } = this.#options;
+    const untilMs = clock.now() + waitMs;
+    for (let isLast = waitMs <= 0; ; ) {
+      // The round may have gone on, or the device left it, while it waited.
+      if (this.#member(device).state === "submitted") return expected;
+      this.#requireCollecting();
+      const next = this.#uploads.reserve(device.id, expected);
+      if (next !== undefined) return next;
+      if (isLast) throw this.#uploads.busy();
+      isLast = !(await this.#uploads.untilFree(device.id, untilMs - clock.now(), signal));
+    }
   }
 
   /** @throws CoordinatorError NOT_IN_ROUND, WRONG_STATE, OUT_OF_RANGE, BAD_DIGEST, CONFLICT, BUSY */
@@ -382,6 +407,7 @@ export class RoundEngine {
       if (state === "selecting") this.expectAtMost(this.#available);
       hub.publish(this.notice);
       this.#held.release();
+      this.#uploads.release();
       // Who left while the coordinator worked alone may have been one too many.
       this.#send({ type: "tick", nowMs: this.#options.clock.now() });
     } else this.#done();

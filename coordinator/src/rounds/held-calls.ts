@@ -1,6 +1,8 @@
 import { inTurns } from "./turns.js";
 
 interface Held {
+  /** Whose call it is, where that matters. */
+  readonly caller: string;
   readonly go: () => void;
   readonly fail: (reason: unknown) => void;
 }
@@ -25,27 +27,33 @@ export class HeldCalls {
   /**
    * Resolves with the next release, or after `ms`.
    *
+   * @param caller whose call it is, for `releaseNext`
+   * @returns whether it was released; false when its time was over
    * @throws the signal's reason when it is aborted meanwhile
    */
-  wait(ms: number, signal: AbortSignal): Promise<void> {
+  wait(ms: number, signal: AbortSignal, caller = ""): Promise<boolean> {
     signal.throwIfAborted();
-    if (ms <= 0) return Promise.resolve();
+    if (ms <= 0) return Promise.resolve(false);
     return new Promise((resolve, reject) => {
       const end = (): void => {
         clearTimeout(timer);
         this.#remove(signal, held);
       };
       const held: Held = {
+        caller,
         go: () => {
           end();
-          resolve();
+          resolve(true);
         },
         fail: (reason) => {
           end();
           reject(reason);
         },
       };
-      const timer = setTimeout(held.go, ms);
+      const timer = setTimeout(() => {
+        end();
+        resolve(false);
+      }, ms);
       this.#crowd(signal).held.add(held);
     });
   }
@@ -54,6 +62,12 @@ export class HeldCalls {
   release(): void {
     const all = [...this.#crowds.values()].flatMap(({ held }) => [...held]);
     void inTurns(all, ({ go }) => go());
+  }
+
+  /** Lets the caller go that has waited longest, of those that share a signal: the call, and its repetitions. */
+  releaseNext(): void {
+    const all = [...this.#crowds.values()].flatMap(({ held }) => [...held]);
+    for (const { caller, go } of all) if (caller === all[0]?.caller) go();
   }
 
   #crowd(signal: AbortSignal): Crowd {

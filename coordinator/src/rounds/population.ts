@@ -235,6 +235,11 @@ export class Population {
     return { type: "joined", notice: current.engine.notice };
   }
 
+  /** Gives a device a place for an upload. @throws as `RoundEngine.reservePlace` */
+  reservePlace(device: Device, round: number, ...ask: Tail<Parameters<RoundEngine["reservePlace"]>>): Promise<number> {
+    return this.#engine(round).reservePlace(device, ...ask);
+  }
+
   placeChunk(device: Device, round: number, chunk: Chunk): number {
     return this.#engine(round).placeChunk(device, chunk);
   }

@@ -149,6 +149,8 @@ export class SecureRound implements Disposable {
       for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) {
         const outcome = await group.finish(this.#options.engine, this.#cancelling.signal);
         if (outcome === undefined) continue;
+        // What ended the masks has taken its share of this turn.
+        await yieldToEventLoop();
         const { sum } = outcome;
         if (apart) groups.push(Float64Array.from(sum));
         else for (let i = 0; i < values.length; i++) values[i] = (values[i] ?? 0) + (sum[i] ?? 0);

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { CHUNK_BYTES } from "@fedloop/proto";
 import { CoordinatorError } from "../errors.js";
+import { HeldCalls } from "./held-calls.js";
 
 interface Upload {
   readonly bytes: Uint8Array;
@@ -22,14 +23,16 @@ export interface Chunk {
 }
 
 /**
- * Updates that arrive in chunks, in memory only. So many at a time and no more: a device beyond that is told to come
- * back, which keeps the server's memory at a few models however large the cohort is. One that vanished in mid-upload
- * keeps nobody out for long.
+ * Updates that arrive in chunks, in memory only. So many at a time and no more: a device beyond that waits for a place, or
+ * is told to come back, which keeps the server's memory at a few models however large the cohort is. One that vanished in
+ * mid-upload keeps nobody out for long.
  */
 export class Uploads {
   readonly #uploads = new Map<string, Upload>();
   /** Buffers of uploads that are done, for the next ones: large allocations are what a garbage collector is slow at. */
   readonly #spare: Uint8Array[] = [];
+  /** Those that wait for a place. */
+  readonly #waiting = new HeldCalls();
   readonly #limit: number;
   readonly #clock: { now(): number };
 
@@ -41,6 +44,33 @@ export class Uploads {
 
   get size(): number {
     return this.#uploads.size;
+  }
+
+  /**
+   * Takes a place for an upload, or keeps the one that the device has.
+   *
+   * @returns the offset of the first missing chunk; undefined when all places are taken
+   */
+  reserve(device: string, expectedBytes: number): number | undefined {
+    const upload = this.#uploads.get(device) ?? this.#begin(device, expectedBytes);
+    if (upload === undefined) return undefined;
+    upload.touchedMs = this.#clock.now();
+    return nextOffset(upload, expectedBytes);
+  }
+
+  /**
+   * Waits until there may be a place, in the order of those that wait.
+   *
+   * @returns false when the time is over
+   * @throws the signal's reason when it is aborted meanwhile
+   */
+  untilFree(device: string, ms: number, signal: AbortSignal): Promise<boolean> {
+    return this.#waiting.wait(ms, signal, device);
+  }
+
+  /** Lets all go that wait for a place: the round has gone on. */
+  release(): void {
+    this.#waiting.release();
   }
 
   /**
@@ -58,6 +88,7 @@ export class Uploads {
       throw new CoordinatorError("BAD_DIGEST", "expected the chunk to match its digest, it does not; send it again");
     }
     const upload = this.#uploads.get(device) ?? this.#begin(device, expectedBytes);
+    if (upload === undefined) throw this.busy();
     upload.touchedMs = this.#clock.now();
     const index = chunk.offset / CHUNK_BYTES;
     const placed = upload.digests[index];
@@ -68,8 +99,14 @@ export class Uploads {
     } else if (!digest.equals(placed)) {
       throw new CoordinatorError("CONFLICT", `expected the chunk at ${chunk.offset} as sent before, came another one`);
     }
-    const next = upload.digests.indexOf(undefined);
-    return next < 0 ? expectedBytes : next * CHUNK_BYTES;
+    return nextOffset(upload, expectedBytes);
+  }
+
+  /** The error of who finds no place. */
+  busy(): CoordinatorError {
+    return new CoordinatorError("BUSY", `${this.#limit} uploads are under way already; try again shortly`, {
+      retryAfterMs: 50,
+    });
   }
 
   /**
@@ -100,20 +137,18 @@ export class Uploads {
     if (upload === undefined) return;
     this.#uploads.delete(device);
     this.#spare.push(upload.bytes);
+    this.#waiting.releaseNext();
   }
 
   clear(): void {
     this.#uploads.clear();
     this.#spare.length = 0;
+    this.release();
   }
 
-  #begin(device: string, bytes: number): Upload {
+  #begin(device: string, bytes: number): Upload | undefined {
     if (this.#uploads.size >= this.#limit) this.#dropQuiet();
-    if (this.#uploads.size >= this.#limit) {
-      throw new CoordinatorError("BUSY", `${this.#limit} uploads are under way already; try again shortly`, {
-        retryAfterMs: 50,
-      });
-    }
+    if (this.#uploads.size >= this.#limit) return undefined;
     const chunks = Math.ceil(bytes / CHUNK_BYTES);
     const upload = {
       bytes: this.#buffer(bytes),
@@ -136,6 +171,11 @@ export class Uploads {
     const spare = this.#spare.pop();
     return spare?.length === bytes ? spare : new Uint8Array(bytes);
   }
+}
+
+function nextOffset({ digests }: Upload, expectedBytes: number): number {
+  const next = digests.indexOf(undefined);
+  return next < 0 ? expectedBytes : next * CHUNK_BYTES;
 }
 
 function checkFrame(expectedBytes: number, { totalBytes, offset, data }: Chunk): void {

@@ -1,7 +1,9 @@
 import type { Artifacts } from "@fedloop/proto";
 import type { Ledger } from "../ledger/ledger.js";
 import type { Populations } from "../rounds/populations.js";
+import type { Turnstile } from "../rounds/turnstile.js";
 import type { ModelChunks } from "./model-chunks.js";
+import { LONGEST_WAIT_MS } from "./secure-rounds.js";
 import type { ServiceHandlers } from "./service.js";
 import { receiptOf } from "./transparency.js";
 
@@ -9,6 +11,7 @@ export interface ArtifactsDependencies {
   readonly ledger: Ledger;
   readonly populations: Populations;
   readonly models: ModelChunks;
+  readonly turnstile: Turnstile;
 }
 
 /** fedloop.v1.Artifacts */
@@ -16,6 +19,7 @@ export function artifactsService({
   ledger,
   populations,
   models,
+  turnstile,
 }: ArtifactsDependencies): ServiceHandlers<typeof Artifacts> {
   return {
     async *getArtifact({ sha256, offset }, { device }) {
@@ -23,14 +27,17 @@ export function artifactsService({
       await population.models.require(sha256);
       yield* models.from(sha256, () => population.models.open(sha256), Number(offset));
     },
-    uploadChunk(request, { device }) {
-      const nextOffset = populations.named(request.population, device).placeChunk(device, Number(request.round), {
-        totalBytes: Number(request.totalBytes),
-        offset: Number(request.offset),
-        data: request.data,
-        sha256: request.sha256,
-      });
-      return { nextOffset: BigInt(nextOffset) };
+    async uploadChunk(request, { device, signal }) {
+      const { data, sha256 } = request;
+      const population = populations.named(request.population, device);
+      const round = Number(request.round);
+      const totalBytes = Number(request.totalBytes);
+      if (data.length === 0) {
+        const waitMs = Math.min(request.waitMs, LONGEST_WAIT_MS);
+        return { nextOffset: BigInt(await population.reservePlace(device, round, totalBytes, waitMs, signal)) };
+      }
+      const chunk = { totalBytes, offset: Number(request.offset), data, sha256 };
+      return { nextOffset: BigInt(await turnstile.pass(() => population.placeChunk(device, round, chunk))) };
     },
     async getModel(request, { device }) {
       const released = await populations.named(request.population, device).models.given(device.subject);

@@ -7,6 +7,7 @@ import type { RoundNotice } from "../rounds/engine.js";
 import type { CheckIn, Idle, Population } from "../rounds/population.js";
 import type { Populations } from "../rounds/populations.js";
 import type { RoundState } from "../rounds/states.js";
+import type { Turnstile } from "../rounds/turnstile.js";
 import type { ModelChunks } from "./model-chunks.js";
 import { secureCalls } from "./secure-rounds.js";
 import type { ServiceHandlers } from "./service.js";
@@ -40,6 +41,7 @@ export interface RoundsDependencies {
   readonly ledger: Ledger;
   readonly populations: Populations;
   readonly models: ModelChunks;
+  readonly turnstile: Turnstile;
   readonly clock: { now(): number };
 }
 
@@ -50,6 +52,7 @@ export function roundsService({
   ledger,
   populations,
   models,
+  turnstile,
   clock,
 }: RoundsDependencies): ServiceHandlers<typeof Rounds> {
   const remaining = (deadlineMs: number | null): number =>
@@ -134,11 +137,10 @@ export function roundsService({
       }
     },
     ...secureCalls(populations),
-    submitMasked(request, { device }) {
-      populations.named(request.population, device).submit(device, Number(request.round), {
-        inline: request.inlineUpdate,
-        chunksSha256: request.chunksSha256,
-      });
+    async submitMasked(request, { device }) {
+      const population = populations.named(request.population, device);
+      const submission = { inline: request.inlineUpdate, chunksSha256: request.chunksSha256 };
+      await turnstile.pass(() => population.submit(device, Number(request.round), submission));
       return { accepted: true };
     },
     reportMetrics(request, { device }) {

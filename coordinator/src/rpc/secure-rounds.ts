@@ -13,7 +13,7 @@ export type SecureCalls = Pick<
 /** Who asks before a step has ended, and does not want to wait for the answer, is told to come back in so many milliseconds. */
 const RETRY_AFTER_MS = 250;
 /** No answer is held back longer than this. */
-const LONGEST_WAIT_MS = 60_000;
+export const LONGEST_WAIT_MS: number = 60_000;
 
 const NOT_READY = { ready: false, retryAfterMs: RETRY_AFTER_MS } as const;
 

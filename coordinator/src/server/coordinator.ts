@@ -25,6 +25,7 @@ import { buildSchedule } from "../rounds/build-schedule.js";
 import type { RoundNotice } from "../rounds/engine.js";
 import { Population } from "../rounds/population.js";
 import { Populations } from "../rounds/populations.js";
+import { Turnstile } from "../rounds/turnstile.js";
 import { artifactsService } from "../rpc/artifacts.js";
 import { consentService } from "../rpc/consent.js";
 import { enrollmentService } from "../rpc/enrollment.js";
@@ -202,6 +203,7 @@ export class Coordinator {
     const verifierKey = checkpoints.vkey;
     const authenticator = new Authenticator({ registry, verifier, clock });
     const models = new ModelChunks();
+    const turnstile = new Turnstile();
     const calls = { authenticator, clock, onFault: options.onFault };
     const server = new GrpcServer(calls);
     const connect = new ConnectHost({ ...calls, corsOrigins: options.http?.corsOrigins ?? [] });
@@ -224,8 +226,8 @@ export class Coordinator {
           operator: keys.operator,
         }),
       );
-      host.add(Rounds, [], roundsService({ ledger, populations, models, clock }));
-      host.add(Artifacts, [], artifactsService({ ledger, populations, models }));
+      host.add(Rounds, [], roundsService({ ledger, populations, models, turnstile, clock }));
+      host.add(Artifacts, [], artifactsService({ ledger, populations, models, turnstile }));
       host.add(
         Transparency,
         ["getCheckpoint", "getInclusionProof", "getConsistencyProof"],

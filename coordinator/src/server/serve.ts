@@ -39,6 +39,8 @@ export type ServeEvent =
       readonly timeMs: number;
       /** The longest that one call kept the event loop since the event before. */
       readonly loopDelayMs: number;
+      /** Processor time that this process has used so far, all threads. */
+      readonly processorMs: number;
     } & RoundNotice)
   | { readonly event: "finished"; readonly population: string; readonly why: string }
   | { readonly event: "stopped"; readonly peakServerMb: number };
@@ -75,7 +77,9 @@ export async function runServe(options: ServeOptions): Promise<void> {
     onFault: (where, cause) => log.error({ where, fault: describe(cause) }, "a call failed"),
     onNotice: (population, notice) => {
       log.info({ population, round: notice.round, state: notice.state, reason: notice.reason }, "round");
-      tell({ event: "round", population, timeMs: Date.now(), loopDelayMs: loop.takeLongestMs(), ...notice });
+      const { user, system } = process.cpuUsage();
+      const spent = { loopDelayMs: loop.takeLongestMs(), processorMs: Math.round((user + system) / 1_000) };
+      tell({ event: "round", population, timeMs: Date.now(), ...spent, ...notice });
     },
   });
   try {

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { generateNodeSigner } from "@fedloop/consent/node";
 import t from "tap";
 import { CoordinatorError } from "../../src/errors.js";
@@ -273,3 +273,84 @@ t.test("stopped, the engine takes nothing more and leaves no trace", async (t) =
   engine.abandon("OPERATOR_STOPPED");
   t.same(work.done, ["reserved", "selecting", "configured", "masked"]);
 });
+
+const NEVER = new AbortController().signal;
+const TOTAL_BYTES = 8;
+
+function upload(engine: RoundEngine, { device }: Member, values: readonly number[]): void {
+  const data = floatUpdate(...values);
+  engine.placeChunk(device, {
+    totalBytes: TOTAL_BYTES,
+    offset: 0,
+    data,
+    sha256: createHash("sha256").update(data).digest(),
+  });
+}
+
+async function crowded(members: number, rules: Partial<typeof RULES> = {}) {
+  const started = start(new NotedWork(), { rules: { ...RULES, selectionGoal: members, minimum: members, ...rules } });
+  const { engine, entered } = started;
+  engine.start(false);
+  await entered("selecting");
+  const devices = Array.from({ length: members }, member);
+  for (const each of devices) engine.join(each);
+  await entered("masked");
+  const ask = ({ device }: Member, waitMs = 60_000): Promise<number> =>
+    engine.reservePlace(device, TOTAL_BYTES, waitMs, NEVER);
+  return { ...started, devices, ask };
+}
+
+t.test(
+  "with all places for uploads taken devices wait for one in the order in which they came, and send nothing",
+  async (t) => {
+    const { engine, work, devices, ask } = await crowded(4);
+    const [first] = devices;
+    const order: number[] = [];
+    await Promise.all(
+      devices.map(async (each, i) => {
+        t.equal(await ask(each), 0);
+        order.push(i);
+        upload(engine, each, [i, 1]);
+        engine.submit(each.device, { inline: new Uint8Array(), chunksSha256: inline(i, 1).chunksSha256 });
+      }),
+    );
+    t.same(order, [0, 1, 2, 3]);
+    t.match(await engine.ended, { state: "closed" });
+    t.same(work.sum, [6, 4]);
+    if (first !== undefined) t.equal(await ask(first), TOTAL_BYTES, "who is in the sum has nothing more to send");
+  },
+);
+
+t.test("asking for a place twice takes one, and tells where to go on", async (t) => {
+  const { engine, devices, ask } = await crowded(2);
+  const [a, b] = devices as [Member, Member];
+  t.same(await Promise.all([ask(a), ask(a)]), [0, 0]);
+  const twice = [ask(b), ask(b)];
+  await t.rejects(ask(b, 0), { code: "BUSY", retryAfterMs: 50 }, "who does not want to wait is told at once");
+  upload(engine, a, [1, 2]);
+  t.equal(await ask(a), TOTAL_BYTES, "nothing is missing");
+  engine.submit(a.device, { inline: new Uint8Array(), chunksSha256: inline(1, 2).chunksSha256 });
+  t.equal(await ask(a), TOTAL_BYTES, "it is in the sum");
+  t.same(await Promise.all(twice), [0, 0]);
+  await t.rejects(engine.reservePlace(b.device, TOTAL_BYTES + 1, 0, NEVER), { code: "OUT_OF_RANGE" });
+  await engine.stop();
+});
+
+t.test(
+  "a place is waited for as long as the device wants, while the round goes on and while the server runs",
+  async (t) => {
+    const { engine, devices, ask } = await crowded(3);
+    const [a, b, c] = devices as [Member, Member, Member];
+    await ask(a);
+    await t.rejects(ask(b, 1), { code: "BUSY" });
+    const drained = new AbortController();
+    const held = engine.reservePlace(b.device, TOTAL_BYTES, 60_000, drained.signal);
+    drained.abort(new CoordinatorError("RETRY", "going down"));
+    await t.rejects(held, { code: "RETRY" });
+    const waiting = t.rejects(ask(b), { code: "WRONG_STATE" });
+    const gone = t.rejects(ask(c), { code: "NOT_IN_ROUND" });
+    engine.leave(c.device);
+    await Promise.all([waiting, gone]);
+    t.match(await engine.ended, { state: "abandoned" });
+  },
+);

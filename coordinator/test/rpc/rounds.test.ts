@@ -184,7 +184,7 @@ t.test("a large update comes in chunks, in any order and twice, and is counted o
   await t.rejects(send(0, { offset: 2n ** 64n - 1n }), refusal("OUT_OF_RANGE"));
   await t.rejects(send(0, { totalBytes: 1n }), refusal("OUT_OF_RANGE"));
   await t.rejects(send(0, { totalBytes: 2n ** 40n }), refusal("OUT_OF_RANGE"));
-  await t.rejects(send(0, { data: new Uint8Array() }), refusal("OUT_OF_RANGE"));
+  await t.rejects(send(0, { data: new Uint8Array(1) }), refusal("OUT_OF_RANGE"));
   await t.rejects(send(0, { round: 2n }), refusal("NOT_IN_ROUND"));
   t.equal(await send(0), CHUNK_BYTES);
   t.equal(await send(0), CHUNK_BYTES);
@@ -224,8 +224,14 @@ t.test("beyond the uploads that the server holds at a time, a device is told whe
     (cause: unknown) => cause,
   );
   t.match(await busy, { remoteCode: "BUSY", retryAfterMs: 50 });
+  const { sha256: _, data: __, ...place } = request;
+  const ask = (waitMs: number) => second.call(Artifacts.method.uploadChunk, { ...place, waitMs });
+  await t.rejects(ask(1), refusal("BUSY"));
+  const held = ask(60_000);
   await first.call(Rounds.method.leave, { population: POPULATION, round: 1n });
-  await t.resolves(second.call(Artifacts.method.uploadChunk, request));
+  t.equal((await held).nextOffset, 0n, "a device that waits has the place as soon as it is free");
+  t.equal((await second.call(Artifacts.method.uploadChunk, request)).nextOffset, BigInt(CHUNK_BYTES));
+  t.equal((await ask(0)).nextOffset, BigInt(CHUNK_BYTES), "asked again, it is told where to go on");
 });
 
 t.test("the model comes from any offset; another artifact, or an offset beyond it, is refused", async (t) => {

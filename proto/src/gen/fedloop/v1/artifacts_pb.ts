@@ -19,7 +19,7 @@ export const file_fedloop_v1_artifacts: GenFile = /*@__PURE__*/
     messages: [
       ["GetArtifactRequest",[["sha256",1,12],["offset",2,4]]],
       ["ArtifactChunk",[["offset",1,4],["data",2,12],["total_bytes",3,4]]],
-      ["UploadChunkRequest",[["population",1,9],["round",2,4],["total_bytes",3,4],["offset",4,4],["data",5,12],["sha256",6,12]]],
+      ["UploadChunkRequest",[["population",1,9],["round",2,4],["total_bytes",3,4],["offset",4,4],["data",5,12],["sha256",6,12],["wait_ms",7,13]]],
       ["UploadChunkResponse",[["next_offset",1,4]]],
       ["GetModelRequest",[["population",1,9]]],
       ["GetModelResponse",[["close",1,"fedloop.v1.LogReceipt"],["total_bytes",2,4]]],
@@ -104,25 +104,32 @@ export type UploadChunkRequest = Message<"fedloop.v1.UploadChunkRequest"> & {
   totalBytes: bigint;
 
   /**
-   * A multiple of 1 MiB.
+   * A multiple of 1 MiB. 0 where data is empty.
    *
    * @generated from field: uint64 offset = 4;
    */
   offset: bigint;
 
   /**
-   * 1 MiB, or less in the last chunk.
+   * 1 MiB, or less in the last chunk. Empty to ask for a place; the answer says where to begin, or to go on.
    *
    * @generated from field: bytes data = 5;
    */
   data: Uint8Array;
 
   /**
-   * SHA-256 of data.
+   * SHA-256 of data; empty where data is.
    *
    * @generated from field: bytes sha256 = 6;
    */
   sha256: Uint8Array;
+
+  /**
+   * Where data is empty: how long the answer may be held back until there is a place, milliseconds; 0 to be told at once.
+   *
+   * @generated from field: uint32 wait_ms = 7;
+   */
+  waitMs: number;
 };
 
 /**
@@ -212,9 +219,10 @@ export const Artifacts: GenService<{
   },
   /**
    * Places one chunk of an upload. Chunks may come in any order and twice. Unary, since browsers cannot stream a
-   * request body.
-   * Errors: NOT_IN_ROUND, BAD_DIGEST, OUT_OF_RANGE, BUSY (with retry_after_ms: the server holds few uploads at a time,
-   * so that its memory stays proportional to the model), CONFLICT (the offset holds other bytes already).
+   * request body. The server holds few uploads at a time, so that its memory stays proportional to the model: a device
+   * asks for one of these places first, by a call without data, so that no bytes travel in vain.
+   * Errors: NOT_IN_ROUND, BAD_DIGEST, OUT_OF_RANGE, BUSY (all places are taken; with retry_after_ms), CONFLICT (the
+   * offset holds other bytes already).
    *
    * @generated from rpc fedloop.v1.Artifacts.UploadChunk
    */
