@@ -5,4 +5,5 @@ export {
   type PersonalisedTrainer,
   personalisedTrainer,
 } from "./personalised.js";
+export { type QFedAvgOptions, qFedAvgTrainer } from "./q-fedavg.js";
 export { type ScaffoldOptions, scaffoldTrainer } from "./scaffold.js";

@@ -53,13 +53,14 @@ class Scaffold implements LayersTrainer {
     model.start(shared, manifest, { optimiser: { type: "sgd", learningRate }, batchSize, correction });
     await descend(model, this.#options.examples, task, epochs);
     const trained = await model.read();
+    const scale = realSetting(task.settings, "variateScale", 1);
     const update = new Float32Array(2 * shared.length);
     const next = own.slice();
     for (let i = 0; i < shared.length; i++) {
       const moved = (trained[i] ?? 0) - (shared[i] ?? 0);
       const change = steps === 0 ? 0 : -(variate[i] ?? 0) - moved / (steps * learningRate);
       update[i] = moved;
-      update[shared.length + i] = change;
+      update[shared.length + i] = scale * change;
       next[i] = (own[i] ?? 0) + change;
     }
     if (!update.every(Number.isFinite)) {
@@ -108,9 +109,10 @@ function halves({ parameters, manifest }: TrainingTask): {
  *   y ← y − η·(g(y) − cᵢ + c)    cᵢ⁺ = cᵢ − c + (x − y)/(K·η)
  *
  * Parameters: [x | c], the model and the server's control variate, each as long as the model: the manifest has the model's
- * tensors twice. Update: [y − x | cᵢ⁺ − cᵢ]. With the strategy fedavg at step size 1 and all N devices in every round both halves
- * are the paper's; with a cohort of S the second half wants S/N of the step. Plain gradient descent only. cᵢ begins at 0 and
- * stays on the device. Settings: `learningRate` η 0.01, `epochs`, `batchSize`, `seed`.
+ * tensors twice. Update: [y − x | s·(cᵢ⁺ − cᵢ)]. With the strategy scaffold, which knows how many devices there are, both halves
+ * are the paper's for any cohort. Plain gradient descent only. cᵢ begins at 0 and stays on the device; where an update is lost, or
+ * clipped, c falls behind the mean of the cᵢ by that much. Settings: `learningRate` η 0.01, `epochs`, `batchSize`, `seed`,
+ * `variateScale` s 1, which the strategy's settings name too.
  */
 export function scaffoldTrainer(options: ScaffoldOptions): LayersTrainer {
   return new Scaffold(options);

@@ -21,12 +21,14 @@ export interface DemoOptions {
 export interface SimulateOptions {
   /** Path of the plan. */
   readonly plan: string;
-  /** Path of the ratings, CSV. */
-  readonly data: string;
+  /** Path of ratings, CSV; left out where the plan's section `simulation` says what devices have. */
+  readonly data?: string | undefined;
   /** Names of its columns. */
   readonly columns: { readonly participant: string; readonly item: string; readonly rating: string };
   readonly participants?: number | undefined;
   readonly seed?: number | undefined;
+  /** Of virtual devices. */
+  readonly threads?: number | undefined;
   readonly out?: string | undefined;
   readonly json: boolean;
   readonly signal: AbortSignal;

@@ -47,7 +47,8 @@ function addStatus(program: Command, { environment }: Surroundings): void {
 }
 
 interface SimulateFlags extends Json {
-  readonly data: string;
+  readonly data?: string;
+  readonly threads?: number;
   readonly participantColumn: string;
   readonly itemColumn: string;
   readonly ratingColumn: string;
@@ -59,15 +60,22 @@ interface SimulateFlags extends Json {
 function addSimulate(program: Command, { signal }: Surroundings): void {
   program
     .command("simulate")
-    .description("run a plan with simulated participants on your own ratings, on this machine")
+    .description(
+      "run a plan with simulated participants on this machine: virtual devices as its section simulation says, or your own ratings",
+    )
     .argument("<plan>", "plan file")
-    .requiredOption("--data <file>", "ratings as CSV, may be gzipped", someText)
+    .option("--data <file>", "ratings as CSV, may be gzipped, for real processes over gRPC", someText)
     .option("--participant-column <name>", "column that names the participant", someText, "participant")
     .option("--item-column <name>", "column that names what is rated", someText, "item")
     .option("--rating-column <name>", "column with the rating", someText, "rating")
     .option("--participants <n>", "how many take part at most", wholeNumber(1))
-    .option("--seed <n>", "chooses who refuses", wholeNumber(0))
-    .option("--out <dir>", "folder for model, bundle and database", someText)
+    .option("--seed <n>", "of all that virtual devices draw; with --data it chooses who refuses", wholeNumber(0))
+    .option(
+      "--threads <n>",
+      "of virtual devices; the machine's cores unless given, and no result depends on it",
+      wholeNumber(1),
+    )
+    .option("--out <dir>", "folder for the model and what else comes out", someText)
     .addOption(jsonOption("print one JSON object as the last line"))
     .action(async (plan: string, flags: SimulateFlags) => {
       const { participantColumn: participant, itemColumn: item, ratingColumn: rating, ...rest } = flags;

@@ -3,8 +3,9 @@
 import { bandedSquareRoot, bltSquareRoot, type MatrixStrategy } from "@fedloop/privacy";
 import type { TensorShape } from "../models/safetensors.js";
 import { completeAnalytics, type PlanAnalytics } from "./analytics.js";
-import type { ADVERSARIES, Mechanism, Settings, UNITS, WrittenPlan } from "./schema.js";
+import type { ADVERSARIES, INITIALISATIONS, Mechanism, Settings, UNITS, WrittenPlan } from "./schema.js";
 import { DEFAULT_CORRUPT_FRACTION, DEFAULT_DROPOUT_FRACTION, DEFAULT_GROUP_TARGET } from "./secure-groups.js";
+import type { WrittenSimulation } from "./simulation-schema.js";
 
 type Adversary = (typeof ADVERSARIES)[number];
 
@@ -120,7 +121,13 @@ export interface PopulationPlan {
   readonly dataCategories: readonly string[];
   /** Null when the plan has no privacy mechanism: then there is nothing that bounds. */
   readonly cap: PrivacyCap | null;
-  readonly model: { readonly tensors: readonly TensorShape[]; readonly parameters: number; readonly init: "zeros" };
+  readonly model: {
+    readonly tensors: readonly TensorShape[];
+    readonly parameters: number;
+    readonly init: (typeof INITIALISATIONS)[number];
+    /** Of the initialisation. */
+    readonly seed: number;
+  };
   readonly trainer: { readonly id: string; readonly settings: Settings };
   /** Training rounds; 0 where the plan asks queries instead. */
   readonly rounds: number;
@@ -137,6 +144,8 @@ export interface PopulationPlan {
   readonly analytics: PlanAnalytics | null;
   /** Null: no limit of this kind beside the cap. A consent may set a lower one for its giver. */
   readonly participantLimits: { readonly epsilon: number | null; readonly rounds: number | null };
+  /** Null where the plan describes none. */
+  readonly simulation: WrittenSimulation | null;
 }
 
 /** The notice of a plan as it was read. */
@@ -240,6 +249,7 @@ export function completePlan(written: WrittenPlan, notice: NoticeFile): Populati
       tensors,
       parameters: tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
       init: written.model.init,
+      seed: written.model.seed,
     },
     trainer: written.trainer,
     rounds: written.analytics === undefined ? rounds : 0,
@@ -259,5 +269,6 @@ export function completePlan(written: WrittenPlan, notice: NoticeFile): Populati
       epsilon: written.participantLimits.epsilon ?? null,
       rounds: written.participantLimits.rounds ?? null,
     },
+    simulation: written.simulation ?? null,
   };
 }

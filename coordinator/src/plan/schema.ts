@@ -3,6 +3,7 @@ import * as z from "zod";
 import { above, between, duration, flag, identifier, integer, oneOf, section, text } from "../config/fields.js";
 import { analyticsSection, type WrittenAnalytics, withoutTraining } from "./analytics.js";
 import { contradictions } from "./contradictions.js";
+import { simulationSchema, type WrittenSimulation } from "./simulation-schema.js";
 
 /** Where and how noise comes in; `none` has to be asked for, with a reason that the ledger records. */
 export const MECHANISMS = [
@@ -24,6 +25,9 @@ export const FACTORISATIONS = ["banded", "blt"] as const;
 export const ADVERSARIES = ["semi-honest", "semi-malicious"] as const;
 
 export type Mechanism = (typeof MECHANISMS)[number];
+
+/** How the model begins. */
+export const INITIALISATIONS = ["zeros", "glorot-uniform"] as const;
 
 /** What an evaluation reports, as named numbers made from a released sum. */
 export const METRICS = ["rmse", "mean", "none"] as const;
@@ -49,7 +53,8 @@ export interface WrittenPlan {
   readonly model: {
     readonly parameters?: number | undefined;
     readonly tensors?: Readonly<Record<string, readonly number[]>> | undefined;
-    readonly init: "zeros";
+    readonly init: (typeof INITIALISATIONS)[number];
+    readonly seed: number;
   };
   readonly trainer: { readonly id: string; readonly settings: Settings };
   readonly rounds: number;
@@ -120,6 +125,8 @@ export interface WrittenPlan {
   /** Instead of model, trainer and rounds. */
   readonly analytics?: WrittenAnalytics | undefined;
   readonly participantLimits: { readonly epsilon?: number | undefined; readonly rounds?: number | undefined };
+  /** What `fedloop simulate` puts in place of devices; coordinators that serve devices read past it. */
+  readonly simulation?: WrittenSimulation | undefined;
 }
 
 /** A model has at most this many parameters: 4 GiB of 32-bit floats. */
@@ -169,7 +176,8 @@ const tensors = z
 const model = section({
   parameters: integer(1, MAX_PARAMETERS).optional(),
   tensors: tensors.optional(),
-  init: oneOf(["zeros"]).default("zeros"),
+  init: oneOf(INITIALISATIONS).default("zeros"),
+  seed: integer(0, 2 ** 32 - 1).default(0),
 }).refine((value) => (value.parameters === undefined) !== (value.tensors === undefined), {
   error: "expected either parameters (a number) or tensors (names and shapes), came both or neither",
 });
@@ -268,6 +276,7 @@ const plan = section({
     epsilon: above(0, 1e3).optional(),
     rounds: integer(1, MAX_ROUNDS).optional(),
   }).prefault({}),
+  simulation: simulationSchema.optional(),
 }).superRefine((plan, context) => {
   for (const { path, message } of contradictions(plan)) {
     context.addIssue({ code: "custom", path: [...path], message: `expected ${message}` });

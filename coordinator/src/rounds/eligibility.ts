@@ -49,20 +49,22 @@ export async function eligibleParticipants(question: EligibilityQuestion): Promi
   const members = new Map<string, number>();
   for (const subject of registered) {
     const { state, record, index } = view.status(subject, purpose, nowMs, treeSize);
-    if (
-      state === "given" &&
-      record !== null &&
-      isWithinLimits(question, subject, record.limits) &&
-      isSeparate(question, subject)
-    ) {
+    if (state === "given" && record !== null && mayTakePart(question, subject, record.limits)) {
       members.set(subject, index);
     }
   }
   return { members, treeSize, root: eligibleRoot(consenting), count: consenting.length };
 }
 
+type BudgetQuestion = Pick<EligibilityQuestion, "budgets" | "schedule" | "cost" | "run">;
+
+/** Whether a participant's budgets allow the round, whatever its consent. */
+export function mayTakePart(question: BudgetQuestion, subject: string, limits: ConsentRecord["limits"]): boolean {
+  return isWithinLimits(question, subject, limits) && isSeparate(question, subject);
+}
+
 function isWithinLimits(
-  { budgets, schedule, cost }: EligibilityQuestion,
+  { budgets, schedule, cost }: BudgetQuestion,
   subject: string,
   { rounds, epsilon, delta }: ConsentRecord["limits"],
 ): boolean {
@@ -75,7 +77,7 @@ function isWithinLimits(
 }
 
 /** Whether a run's event allows the participant this step. */
-function isSeparate({ budgets, cost: { event }, run }: EligibilityQuestion, subject: string): boolean {
+function isSeparate({ budgets, cost: { event }, run }: BudgetQuestion, subject: string): boolean {
   if (run?.name === undefined || !("minSeparation" in event)) return true;
   const part = budgets.partIn(run.name, subject);
   if (part === undefined) return true;

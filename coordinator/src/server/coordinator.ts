@@ -17,7 +17,8 @@ import { Ledger } from "../ledger/ledger.js";
 import { Publisher, type WitnessPolicy } from "../ledger/publisher.js";
 import { Upkeep } from "../ledger/upkeep.js";
 import { ArtifactStore } from "../models/artifact-store.js";
-import { encodeSafetensors, parameterCount } from "../models/safetensors.js";
+import { initialParameters } from "../models/initial-model.js";
+import { encodeSafetensors } from "../models/safetensors.js";
 import type { LoadedPlan } from "../plan/load.js";
 import { Authenticator } from "../registry/authentication.js";
 import { type EnrolmentPolicy, Registry } from "../registry/registry.js";
@@ -349,7 +350,7 @@ async function initialise(
   const model = await artifacts.put(
     encodeSafetensors({
       tensors,
-      parameters: new Float32Array(parameterCount(tensors)),
+      parameters: initialParameters(plan),
       metadata: { population: plan.population, round: "0" },
     }),
   );

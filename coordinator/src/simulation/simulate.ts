@@ -3,12 +3,13 @@ import { availableParallelism } from "node:os";
 import { basename, dirname, resolve } from "node:path";
 import type { SimulateOptions } from "../cli/options.js";
 import { CoordinatorError } from "../errors.js";
-import { loadPlan } from "../plan/load.js";
+import { type LoadedPlan, loadPlan } from "../plan/load.js";
 import { runFederation } from "./federation.js";
 import { decide } from "./people.js";
 import { changePlan } from "./plan-text.js";
 import { Progress } from "./progress.js";
 import { readRatings } from "./ratings.js";
+import { runVirtual, type VirtualSummary } from "./virtual/run-virtual.js";
 
 /** The trainer that simulated participants have. */
 const TRAINER = "biased-factorisation";
@@ -32,15 +33,29 @@ export interface SimulationSummary {
 }
 
 /**
- * Runs a plan with simulated participants on one's own ratings: the same processes, protocol and privacy as in earnest,
- * on this machine.
+ * Runs a plan with simulated participants: on one's own ratings with the same processes, protocol and privacy as in earnest, or, as
+ * the plan's section `simulation` says, with virtual devices by the thousand in this process.
  *
  * @throws CoordinatorError USAGE, BAD_PLAN, BAD_DATA, FILE_UNREADABLE, ROUND_FAILED, CANCELLED
  */
-export async function runSimulate(options: SimulateOptions): Promise<SimulationSummary> {
+export async function runSimulate(options: SimulateOptions): Promise<SimulationSummary | VirtualSummary> {
+  const loaded = await loadPlan(options.plan);
+  const { data } = options;
+  if (data !== undefined) return simulateRatings(loaded, { ...options, data });
+  if (loaded.plan.simulation !== null) return runVirtual(loaded, options, resolve(options.out ?? DEFAULT_OUT));
+  throw new CoordinatorError(
+    "USAGE",
+    "expected a section simulation in the plan, which names data, or ratings with --data FILE; came neither",
+  );
+}
+
+/** Real processes and gRPC on ratings that somebody has. */
+async function simulateRatings(
+  { plan }: LoadedPlan,
+  options: SimulateOptions & { readonly data: string },
+): Promise<SimulationSummary> {
   const started = performance.now();
   const progress = new Progress({ quiet: false });
-  const { plan } = await loadPlan(options.plan);
   const ratings = await readRatings(resolve(options.data), options.columns);
   if (plan.trainer.id !== TRAINER) {
     throw new CoordinatorError("USAGE", `expected a plan whose trainer is ${TRAINER}, came ${plan.trainer.id}`);
