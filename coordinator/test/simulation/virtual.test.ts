@@ -1,0 +1,122 @@
+// Simulations of virtual devices: the same each time, whatever the number of threads, and through the privacy code.
+import fc from "fast-check";
+import t from "tap";
+import { SeededRandom } from "../../src/simulation/seeded-random.js";
+import { partitionOf } from "../../src/simulation/virtual/partition.js";
+import { simulationPage } from "../../src/simulation/virtual/report-page.js";
+import { simulationReport } from "../../src/simulation/virtual/report-text.js";
+import { simulated, virtualSection } from "./virtual-plan.js";
+
+t.setTimeout(180_000);
+
+const FAULTS = virtualSection({
+  dropout: 0.1,
+  stragglers: { fraction: 0.2, slowdown: 50 },
+  trainingTime: "2s",
+  poisoned: { fraction: 0.1, attack: "noise", scale: 0.1 },
+});
+
+t.test(
+  "masked rounds with noise on devices, dropouts and stragglers come out the same on one thread and on two",
+  async (t) => {
+    const plan = {
+      ...FAULTS,
+      rounds: 3,
+      policy: { epsilon: 1_000, delta: 1e-5 },
+      privacy: { mechanism: "distributed-discrete-gaussian", clipNorm: 1, noiseMultiplier: 0.5, bits: 24 },
+      secureAggregation: { enabled: true, groupTarget: 20 },
+    };
+    const [one, two] = [await simulated(t, plan, 1), await simulated(t, plan, 2)];
+    t.equal(one.modelSha256, two.modelSha256);
+    t.same(one.rounds, two.rounds);
+    t.equal(one.poisonedDevices, 20);
+    t.ok((one.epsilon ?? 0) > 0);
+    t.ok(one.rounds.some(({ late }) => late > 0) && one.rounds.some(({ vanished }) => vanished > 0));
+    const other = await simulated(t, { ...plan, ...virtualSection({ seed: 8 }) });
+    t.not(other.modelSha256, one.modelSha256, "another seed, another model");
+  },
+);
+
+t.test("plain floats are added up in one order, and training learns what there is to learn", async (t) => {
+  const plan = { ...virtualSection(), rounds: 8, strategy: { id: "fedavgm", settings: { momentum: 0.5 } } };
+  const [one, two] = [await simulated(t, plan, 1), await simulated(t, plan, 2)];
+  t.equal(one.modelSha256, two.modelSha256);
+  t.ok((one.accuracy ?? 0) > 0.85, `accuracy ${one.accuracy}; one in five is right by chance`);
+  t.equal(one.epsilon, null);
+  t.equal(one.trainings, 8 * 40);
+  const files = { model: "m", page: "p" };
+  const text = simulationReport(one, files);
+  t.match(text, /round {2}selected/);
+  t.match(text, /█/);
+  t.match(text, /randomness +seeded with 7: the same each time, and no protection/);
+  t.match(text, /masks +left out/);
+  const page = simulationPage(one);
+  t.match(page, /<polyline points="46/);
+  t.notMatch(page, /src=|href=|url\(/, "the page requests nothing");
+});
+
+t.test("the budget ends a simulation as it ends a coordinator's rounds", async (t) => {
+  const { rounds } = await simulated(t, {
+    rounds: 5,
+    policy: { epsilon: 4, delta: 1e-5 },
+    privacy: { mechanism: "central-discrete-gaussian", clipNorm: 1, noiseMultiplier: 2, bits: 18 },
+  });
+  const last = rounds.at(-1);
+  t.equal(last?.abandoned, "BUDGET_EXCEEDED");
+  t.ok(
+    (last?.epsilon ?? 5) <= 4 && rounds.length > 1 && rounds.length < 6,
+    `${rounds.length} rounds, ε ${last?.epsilon}`,
+  );
+});
+
+t.test("SCAFFOLD and q-FedAvg run with their devices' side, on unequal data", async (t) => {
+  const double = { tensors: { kernel: [10, 5], bias: [5], "variate.kernel": [10, 5], "variate.bias": [5] } };
+  const scaffold = await simulated(t, { model: double, strategy: { id: "scaffold", settings: { devices: 200 } } });
+  t.ok((scaffold.accuracy ?? 0) > 0.85, `SCAFFOLD ${scaffold.accuracy}`);
+  const fair = await simulated(t, { strategy: { id: "q-fedavg" } });
+  t.ok((fair.accuracy ?? 0) > 0.75, `q-FedAvg ${fair.accuracy}`);
+});
+
+t.test("a partition deals every example out once, in equal numbers", async () => {
+  const labels = Uint8Array.from({ length: 300 }, (_, i) => i % 4);
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 60 }),
+      fc.integer({ min: 0, max: 99 }),
+      fc.constantFrom(0.01, 0.5, 100),
+      fc.constantFrom<"iid" | "dirichlet">("iid", "dirichlet"),
+      (devices, seed, alpha, type) => {
+        const { starts, rows } = partitionOf({ labels, classes: 4 }, { devices, seed, partition: { type, alpha } });
+        const sizes = [...starts.slice(1)].map((end, i) => end - (starts[i] ?? 0));
+        return new Set(rows).size === 300 && Math.max(...sizes) - Math.min(...sizes) <= 1;
+      },
+    ),
+    { seed: 3, numRuns: 40 },
+  );
+});
+
+t.test("the smaller α, the fewer classes a device knows", async (t) => {
+  const labels = Uint8Array.from({ length: 2_000 }, (_, i) => i % 10);
+  const classesKnown = (alpha: number): number => {
+    const partition = { type: "dirichlet", alpha } as const;
+    const { starts, rows } = partitionOf({ labels, classes: 10 }, { devices: 50, seed: 5, partition });
+    const known = Array.from({ length: 50 }, (_, device) => {
+      return new Set([...rows.subarray(starts[device], starts[device + 1])].map((row) => labels[row])).size;
+    });
+    return known.reduce((sum, count) => sum + count, 0) / known.length;
+  };
+  const [few, some, most] = [classesKnown(0.05), classesKnown(1), classesKnown(100)];
+  t.ok(few < 3 && few < some && some < most && most > 9, `${few}, ${some}, ${most}`);
+});
+
+t.test("seeded streams are uniform, and those of two names have nothing in common", async (t) => {
+  const [a, b] = [new SeededRandom(1, ["a"]), new SeededRandom(1, ["b"])];
+  const draws = Array.from({ length: 4_000 }, () => [a.uniform(), b.uniform()] as const);
+  const mean = draws.reduce((sum, [x]) => sum + x, 0) / draws.length;
+  const product = draws.reduce((sum, [x, y]) => sum + (x - 0.5) * (y - 0.5), 0) / draws.length;
+  // Six deviations each: 0.289/√4000 = 0.0046 and 0.083/√4000 = 0.0013. The seed is fixed; for a fresh one, 4e-9.
+  t.ok(Math.abs(mean - 0.5) < 0.028, String(mean));
+  t.ok(Math.abs(product) < 0.008, String(product));
+  const gammas = Array.from({ length: 4_000 }, () => a.gamma(0.5));
+  t.ok(Math.abs(gammas.reduce((sum, x) => sum + x, 0) / 4_000 - 0.5) < 0.07, "the mean of a gamma is its shape");
+});
