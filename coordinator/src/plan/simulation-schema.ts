@@ -4,7 +4,10 @@ import { above, between, duration, integer, oneOf, section, text } from "../conf
 
 export const ATTACKS = ["sign-flip", "scaled", "label-flip", "noise"] as const;
 
-/** What a poisoned device does: `label-flip` to its data, the others to its update before it is clipped. */
+/**
+ * What a poisoned device does: `sign-flip` and `noise` to its update before it is clipped, `label-flip` to its data, `scaled` to
+ * both.
+ */
 export type Attack = (typeof ATTACKS)[number];
 
 export const LOSSES = ["categoricalCrossentropy", "meanSquaredError"] as const;

@@ -1,6 +1,6 @@
 /** What programs that run whole federations on one machine need: the demo, benchmarks, tests of other packages. */
 
-export { strategyFor } from "../strategies/registry.js";
+export { STRATEGY_IDS, strategyFor, sumStrategyFor } from "../strategies/registry.js";
 export type { StrategySettings, SumResult, SumStep, SumStrategy } from "../strategies/strategy.js";
 export { type DemoJob, demoJob } from "./demo.js";
 export { type FederationOptions, type FederationResult, OUTPUT, runFederation } from "./federation.js";

@@ -38,12 +38,12 @@ t.test(
 );
 
 t.test("plain floats are added up in one order, and training learns what there is to learn", async (t) => {
-  const plan = { ...virtualSection(), rounds: 8, strategy: { id: "fedavgm", settings: { momentum: 0.5 } } };
+  const plan = { ...virtualSection(), rounds: 6, strategy: { id: "fedavgm", settings: { momentum: 0.5 } } };
   const [one, two] = [await simulated(t, plan, 1), await simulated(t, plan, 2)];
   t.equal(one.modelSha256, two.modelSha256);
   t.ok((one.accuracy ?? 0) > 0.85, `accuracy ${one.accuracy}; one in five is right by chance`);
   t.equal(one.epsilon, null);
-  t.equal(one.trainings, 8 * 40);
+  t.equal(one.trainings, 6 * 40);
   const files = { model: "m", page: "p" };
   const text = simulationReport(one, files);
   t.match(text, /round {2}selected/);
@@ -119,4 +119,11 @@ t.test("seeded streams are uniform, and those of two names have nothing in commo
   t.ok(Math.abs(product) < 0.008, String(product));
   const gammas = Array.from({ length: 4_000 }, () => a.gamma(0.5));
   t.ok(Math.abs(gammas.reduce((sum, x) => sum + x, 0) / 4_000 - 0.5) < 0.07, "the mean of a gamma is its shape");
+});
+
+t.test("a tenth of flipped updates ruins a mean, and not a median", async (t) => {
+  const poisoned = virtualSection({ poisoned: { fraction: 0.1, attack: "sign-flip", scale: 10 } });
+  const mean = await simulated(t, { ...poisoned, rounds: 6 });
+  const median = await simulated(t, { ...poisoned, rounds: 6, strategy: { id: "coordinate-median" } });
+  t.ok((median.accuracy ?? 0) > 0.8 && (mean.accuracy ?? 1) < 0.7, `${median.accuracy} against ${mean.accuracy}`);
 });

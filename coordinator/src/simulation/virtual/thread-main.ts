@@ -15,7 +15,7 @@ import {
 import { SeededRandom } from "../seeded-random.js";
 import type { LabelledData } from "./dataset.js";
 import type { FromThread, RoundTask, ThreadSetting, ToThread } from "./messages.js";
-import { poisonUpdate } from "./poison.js";
+import { flipsLabels, poisonUpdate } from "./poison.js";
 
 const setting: ThreadSetting = workerData;
 const { dataset, partition, topology, loss, trainerId, kind, seed, poisoned, attack, scale } = setting;
@@ -58,7 +58,7 @@ function examplesOf(data: LabelledData, rows: Uint32Array, isFlipped: boolean): 
 
 function trainerFor(device: number): LayersTrainer {
   const rows = partition.rows.subarray(partition.starts[device], partition.starts[device + 1]);
-  const examples = examplesOf(dataset.train, rows, poisoned[device] === 1 && attack === "label-flip");
+  const examples = examplesOf(dataset.train, rows, poisoned[device] === 1 && flipsLabels(attack));
   const options = { id: trainerId, examples, open: async () => model };
   if (kind === "scaffold") return scaffoldTrainer(options);
   return kind === "q-fedavg" ? qFedAvgTrainer(options) : layersTrainer(options);
