@@ -76,7 +76,8 @@ export async function trainedUpdate(
   return gate === undefined ? training(signal) : gate.during(training, signal);
 }
 
-function exampleLevelTask(
+/** What a trainer is told of a plan whose unit is the example. */
+export function exampleLevelTask(
   { mechanism, lotSize }: NonNullable<VerifiedPlan["examples"]>,
   random: RandomSource,
 ): NonNullable<TrainingTask["exampleLevel"]> {

@@ -7,7 +7,7 @@ import { defaultFloors, type PrivacyFloors } from "../guard/floors.js";
 import type { VerifiedPlan } from "../guard/offer.js";
 import { checkPrivacy } from "../guard/privacy.js";
 import type { TensorShape } from "../models/safetensors.js";
-import { exampleLevelTask } from "../participation/tasks.js";
+import { exampleLevelTask } from "../participation/training.js";
 import type { LocalState, Trainer, TrainingTask } from "../trainers/trainer.js";
 
 /** What simulated devices accept: a simulation is there to try plans, also poor ones. */
