@@ -123,7 +123,7 @@ t.test("seeded streams are uniform, and those of two names have nothing in commo
 
 t.test("a tenth of flipped updates ruins a mean, and not a median", async (t) => {
   const poisoned = virtualSection({ poisoned: { fraction: 0.1, attack: "sign-flip", scale: 10 } });
-  const mean = await simulated(t, { ...poisoned, rounds: 6 });
-  const median = await simulated(t, { ...poisoned, rounds: 6, strategy: { id: "coordinate-median" } });
+  const mean = await simulated(t, { ...poisoned, rounds: 12 });
+  const median = await simulated(t, { ...poisoned, rounds: 12, strategy: { id: "coordinate-median" } });
   t.ok((median.accuracy ?? 0) > 0.8 && (mean.accuracy ?? 1) < 0.7, `${median.accuracy} against ${mean.accuracy}`);
 });
