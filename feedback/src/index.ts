@@ -1,3 +1,21 @@
+export {
+  type ArmMoments,
+  type Bandit,
+  type BanditChoice,
+  type BanditPrior,
+  draw,
+} from "./bandit/bandit.js";
+export { armMoments, DECISIONS_KEPT, type Decision, DecisionLog } from "./bandit/decision-log.js";
+export { largestOfNormals, type Normal } from "./bandit/largest-of-normals.js";
+export { type LinearBanditOptions, linUcb, thompsonSampling } from "./bandit/linear-bandits.js";
+export {
+  doublyRobust,
+  inversePropensity,
+  type PolicyEstimate,
+  type RewardModel,
+  selfNormalised,
+  type TargetPolicy,
+} from "./bandit/off-policy.js";
 export { Capture, type CaptureOptions, type CaptureOutcome, type ReadOptions } from "./capture/capture.js";
 export { type DomListenerOptions, listenToDom } from "./capture/dom-listener.js";
 export type { CapturedEvent } from "./capture/event-log.js";
