@@ -96,6 +96,28 @@ export {
   LAYER_BUCKETS,
 } from "./experiments/assignment.js";
 export { OutcomeLog, type OutcomeRow } from "./experiments/outcomes.js";
+export {
+  experimentFlag,
+  type Flag,
+  type FlagAnswer,
+  type FlagJson,
+  type FlagResolution,
+  type Flags,
+  resolveFlag,
+  scoreFlag,
+  staticFlag,
+} from "./openfeature/flags.js";
+export type { OutlierDetector } from "./outliers/detector.js";
+export {
+  type GateVerdict,
+  gatedTrainer,
+  type OutlierGate,
+  type OutlierGateOptions,
+  outlierGate,
+  TrustedModel,
+} from "./outliers/gate.js";
+export { type IsolationForestOptions, isolationForest } from "./outliers/isolation-forest.js";
+export { robustZ } from "./outliers/robust-z.js";
 export { numbersFrom, RandomNumbers, seededNumbers } from "./random/numbers.js";
 export {
   defineEvents,
