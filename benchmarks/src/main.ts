@@ -68,6 +68,21 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       return [await captureBenchmark({ eventsPerSecond: integer("rate", rate), seconds: integer("seconds", seconds) })];
     },
   },
+  load: {
+    summary: "devices that come, leave, fall silent and return against one coordinator: memory, rounds, check-ins",
+    options: { devices: "10000", minutes: "20", stay: "120", seed: "1" },
+    async run({ devices = "", minutes = "", stay = "", seed = "" }) {
+      const { loadBenchmark } = await import("./load.js");
+      const result = await loadBenchmark({
+        devices: integer("devices", devices),
+        minutes: positive("minutes", minutes),
+        staySeconds: positive("stay", stay),
+        seed: integer("seed", seed),
+        onProgress: (line) => process.stderr.write(`${line}\n`),
+      });
+      return [result];
+    },
+  },
   ledger: {
     summary: "durable appends, and the verification of a bundle beside the bare signature checks",
     options: { entries: "100000", batch: "1000", singles: "2000" },

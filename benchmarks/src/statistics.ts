@@ -5,3 +5,29 @@ export function median(values: readonly number[]): number {
   const upper = sorted[middle] ?? Number.NaN;
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
+
+/** The value below which that share of the values lies (nearest rank); NaN of none. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.max(Math.ceil(share * sorted.length) - 1, 0)] ?? Number.NaN;
+}
+
+/** The slope through points (x, y): the median of the slopes between any two (Theil 1950, Sen 1968). */
+export function slope(points: readonly (readonly [number, number])[]): number {
+  const slopes = points.flatMap(([x, y], i) => points.slice(i + 1).map(([x2, y2]) => (y2 - y) / (x2 - x)));
+  return slopes.length === 0 ? 0 : quantile(slopes, 0.5);
+}
+
+/** Of each group the item with the least value, in the order of the groups. */
+export function leastIn<Item>(
+  items: readonly Item[],
+  group: (item: Item) => number,
+  value: (item: Item) => number,
+): Item[] {
+  const least = new Map<number, Item>();
+  for (const item of items) {
+    const known = least.get(group(item));
+    if (known === undefined || value(item) < value(known)) least.set(group(item), item);
+  }
+  return [...least.values()];
+}

@@ -1,5 +1,6 @@
 import type { FastifyRequest, onRequestAsyncHookHandler } from "fastify";
 import { CoordinatorError } from "../errors.js";
+import type { CallLimiter } from "../limits/call-limits.js";
 import { type Access, type AccessTokens, ROLES, type Role } from "./access-tokens.js";
 
 declare module "fastify" {
@@ -18,6 +19,8 @@ export interface RoleRequirement {
    * of all populations do.
    */
   readonly scope?: "param" | "handler";
+  /** How much one token may ask; as much as it likes unless given. */
+  readonly limits?: CallLimiter | undefined;
 }
 
 const BEARER = /^Bearer ([\x21-\x7e]{1,256})$/i;
@@ -38,7 +41,7 @@ const BEARER = /^Bearer ([\x21-\x7e]{1,256})$/i;
  */
 export function requireRole(
   tokens: AccessTokens,
-  { role, scope = "param" }: RoleRequirement,
+  { role, scope = "param", limits }: RoleRequirement,
 ): onRequestAsyncHookHandler {
   return async (request, reply) => {
     const [, token] = BEARER.exec(request.headers.authorization ?? "") ?? [];
@@ -50,6 +53,7 @@ export function requireRole(
         "expected a token in force as Authorization: Bearer …; make one with fedloop tokens create",
       );
     }
+    limits?.admitIdentity(`token ${access.tokenId}`);
     if (ROLES.indexOf(access.role) > ROLES.indexOf(role)) {
       throw new CoordinatorError(
         "FORBIDDEN",

@@ -3,6 +3,8 @@ import { dirname, join, resolve } from "node:path";
 import { parseVkey } from "@fedloop/consent";
 import * as z from "zod";
 import { CoordinatorError } from "../errors.js";
+import { DEFAULT_RATES } from "../limits/call-limits.js";
+import type { BucketRate } from "../limits/token-buckets.js";
 import { duration, integer, oneOf, section, text } from "./fields.js";
 import { checkYaml, parseYaml, readYamlFile, type YamlDocument } from "./yaml-document.js";
 
@@ -82,6 +84,10 @@ export interface Config {
   readonly limits: {
     /** Chunked uploads held in memory at a time; each takes the length of an update. */
     readonly concurrentUploads: number;
+    /** Calls of one device or token. */
+    readonly perIdentity: BucketRate;
+    /** Calls from one address. */
+    readonly perAddress: BucketRate;
   };
 }
 
@@ -154,7 +160,7 @@ interface WrittenConfig {
     | { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined; readonly reload: number }
     | undefined;
   readonly log: { readonly level: LogLevel };
-  readonly limits: { readonly concurrentUploads: number };
+  readonly limits: Config["limits"];
 }
 
 const enrolmentSection = section({
@@ -208,6 +214,13 @@ function isCosignerKey(text: string): boolean {
   }
 }
 
+function rateSection({ perSecond, burst }: BucketRate) {
+  return section({
+    perSecond: integer(1, 1_000_000).default(perSecond),
+    burst: integer(1, 10_000_000).default(burst),
+  }).prefault({});
+}
+
 const configSchema: z.ZodType<WrittenConfig> = section({
   origin: z.string(origin).regex(/^[A-Za-z0-9][A-Za-z0-9._~:/-]{0,199}$/, origin),
   dataDir: text(1_000).default("fedloop-data"),
@@ -232,7 +245,11 @@ const configSchema: z.ZodType<WrittenConfig> = section({
     reload: duration().prefault("1m"),
   }).optional(),
   log: section({ level: oneOf(LOG_LEVELS).default("info") }).prefault({}),
-  limits: section({ concurrentUploads: integer(1, 10_000).default(16) }).prefault({}),
+  limits: section({
+    concurrentUploads: integer(1, 10_000).default(16),
+    perIdentity: rateSection(DEFAULT_RATES.perIdentity),
+    perAddress: rateSection(DEFAULT_RATES.perAddress),
+  }).prefault({}),
 });
 
 /** An address as host:port or [host]:port. @throws CoordinatorError BAD_CONFIG, with what it stood in */

@@ -10,11 +10,12 @@ import {
   type HandlerContext,
   type ServiceImpl,
 } from "@connectrpc/connect";
-import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
+import { encodeEnvelope, type UniversalServerResponse } from "@connectrpc/connect/protocol";
+import { endStreamFlag, endStreamToJson, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import cors from "@fastify/cors";
 import { ErrorDetailSchema, MAX_MESSAGE_BYTES, METADATA, methodPath } from "@fedloop/proto";
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from "fastify";
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
 import {
   type CallContext,
   type CallOptions,
@@ -24,6 +25,7 @@ import {
   signedBy,
 } from "../rpc/service.js";
 import { isTold, toldError } from "../rpc/status.js";
+import { httpFailure } from "./http-status.js";
 
 export interface ConnectHostOptions extends CallOptions {
   /**
@@ -38,6 +40,9 @@ type Register = (router: ConnectRouter) => unknown;
 
 /** The bytes of the request message as they came. */
 const receivedKey: ContextKey<Uint8Array> = createContextKey(new Uint8Array(0), { description: "received message" });
+
+/** The address that a call came from. */
+const callerKey: ContextKey<string> = createContextKey("", { description: "caller" });
 
 /** Flags and length before each message of a stream (Connect protocol, "Enveloped-Message"). */
 const ENVELOPE_BYTES = 5;
@@ -107,20 +112,43 @@ export class ConnectHost implements ServiceHost {
     app.addContentTypeParser([UNARY_TYPE, STREAM_TYPE], { parseAs: "buffer" }, (_request, body, done) =>
       done(null, body),
     );
+    // Before the body is read, but after the headers are set without which a browser's page may not read the answer.
+    app.addHook("preParsing", async (request) => this.#options.limits?.admitAddress(request.ip));
+    app.setErrorHandler((cause, request, reply) => this.#refuse(cause, request, reply));
     // Nothing compressed: what is signed is what is sent, and updates do not compress.
     const router = createConnectRouter({ grpc: false, grpcWeb: false, acceptCompression: [] });
     register(router);
     for (const handle of router.handlers) {
       const path = handle.requestPath.slice(app.prefix.length);
-      app.post(path, { bodyLimit: MAX_MESSAGE_BYTES + ENVELOPE_BYTES }, async (request, reply) => {
+      const options = { bodyLimit: MAX_MESSAGE_BYTES + ENVELOPE_BYTES, config: { admitsItself: true } };
+      app.post(path, options, async (request, reply) => {
         const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
         const received = handle.method.methodKind === "unary" ? body : body.subarray(ENVELOPE_BYTES);
-        const values = createContextValues().set(receivedKey, received);
+        const values = createContextValues().set(receivedKey, received).set(callerKey, request.ip);
         const call = universalRequestFromNodeRequest(request.raw, reply.raw, undefined, values);
         reply.hijack();
         await send(handle({ ...call, body: once(body) }), reply, () => this.#draining.signal.aborted);
       });
     }
+  }
+
+  /** Tells of a call that was not let in as Connect's clients read it; of what is no call at all, as HTTP does. */
+  #refuse(cause: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    if (!isTold(cause)) throw cause;
+    const failure = this.#failure("", cause);
+    const { status, retryAfterSeconds } = httpFailure(cause);
+    if (retryAfterSeconds > 0) reply.header("retry-after", retryAfterSeconds);
+    if (request.headers["content-type"] !== STREAM_TYPE) {
+      return reply
+        .status(status)
+        .type("application/json")
+        .send(Buffer.from(errorToJsonBytes(failure, {})));
+    }
+    const end = JSON.stringify(endStreamToJson(new Headers(), failure, {}));
+    return reply
+      .status(200)
+      .type(STREAM_TYPE)
+      .send(Buffer.from(encodeEnvelope(endStreamFlag, Buffer.from(end))));
   }
 
   #unary(method: DescMethod, handler: AnyHandler, isSigned: boolean) {
@@ -129,7 +157,7 @@ export class ConnectHost implements ServiceHost {
         const context = await this.#context(method, connect, this.#draining.signal, isSigned);
         return (await handler(request, context)) as Message;
       } catch (cause) {
-        throw this.#failure(method, cause);
+        throw this.#failure(methodPath(method), cause);
       }
     };
   }
@@ -146,7 +174,7 @@ export class ConnectHost implements ServiceHost {
           if (connect.signal.aborted || draining.aborted) return;
         }
       } catch (cause) {
-        throw this.#failure(method, cause);
+        throw this.#failure(methodPath(method), cause);
       }
     }.bind(this);
   }
@@ -159,12 +187,12 @@ export class ConnectHost implements ServiceHost {
   ): Promise<CallContext> {
     if (!isSigned) return { signal };
     const header = (name: string): string | undefined => requestHeader.get(name) ?? undefined;
-    const device = await signedBy(this.#options.authenticator, method, header, values.get(receivedKey));
+    const device = await signedBy(this.#options, values.get(callerKey), method, header, values.get(receivedKey));
     return { signal, device } as CallContext;
   }
 
-  #failure(method: DescMethod, cause: unknown): ConnectError {
-    if (!isTold(cause)) this.#options.onFault(methodPath(method), cause);
+  #failure(where: string, cause: unknown): ConnectError {
+    if (!isTold(cause)) this.#options.onFault(where, cause);
     const { status, detail } = toldError(cause, this.#options.clock.now());
     const details = [{ desc: ErrorDetailSchema, value: detail }];
     return new ConnectError(`${detail.code}: ${detail.message}`, status as number, undefined, details);

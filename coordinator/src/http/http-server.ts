@@ -6,6 +6,7 @@ import type { SecureVersion } from "node:tls";
 import helmet from "@fastify/helmet";
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from "fastify";
 import { CoordinatorError } from "../errors.js";
+import type { CallLimiter } from "../limits/call-limits.js";
 import { httpFailure } from "./http-status.js";
 
 /** Certificates in PEM. */
@@ -14,6 +15,13 @@ export interface HttpTls {
   readonly key: Uint8Array;
   /** When given, callers must show a certificate that this authority signed. */
   readonly clientCa: Uint8Array | null;
+}
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** Whether the route's own group asks the limits, since its answers need headers that are set later. */
+    readonly admitsItself?: boolean;
+  }
 }
 
 export interface HttpServerOptions {
@@ -27,6 +35,8 @@ export interface HttpServerOptions {
    * in it. A group with open streams ends them in a `preClose` hook.
    */
   readonly routes: readonly FastifyPluginAsync[];
+  /** How much an address may ask; as much as it likes unless given. */
+  readonly limits?: CallLimiter | undefined;
   /** Told of every fault that a caller only sees as INTERNAL. */
   readonly onFault: (route: string, cause: unknown) => void;
 }
@@ -80,7 +90,12 @@ export class HttpServer {
         .header("cache-control", "no-store")
         .send({ error: { code: "NOT_FOUND", message } });
     });
+    app.addHook("onRequest", async ({ ip, routeOptions }) => {
+      if (routeOptions.config.admitsItself !== true) options.limits?.admitAddress(ip);
+    });
     app.setErrorHandler((cause, request, reply) => {
+      if (cause instanceof CoordinatorError && cause.code === "UNAUTHENTICATED")
+        options.limits?.chargeForLie(request.ip);
       const { status, told, code, message, retryAfterSeconds } = httpFailure(cause);
       if (!told) options.onFault(request.routeOptions.url ?? "", cause);
       if (retryAfterSeconds > 0) reply.header("retry-after", retryAfterSeconds);

@@ -3,6 +3,7 @@ import type { SignatureVerifier } from "@fedloop/consent";
 import { requestSigningInput } from "@fedloop/proto";
 import { CoordinatorError } from "../errors.js";
 import type { Device } from "./device.js";
+import { NonceMemory } from "./nonce-memory.js";
 import { CLOCK_SKEW_MS, type Registry } from "./registry.js";
 
 /** The five metadata entries of authentication.proto, as they came. */
@@ -31,15 +32,11 @@ export interface AuthenticatorOptions {
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
   readonly #startedMs: number;
-  /** Nonces of the running half-window and the one before: two sets swap, so that forgetting costs nothing. */
-  #recent = new Set<string>();
-  #older = new Set<string>();
-  #swapMs: number;
+  readonly #nonces = new NonceMemory(CLOCK_SKEW_MS);
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
     this.#startedMs = options.clock.now();
-    this.#swapMs = this.#startedMs + 2 * CLOCK_SKEW_MS;
   }
 
   /**
@@ -79,7 +76,7 @@ export class Authenticator {
       );
     }
     // Only after the signature: else anyone could burn a device's nonces.
-    this.#useOnce(`${id}.${nonce}`, now);
+    this.#useOnce(`${id}.${nonce}`, Number(time), now);
     return device;
   }
 
@@ -95,15 +92,8 @@ export class Authenticator {
     }
   }
 
-  #useOnce(nonce: string, now: number): void {
-    if (now >= this.#swapMs) {
-      this.#older = this.#recent;
-      this.#recent = new Set();
-      this.#swapMs = now + 2 * CLOCK_SKEW_MS;
-    }
-    if (this.#recent.has(nonce) || this.#older.has(nonce)) {
-      throw new CoordinatorError("REPLAYED", "expected a nonce that was not used before; make a fresh one and repeat");
-    }
-    this.#recent.add(nonce);
+  #useOnce(nonce: string, time: number, now: number): void {
+    if (this.#nonces.use(nonce, time, now)) return;
+    throw new CoordinatorError("REPLAYED", "expected a nonce that was not used before; make a fresh one and repeat");
   }
 }

@@ -98,15 +98,17 @@ export class GrpcServer implements ServiceHost {
     method: DescMethod,
     request: Message,
     metadata: Metadata,
+    caller: string,
     signal: AbortSignal,
     signed: boolean,
   ): Promise<CallContext> {
+    this.#options.limits?.admitAddress(caller);
     if (!signed) return { signal };
     const text = (name: string): string | undefined => {
       const value = metadata.get(name)[0];
       return typeof value === "string" ? value : undefined;
     };
-    const device = await signedBy(this.#options.authenticator, method, text, receivedBytes(request));
+    const device = await signedBy(this.#options, caller, method, text, receivedBytes(request));
     return { signal, device } as CallContext;
   }
 
@@ -118,7 +120,14 @@ export class GrpcServer implements ServiceHost {
   #unary(method: DescMethod, handler: AnyHandler, signed: boolean): handleUnaryCall<Message, Message> {
     return (call, callback) => {
       const answer = async (): Promise<Message> => {
-        const context = await this.#context(method, call.request, call.metadata, this.#draining.signal, signed);
+        const context = await this.#context(
+          method,
+          call.request,
+          call.metadata,
+          call.getPeer(),
+          this.#draining.signal,
+          signed,
+        );
         const output = await handler(call.request, context);
         return create(method.output, output as MessageInitShape<typeof method.output>);
       };
@@ -135,7 +144,7 @@ export class GrpcServer implements ServiceHost {
       call.on("cancelled", () => gone.abort());
       const signal = AbortSignal.any([gone.signal, this.#draining.signal]);
       const pump = async (): Promise<void> => {
-        const context = await this.#context(method, call.request, call.metadata, signal, signed);
+        const context = await this.#context(method, call.request, call.metadata, call.getPeer(), signal, signed);
         let before = Promise.resolve();
         for await (const item of handler(call.request, context) as AsyncIterable<
           MessageInitShape<typeof method.output>

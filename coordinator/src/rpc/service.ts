@@ -11,6 +11,7 @@ import type {
 } from "@bufbuild/protobuf";
 import { METADATA, methodPath, signedParts } from "@fedloop/proto";
 import { CoordinatorError } from "../errors.js";
+import type { CallLimiter } from "../limits/call-limits.js";
 import type { Authenticator } from "../registry/authentication.js";
 import type { Device } from "../registry/device.js";
 
@@ -55,6 +56,8 @@ export interface ServiceHost {
 
 /** What every host works with. */
 export interface CallOptions {
+  /** How much callers may ask; as much as they like unless given. */
+  readonly limits?: CallLimiter | undefined;
   readonly authenticator: Authenticator;
   readonly clock: { now(): number };
   /** Told of every fault that a caller only sees as INTERNAL. */
@@ -62,14 +65,16 @@ export interface CallOptions {
 }
 
 /**
- * The device whose key signed a call.
+ * The device whose key signed a call, if it may call now.
  *
+ * @param caller the address that the call came from
  * @param header the call's metadata
  * @param body the request message exactly as it came: the signature is over these bytes
- * @throws CoordinatorError SESSION_EXPIRED, CLOCK_SKEW, REPLAYED, BAD_SIGNATURE
+ * @throws CoordinatorError SESSION_EXPIRED, CLOCK_SKEW, REPLAYED, BAD_SIGNATURE, BUSY
  */
-export function signedBy(
-  authenticator: Authenticator,
+export async function signedBy(
+  { authenticator, limits }: Pick<CallOptions, "authenticator" | "limits">,
+  caller: string,
   method: DescMethod,
   header: (name: string) => string | undefined,
   body: Uint8Array,
@@ -81,7 +86,14 @@ export function signedBy(
     time: header(METADATA.time),
     signature: header(METADATA.signature),
   };
-  return authenticator.authenticate(methodPath(method), credentials, signedParts(method.input, body));
+  try {
+    const device = await authenticator.authenticate(methodPath(method), credentials, signedParts(method.input, body));
+    limits?.admitIdentity(device.id);
+    return device;
+  } catch (cause) {
+    if (cause instanceof CoordinatorError && cause.code === "BAD_SIGNATURE") limits?.chargeForLie(caller);
+    throw cause;
+  }
 }
 
 /** What streams are told when the coordinator goes down. */

@@ -16,6 +16,7 @@ import { tileRoutes } from "../http/tiles.js";
 import { Ledger } from "../ledger/ledger.js";
 import { Publisher, type WitnessPolicy } from "../ledger/publisher.js";
 import { Upkeep } from "../ledger/upkeep.js";
+import { CallLimits, type CallRates, DEFAULT_RATES } from "../limits/call-limits.js";
 import { ArtifactStore } from "../models/artifact-store.js";
 import { initialParameters } from "../models/initial-model.js";
 import { encodeSafetensors } from "../models/safetensors.js";
@@ -72,6 +73,8 @@ export interface CoordinatorOptions extends StoragePlaces {
   } | null;
   readonly clock: { now(): number };
   readonly concurrentUploads: number;
+  /** How much callers may ask; the default rates unless given. */
+  readonly rates?: CallRates;
   readonly onFault: (where: string, cause: unknown) => void;
   readonly onNotice?: (population: string, notice: RoundNotice) => void;
   readonly signal?: AbortSignal;
@@ -205,7 +208,8 @@ export class Coordinator {
     const authenticator = new Authenticator({ registry, verifier, clock });
     const models = new ModelChunks();
     const turnstile = new Turnstile();
-    const calls = { authenticator, clock, onFault: options.onFault };
+    const limits = new CallLimits(options.rates ?? DEFAULT_RATES, clock);
+    const calls = { authenticator, clock, limits, onFault: options.onFault };
     const server = new GrpcServer(calls);
     const connect = new ConnectHost({ ...calls, corsOrigins: options.http?.corsOrigins ?? [] });
     for (const host of [server, connect]) {
@@ -263,12 +267,12 @@ export class Coordinator {
         verifierKey,
         witnesses: (options.witnesses?.witnesses ?? []).map(({ vkey }) => ({ name: parseVkey(vkey).name, vkey })),
         quorum: options.witnesses?.quorum ?? 0,
-        guard: (requirement) => requireRole(accessTokens, requirement),
+        guard: (requirement) => requireRole(accessTokens, { ...requirement, limits }),
         maySee: (request, population) => isInScope(request.access, population),
         onFault: options.onFault,
       }),
     );
-    const http = await openHttp(options, routes).catch(async (cause: unknown) => {
+    const http = await openHttp({ ...options, limits }, routes).catch(async (cause: unknown) => {
       await server.close(0);
       await publisher.close();
       throw cause;
@@ -328,10 +332,10 @@ export class Coordinator {
 
 /** Serves the route groups where the options say so. */
 async function openHttp(
-  { http, onFault }: CoordinatorOptions,
+  { http, onFault, limits }: CoordinatorOptions & { readonly limits: CallLimits },
   routes: readonly FastifyPluginAsync[],
 ): Promise<HttpServer | undefined> {
-  return http === undefined || http === null ? undefined : HttpServer.open({ ...http, routes, onFault });
+  return http === undefined || http === null ? undefined : HttpServer.open({ ...http, routes, limits, onFault });
 }
 
 /** The population's row and the model before any round. */

@@ -74,6 +74,7 @@ export async function runServe(options: ServeOptions): Promise<void> {
     http: config.http === null ? null : { ...config.http, tls: certificates?.current ?? null },
     clock: { now: () => Date.now() },
     concurrentUploads: config.limits.concurrentUploads,
+    rates: config.limits,
     onFault: (where, cause) => log.error({ where, fault: describe(cause) }, "a call failed"),
     onNotice: (population, notice) => {
       log.info({ population, round: notice.round, state: notice.state, reason: notice.reason }, "round");

@@ -4,6 +4,7 @@ import { cosigner } from "@fedloop/consent";
 import { nodeSigner } from "@fedloop/consent/node";
 import t from "tap";
 import { loadConfig, parseConfig } from "../../src/config/config.js";
+import { DEFAULT_RATES } from "../../src/limits/call-limits.js";
 import { temporaryFolder } from "../temporary-folder.js";
 
 const SHORTEST = `origin: coordinator.example.org/lecturers
@@ -35,7 +36,7 @@ t.test("a configuration that says only what it must listens on loopback, and any
     tls: null,
     tlsFromEnvironment: false,
     log: { level: "info" },
-    limits: { concurrentUploads: 16 },
+    limits: { concurrentUploads: 16, ...DEFAULT_RATES },
   });
 });
 
@@ -65,7 +66,7 @@ enrolment:
     - { sha256: ${HASH}, expires: 2026-06-30T12:00:00+02:00 }
 tls: { cert: cert.pem, key: /keys/key.pem, clientCa: ca.pem, reload: 10s }
 log: { level: warn }
-limits: { concurrentUploads: 4 }
+limits: { concurrentUploads: 4, perIdentity: { perSecond: 5 } }
 `,
   );
   t.same(await loadConfig(path, {}), {
@@ -93,7 +94,7 @@ limits: { concurrentUploads: 4 }
     },
     tlsFromEnvironment: false,
     log: { level: "warn" },
-    limits: { concurrentUploads: 4 },
+    limits: { concurrentUploads: 4, ...DEFAULT_RATES, perIdentity: { perSecond: 5, burst: 2_000 } },
   });
 });
 

@@ -5,6 +5,7 @@ import { nodeVerifier } from "@fedloop/consent/node";
 import { type ArtifactChunk, Artifacts, CHUNK_BYTES, GetArtifactRequestSchema, Transparency } from "@fedloop/proto";
 import type { Test } from "tap";
 import { CoordinatorError } from "../../src/errors.js";
+import type { CallLimiter } from "../../src/limits/call-limits.js";
 import { Authenticator } from "../../src/registry/authentication.js";
 import type { CallOptions, ServiceHost } from "../../src/rpc/service.js";
 import { start as startRegistry } from "../registry/fixture.js";
@@ -13,6 +14,7 @@ import { callOpen, refusal } from "./raw-device.js";
 interface Handlers {
   readonly checkpoint?: () => Promise<string>;
   readonly chunks?: () => AsyncIterable<{ readonly data: Uint8Array }>;
+  readonly limits?: CallLimiter;
 }
 
 /** A host that serves, and a way to it. */
@@ -44,11 +46,12 @@ function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
 /** @param readAhead chunks of 1 MiB that may be on their way to a reader who does not read */
 export function hostCompliance(t: Test, name: string, serve: HostKind, readAhead: number): void {
   /** A server of methods that need no session, and a connection to it. */
-  async function start(t: Test, { checkpoint, chunks }: Handlers = {}): Promise<Started> {
+  async function start(t: Test, { checkpoint, chunks, limits }: Handlers = {}): Promise<Started> {
     const { registry, clock } = await startRegistry(t);
     const faults: unknown[] = [];
     const authenticator = new Authenticator({ registry, verifier: nodeVerifier(), clock });
-    const calls = { authenticator, clock, onFault: (_method: string, cause: unknown) => faults.push(cause) };
+    const onFault = (_method: string, cause: unknown) => faults.push(cause);
+    const calls = { authenticator, clock, limits, onFault };
     const server = await serve(calls, (host) => {
       host.add(Transparency, ["getCheckpoint", "getInclusionProof", "getConsistencyProof"], {
         getCheckpoint: async () => ({ checkpoint: (await checkpoint?.()) ?? "a checkpoint" }),
@@ -79,6 +82,29 @@ export function hostCompliance(t: Test, name: string, serve: HostKind, readAhead
         transport.serverStream(Artifacts.method.getArtifact, request, { metadata: {}, body })[Symbol.asyncIterator](),
     };
   }
+
+  t.test(`${name}: who asks too often is told when to come back, before its call comes to a handler`, async (t) => {
+    const asked: string[] = [];
+    let served = 0;
+    const { getCheckpoint, openArtifact, faults } = await start(t, {
+      checkpoint: async () => String(++served),
+      limits: {
+        admitAddress: (address) => {
+          asked.push(address);
+          if (asked.length < 3) throw new CoordinatorError("BUSY", "too many calls", { retryAfterMs: 1_234 });
+        },
+        admitIdentity: () => undefined,
+        chargeForLie: () => undefined,
+      },
+    });
+    const busy = { ...refusal("BUSY"), retryAfterMs: 1_234 };
+    await t.rejects(getCheckpoint(), busy);
+    await t.rejects(openArtifact().next(), busy, "a stream too");
+    t.equal(served, 0);
+    t.match(await getCheckpoint(), { checkpoint: "1" });
+    for (const address of asked) t.match(address, /^127\.0\.0\.1(:\d+)?$/);
+    t.strictSame(faults, []);
+  });
 
   t.test(`${name}: a server that goes down answers what is under way, and takes nothing new`, async (t) => {
     const begun = gate();

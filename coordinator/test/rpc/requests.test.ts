@@ -159,3 +159,25 @@ t.test("a message over the limit, or none at all, is refused and the process sta
   }
   t.same(federation.faults, []);
 });
+
+t.test(
+  "a device that asks too often is refused for a while; others are not, nor by whoever claims to be them",
+  async (t) => {
+    const clock = movedClock();
+    const rates = { perIdentity: { perSecond: 1, burst: 6 }, perAddress: { perSecond: 1, burst: 1 } };
+    const federation = await Federation.open(t, { clock, rates });
+    const eager = await RawDevice.enter(federation.transport);
+    const calm = await RawDevice.enter(federation.transport);
+    const request = { population: POPULATION };
+    // One call of the burst went into the consent.
+    for (let i = 0; i < 5; i++) await eager.call(Rounds.method.checkIn, request);
+    await t.rejects(eager.call(Rounds.method.checkIn, request), { ...refusal("BUSY"), retryAfterMs: Number });
+    const claimed = { deviceId: calm.deviceId, session: calm.session };
+    for (let i = 0; i < 10; i++) {
+      await t.rejects(eager.call(Rounds.method.checkIn, request, claimed), refusal("BAD_SIGNATURE"));
+    }
+    await t.resolves(calm.call(Rounds.method.checkIn, request));
+    clock.offsetMs += 2_000;
+    await t.resolves(eager.call(Rounds.method.checkIn, request, { timeMs: clock.now() }));
+  },
+);

@@ -1,0 +1,217 @@
+/** A process of the load benchmark: thousands of devices that come, take part, leave or fall silent, and return. */
+import { setTimeout as pause } from "node:timers/promises";
+import {
+  ClientError,
+  type DeviceStore,
+  memoryStore,
+  Participant,
+  type Trainer,
+  type Transport,
+} from "@fedloop/client-runtime";
+import { grpcTransport } from "@fedloop/client-runtime/grpc";
+import { nodeSha256 } from "@fedloop/client-runtime/node";
+import { generateNodeSigner, type NodeSigner, nodeVerifier } from "@fedloop/consent/node";
+import { aesCtrRandom } from "@fedloop/privacy/node";
+import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
+import type { LoadReport, LoadSettings } from "./load-messages.js";
+
+/** Devices that share a connection, as people behind one gateway do. */
+const DEVICES_A_CONNECTION = 100;
+/** Devices that enroll at the same time. */
+const ENROLLING = 16;
+const REPORT_MS = 1_000;
+/** How many check-ins a report lists at most: a share of them, drawn evenly, where there are more. */
+const LISTED = 2_000;
+
+const trivial: Trainer = {
+  id: "trivial",
+  async train({ updateLength }) {
+    return { update: new Float32Array(updateLength).fill(1e-4) };
+  },
+  async evaluate({ updateLength }) {
+    return new Float32Array(updateLength);
+  },
+};
+
+const verifier = nodeVerifier();
+const random = aesCtrRandom();
+const secureAggregation = nodeDeviceCrypto({ random, verifier });
+
+/** Reproducible numbers from 0 to 1 (mulberry32): who comes and goes is no secret. */
+function numbers(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+class Tally {
+  checkInMs: number[] = [];
+  online = 0;
+  entered = 0;
+  returned = 0;
+  left = 0;
+  vanished = 0;
+  accepted = 0;
+  failures: Record<string, number> = {};
+
+  fail(code: string): void {
+    this.failures[code] = (this.failures[code] ?? 0) + 1;
+  }
+
+  take(): LoadReport {
+    const { online, entered, returned, left, vanished, accepted, failures } = this;
+    const step = Math.max(Math.ceil(this.checkInMs.length / LISTED), 1);
+    const checkInMs = this.checkInMs.filter((_, index) => index % step === 0);
+    this.checkInMs = [];
+    this.failures = {};
+    this.entered = this.returned = this.left = this.vanished = this.accepted = 0;
+    return { type: "report", checkInMs, online, entered, returned, left, vanished, accepted, failures };
+  }
+}
+
+const tally = new Tally();
+
+/** A network that can go away: what is under way is cut, what comes later fails, and nothing more is said. */
+class Cuttable implements Transport {
+  readonly #inner: Transport;
+  readonly #gone = new AbortController();
+
+  constructor(inner: Transport) {
+    this.#inner = inner;
+  }
+
+  cut(): void {
+    this.#gone.abort();
+  }
+
+  async unary(...[method, request, options]: Parameters<Transport["unary"]>): Promise<never> {
+    const started = performance.now();
+    const answer = await this.#inner.unary(method, request, { ...options, signal: this.#until(options.signal) });
+    if (method.name === "CheckIn") tally.checkInMs.push(performance.now() - started);
+    return answer as never;
+  }
+
+  async *serverStream(...[method, request, options]: Parameters<Transport["serverStream"]>): AsyncGenerator<never> {
+    const signal = this.#until(options.signal);
+    for await (const item of this.#inner.serverStream(method, request, { ...options, signal })) yield item as never;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #until(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#gone.signal : AbortSignal.any([signal, this.#gone.signal]);
+  }
+}
+
+interface Device {
+  readonly population: string;
+  readonly secure: boolean;
+  readonly store: DeviceStore;
+  readonly signer: NodeSigner;
+  readonly connection: Transport;
+}
+
+function join(device: Device, transport: Transport): Promise<Participant> {
+  return Participant.join({
+    population: device.population,
+    transport,
+    store: device.store,
+    signer: device.signer,
+    verifier,
+    sha256: nodeSha256,
+    random,
+    secureAggregation,
+    trainer: trivial,
+    floors: {
+      allowNoNoise: true,
+      requireSecureAggregation: device.secure,
+      minimumCohort: 1,
+      minimumNoiseMultiplier: 0,
+      maximumEpsilon: 1e6,
+      maximumEpsilonPerRound: 1e6,
+    },
+    consent: {
+      purposes: ["load"],
+      decide: () => true,
+      dataCategories: ["none"],
+      storage: "memory",
+      retention: "until the process ends",
+      jurisdiction: "CH",
+      withdrawal: "end the process",
+      interface: "benchmark",
+    },
+  });
+}
+
+/** One stay: it ends in words or in silence, both at any moment of a round. */
+async function stay(device: Device, stayMs: number, inSilence: boolean): Promise<void> {
+  const transport = new Cuttable(device.connection);
+  const ending = new AbortController();
+  const timer = setTimeout(() => {
+    if (inSilence) transport.cut();
+    ending.abort();
+  }, stayMs);
+  tally.online += 1;
+  try {
+    const participant = await join(device, transport);
+    for await (const event of participant.run({ signal: ending.signal })) {
+      if (event.type === "accepted") tally.accepted += 1;
+      if (event.type === "refused") tally.fail(`refused ${event.code}`);
+    }
+  } catch (cause) {
+    if (!ending.signal.aborted)
+      tally.fail(cause instanceof ClientError ? (cause.remoteCode ?? cause.code) : String(cause));
+  } finally {
+    clearTimeout(timer);
+    tally.online -= 1;
+    if (inSilence) tally.vanished += 1;
+    else tally.left += 1;
+  }
+}
+
+async function live(device: Device, settings: LoadSettings, draw: () => number): Promise<never> {
+  const duration = (): number => -Math.log(1 - draw()) * settings.meanStayMs;
+  for (;;) {
+    await stay(device, duration(), draw() < 0.5);
+    await pause(duration());
+    tally.returned += 1;
+  }
+}
+
+async function run(settings: LoadSettings): Promise<void> {
+  const devices: Device[] = [];
+  for (const { population, count, secure } of settings.devices) {
+    for (let i = 0; i < count; i += DEVICES_A_CONNECTION) {
+      const connection = grpcTransport({ address: settings.address });
+      const here = Math.min(DEVICES_A_CONNECTION, count - i);
+      for (let j = 0; j < here; j++) {
+        devices.push({ population, secure, connection, store: memoryStore(), signer: generateNodeSigner() });
+      }
+    }
+  }
+  const draw = numbers(settings.seed);
+  let next = 0;
+  const enter = async (): Promise<void> => {
+    for (let device = devices[next++]; device !== undefined; device = devices[next++]) {
+      try {
+        await join(device, device.connection);
+        tally.entered += 1;
+        void live(device, settings, draw);
+      } catch (cause) {
+        tally.fail(cause instanceof ClientError ? (cause.remoteCode ?? cause.code) : String(cause));
+      }
+    }
+  };
+  setInterval(() => process.send?.(tally.take()), REPORT_MS);
+  await Promise.all(Array.from({ length: ENROLLING }, enter));
+}
+
+process.on("disconnect", () => process.exit(0));
+process.on("SIGINT", () => undefined);
+process.once("message", (settings: LoadSettings) => void run(settings));
