@@ -13,12 +13,13 @@ import { nodeSha256 } from "@fedloop/client-runtime/node";
 import { generateNodeSigner, type NodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import { aesCtrRandom } from "@fedloop/privacy/node";
 import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
+import { type DeviceEvents, LightDevice } from "./light-device.js";
 import type { LoadReport, LoadSettings } from "./load-messages.js";
 
 /** Devices that share a connection, as people behind one gateway do. */
 const DEVICES_A_CONNECTION = 100;
 /** Devices that enroll at the same time. */
-const ENROLLING = 16;
+const ENROLLING = 64;
 const REPORT_MS = 1_000;
 /** How many check-ins a report lists at most: a share of them, drawn evenly, where there are more. */
 const LISTED = 2_000;
@@ -109,44 +110,69 @@ class Cuttable implements Transport {
   }
 }
 
-interface Device {
+/** A device that verifies all that it is told, as apps run it: those under secure aggregation. */
+class WholeDevice {
+  readonly #store: DeviceStore = memoryStore();
+  readonly #signer: NodeSigner = generateNodeSigner();
   readonly population: string;
-  readonly secure: boolean;
-  readonly store: DeviceStore;
-  readonly signer: NodeSigner;
-  readonly connection: Transport;
+
+  constructor(population: string) {
+    this.population = population;
+  }
+
+  async enter(transport: Transport): Promise<void> {
+    await this.#join(transport);
+  }
+
+  async stay(
+    transport: Transport,
+    signal: AbortSignal,
+    _inSilence: () => boolean,
+    { accepted }: DeviceEvents,
+  ): Promise<void> {
+    const participant = await this.#join(transport);
+    for await (const event of participant.run({ signal })) {
+      if (event.type === "accepted") accepted();
+      if (event.type === "refused") tally.fail(`refused ${event.code}`);
+    }
+  }
+
+  #join(transport: Transport): Promise<Participant> {
+    return Participant.join({
+      population: this.population,
+      transport,
+      store: this.#store,
+      signer: this.#signer,
+      verifier,
+      sha256: nodeSha256,
+      random,
+      secureAggregation,
+      trainer: trivial,
+      floors: {
+        allowNoNoise: true,
+        requireSecureAggregation: true,
+        minimumCohort: 1,
+        minimumNoiseMultiplier: 0,
+        maximumEpsilon: 1e6,
+        maximumEpsilonPerRound: 1e6,
+      },
+      consent: {
+        purposes: ["load"],
+        decide: () => true,
+        dataCategories: ["none"],
+        storage: "memory",
+        retention: "until the process ends",
+        jurisdiction: "CH",
+        withdrawal: "end the process",
+        interface: "benchmark",
+      },
+    });
+  }
 }
 
-function join(device: Device, transport: Transport): Promise<Participant> {
-  return Participant.join({
-    population: device.population,
-    transport,
-    store: device.store,
-    signer: device.signer,
-    verifier,
-    sha256: nodeSha256,
-    random,
-    secureAggregation,
-    trainer: trivial,
-    floors: {
-      allowNoNoise: true,
-      requireSecureAggregation: device.secure,
-      minimumCohort: 1,
-      minimumNoiseMultiplier: 0,
-      maximumEpsilon: 1e6,
-      maximumEpsilonPerRound: 1e6,
-    },
-    consent: {
-      purposes: ["load"],
-      decide: () => true,
-      dataCategories: ["none"],
-      storage: "memory",
-      retention: "until the process ends",
-      jurisdiction: "CH",
-      withdrawal: "end the process",
-      interface: "benchmark",
-    },
-  });
+interface Device {
+  readonly connection: Transport;
+  readonly self: LightDevice | WholeDevice;
 }
 
 /** One stay: it ends in words or in silence, both at any moment of a round. */
@@ -159,11 +185,13 @@ async function stay(device: Device, stayMs: number, inSilence: boolean): Promise
   }, stayMs);
   tally.online += 1;
   try {
-    const participant = await join(device, transport);
-    for await (const event of participant.run({ signal: ending.signal })) {
-      if (event.type === "accepted") tally.accepted += 1;
-      if (event.type === "refused") tally.fail(`refused ${event.code}`);
-    }
+    await device.self.stay(transport, ending.signal, () => inSilence, {
+      accepted: () => {
+        tally.accepted += 1;
+      },
+    });
+    // A stream that the coordinator ended: look for it a little later.
+    if (!ending.signal.aborted) await pause(1_000);
   } catch (cause) {
     if (!ending.signal.aborted)
       tally.fail(cause instanceof ClientError ? (cause.remoteCode ?? cause.code) : String(cause));
@@ -185,22 +213,22 @@ async function live(device: Device, settings: LoadSettings, draw: () => number):
 }
 
 async function run(settings: LoadSettings): Promise<void> {
+  const draw = numbers(settings.seed);
   const devices: Device[] = [];
   for (const { population, count, secure } of settings.devices) {
     for (let i = 0; i < count; i += DEVICES_A_CONNECTION) {
       const connection = grpcTransport({ address: settings.address });
       const here = Math.min(DEVICES_A_CONNECTION, count - i);
       for (let j = 0; j < here; j++) {
-        devices.push({ population, secure, connection, store: memoryStore(), signer: generateNodeSigner() });
+        devices.push({ connection, self: secure ? new WholeDevice(population) : new LightDevice(population, draw) });
       }
     }
   }
-  const draw = numbers(settings.seed);
   let next = 0;
   const enter = async (): Promise<void> => {
     for (let device = devices[next++]; device !== undefined; device = devices[next++]) {
       try {
-        await join(device, device.connection);
+        await device.self.enter(device.connection);
         tally.entered += 1;
         void live(device, settings, draw);
       } catch (cause) {

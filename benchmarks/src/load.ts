@@ -69,12 +69,12 @@ class RoundWatch {
 }
 
 /**
- * Thousands of devices that come and go against one coordinator, which is a process of its own: nine in ten of a population
- * without secure aggregation, one in ten of one with it.
+ * Thousands of devices that come and go against one coordinator, which is a process of its own: nineteen in twenty of a
+ * population without secure aggregation, which only speak the protocol, and one in twenty of one with it, which are whole.
  */
 export async function loadBenchmark(options: LoadOptions): Promise<object> {
   const folder = await mkdtemp(join(tmpdir(), "fedloop-load-"));
-  const secure = Math.max(Math.floor(options.devices / 10), 1);
+  const secure = Math.max(Math.floor(options.devices / 20), 1);
   const populations = [
     { population: "load-plain", count: options.devices - secure, secure: false },
     { population: "load-secure", count: secure, secure: true },
@@ -201,10 +201,10 @@ function processorSeconds(pid: number): number {
 
 async function writeFiles(
   folder: string,
-  populations: readonly { readonly population: string; readonly secure: boolean }[],
+  populations: readonly { readonly population: string; readonly count: number; readonly secure: boolean }[],
 ): Promise<void> {
   const reason = "a benchmark of load";
-  for (const { population, secure } of populations) {
+  for (const { population, secure, count } of populations) {
     const plan = {
       population,
       controller: "Benchmark",
@@ -215,7 +215,9 @@ async function writeFiles(
       model: { parameters: 1_000 },
       trainer: { id: "trivial" },
       rounds: 10_000,
-      cohort: secure ? { target: 40, minimum: 16 } : { target: 500, minimum: 100 },
+      cohort: secure
+        ? { target: Math.ceil(count / 5), minimum: 10 }
+        : { target: Math.ceil(count / 3), minimum: Math.ceil(count / 20) },
       deadlines: { selection: `${DEADLINE_SECONDS}s`, report: `${DEADLINE_SECONDS}s` },
       privacy: { mechanism: "none", reason, ...(secure ? { clipNorm: 1 } : {}) },
       secureAggregation: secure ? { enabled: true } : { enabled: false, reason },
