@@ -122,7 +122,9 @@ export async function loadBenchmark(options: LoadOptions): Promise<object> {
     const pid = server.pid ?? 0;
     while (total.entered < options.devices && children.every(({ exitCode }) => exitCode === null)) {
       await pause(SAMPLE_MS);
-      options.onProgress(`${total.entered} of ${options.devices} devices have entered`);
+      options.onProgress(
+        `${total.entered} of ${options.devices} devices have entered, failures ${JSON.stringify(failures)}`,
+      );
     }
     checkInMs.length = 0;
     const memory: { readonly minute: number; readonly mb: number }[] = [];
