@@ -9,7 +9,7 @@ import {
   type Row,
 } from "@fedloop/privacy/analytics";
 import { ClientError, throwIfAborted } from "../errors.js";
-import type { Trainer, TrainerSettings } from "../trainers/trainer.js";
+import type { LocalState, Trainer, TrainerSettings } from "../trainers/trainer.js";
 
 /** What a plan's `trainer.id` is for a round that asks a query. */
 export const ANALYTICS_TRAINER = "analytics";
@@ -36,6 +36,20 @@ function queryOf(settings: TrainerSettings): AnalyticsQuery {
 }
 
 /**
+ * A participant is counted by an experiment in the first turn that it has rows in, and in no other: what is found at
+ * different turns is then about different people, as analyses of several looks need it. A turn that is tried again counts.
+ *
+ * @param answer emptied where another turn has counted it
+ */
+async function countOnce(answer: Float32Array, { name, turn }: TrainerSettings, state: LocalState): Promise<void> {
+  if (answer.every((value) => value === 0)) return;
+  const key = `analytics/${String(name)}`;
+  const counted = await state.get(key);
+  if (counted === undefined) await state.put(key, new TextEncoder().encode(String(turn)));
+  else if (new TextDecoder().decode(counted) !== String(turn)) answer.fill(0);
+}
+
+/**
  * Answers the queries of plans of federated analytics from the app's own rows. Who has no rows answers with zeros.
  *
  * @throws ClientError GUARD_UNSUPPORTED from a round whose query is unknown, of a table the app did not give, or not
@@ -47,7 +61,7 @@ export function analyticsTrainer({ tables, accepts }: AnalyticsOptions): Trainer
     async train() {
       throw new ClientError("GUARD_UNSUPPORTED", "expected a round that asks a query, came one that trains");
     },
-    async evaluate({ settings, updateLength, signal, onProgress }) {
+    async evaluate({ settings, state, updateLength, signal, onProgress }) {
       throwIfAborted(signal);
       const query = queryOf(settings);
       const source = Object.hasOwn(tables, query.table) ? tables[query.table] : undefined;
@@ -67,6 +81,7 @@ export function analyticsTrainer({ tables, accepts }: AnalyticsOptions): Trainer
       const rows = typeof source === "function" ? await source(signal) : source;
       throwIfAborted(signal);
       const answer = contribution(query, rows);
+      if (query.kind === "experiment") await countOnce(answer, settings, state);
       onProgress(1);
       return answer;
     },

@@ -22,7 +22,7 @@ export async function readAnswers(
   const { dataDir } = await loadConfig(config, environment);
   await using store = openSqliteReader(join(dataDir, "fedloop.sqlite"));
   const artifacts = ArtifactStore.reader(join(dataDir, "artifacts"));
-  return answeredQueries({ store, artifacts }, population ?? undefined);
+  return await answeredQueries({ store, artifacts }, population ?? undefined);
 }
 
 function summary({ population, name, turn, step, round, closedMs, query, result, epsilon, delta }: AnsweredQuery) {

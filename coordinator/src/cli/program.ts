@@ -5,6 +5,7 @@ import { addInit, addTokens } from "./access-commands.js";
 import { addAnalytics } from "./analytics-commands.js";
 import { positiveNumber, someText, wholeNumber } from "./arguments.js";
 import { EXIT_CODES, type ExitCode } from "./exit-codes.js";
+import { addExperiments } from "./experiment-commands.js";
 import { failureOf } from "./failure.js";
 import { addModels } from "./models-commands.js";
 import { DEFAULT_CONFIG, type Surroundings } from "./surroundings.js";
@@ -284,6 +285,7 @@ export function fedloopProgram(surroundings: Surroundings, fail: (exitCode: Exit
   addAccounting(program, surroundings);
   addBudget(program, surroundings);
   addAnalytics(program, surroundings, fail);
+  addExperiments(program, surroundings);
   addVault(program, surroundings);
   addWitness(program, surroundings);
   addTokens(program, surroundings);

@@ -1,5 +1,4 @@
 import { requirePositive } from "../parameters.js";
-import { normalCdf } from "./normal.js";
 
 /** ln Γ(x) for x > 0, by Stirling's series after shifting x above 10. */
 function logGamma(x: number): number {
@@ -65,17 +64,12 @@ export function chiSquareThreshold(tail: number, degrees: number): number {
 }
 
 /**
- * The tail of Σ wᵢ·χ²₁, by Satterthwaite's match of mean and variance (1946), with the weights' own small excess over it
- * bounded by the two-moment fit: weights of one size give the exact tail.
+ * The value that Σ wᵢ·χ²₁ exceeds with a given probability, by Satterthwaite's match of mean and variance (1946): exact for
+ * weights of one size.
  */
 export function weightedChiSquareThreshold(tail: number, weights: readonly number[]): number {
   const mean = weights.reduce((sum, weight) => sum + weight, 0);
   const squares = weights.reduce((sum, weight) => sum + weight * weight, 0);
   if (squares === 0) return 0;
   return (squares / mean) * chiSquareThreshold(tail, (mean * mean) / squares);
-}
-
-/** The probability of a normal variable to be farther from its mean than this many standard deviations. */
-export function twoSidedTail(z: number): number {
-  return 2 * normalCdf(-Math.abs(z));
 }

@@ -22,3 +22,8 @@ export function normalQuantile(probability: number): number {
 export function normalDensity(x: number): number {
   return Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
 }
+
+/** The probability of a normal variable to be farther from its mean than so many standard deviations. */
+export function twoSidedTail(z: number): number {
+  return 2 * normalCdf(-Math.abs(z));
+}

@@ -1,0 +1,153 @@
+import { join } from "node:path";
+import { participantsFor } from "@fedloop/privacy/experiments";
+import { type ArmAnalysis, type ExperimentAnalysis, experimentAnalyses } from "../analytics/experiments.js";
+import { plannedTurns } from "../analytics/planned-turns.js";
+import { answeredQueries } from "../analytics/results.js";
+import { loadConfig } from "../config/config.js";
+import { CoordinatorError } from "../errors.js";
+import { ArtifactStore } from "../models/artifact-store.js";
+import { openSqliteReader } from "../store/sqlite-reader.js";
+import type { AnalyticsOptions } from "./analytics.js";
+import type { Surroundings } from "./surroundings.js";
+
+export interface ExperimentOptions extends AnalyticsOptions {
+  readonly alpha?: number;
+  readonly priorStdDev?: number;
+}
+
+async function analyses(
+  { config, population, alpha, priorStdDev }: ExperimentOptions,
+  { environment }: Pick<Surroundings, "environment">,
+): Promise<readonly ExperimentAnalysis[]> {
+  const { dataDir } = await loadConfig(config, environment);
+  await using store = openSqliteReader(join(dataDir, "fedloop.sqlite"));
+  const artifacts = ArtifactStore.reader(join(dataDir, "artifacts"));
+  const answers = await answeredQueries({ store, artifacts }, population ?? undefined);
+  return experimentAnalyses(answers, {
+    plannedLooks: await plannedTurns(store),
+    ...(alpha === undefined ? {} : { alpha }),
+    ...(priorStdDev === undefined ? {} : { priorStdDev }),
+  });
+}
+
+function number(value: number): string {
+  return Math.abs(value) >= 1e6 ? value.toExponential(3) : String(Number(value.toPrecision(4)));
+}
+
+function verdict({ sampleRatio, analyses }: ExperimentAnalysis): string {
+  if (sampleRatio.isMismatch) return "SAMPLE RATIO MISMATCH: do not trust it before the cause is found";
+  const decided = analyses.filter(({ analysis }) => analysis?.sequential.isDecided === true);
+  if (decided.length === 0) return "no difference shown yet";
+  return decided
+    .map(({ arm, analysis }) => `${arm} is ${(analysis?.sequential.value ?? 0) > 0 ? "higher" : "lower"}`)
+    .join(", ");
+}
+
+/** Lists the experiments with a verdict each. */
+export async function listExperiments(options: ExperimentOptions, surroundings: Surroundings): Promise<void> {
+  const all = await analyses(options, surroundings);
+  if (options.json) {
+    const experiments = all.map((one) => ({
+      population: one.population,
+      name: one.name,
+      looks: one.looks,
+      arms: one.arms.map(({ arm }) => arm),
+      isMismatch: one.sampleRatio.isMismatch,
+      isDecided: one.analyses.some(({ analysis }) => analysis?.sequential.isDecided === true),
+      verdict: verdict(one),
+      epsilon: one.epsilon,
+      delta: one.delta,
+    }));
+    surroundings.print(`${JSON.stringify({ experiments })}\n`);
+    return;
+  }
+  if (all.length === 0) surroundings.print("no experiment has been answered yet\n");
+  for (const one of all) {
+    surroundings.print(
+      `${one.population}  ${one.name}  ${one.looks} looks, ε ${one.epsilon} so far: ${verdict(one)}\n`,
+    );
+  }
+}
+
+function analysisText({ difference, frequentist, bayesian, sequential }: ArmAnalysis): string {
+  const share = Math.round((100 * difference.noiseVariance) / difference.variance);
+  const range = ([low, high]: readonly [number, number]): string => `${number(low)} to ${number(high)}`;
+  return (
+    `  ${difference.arm} less ${difference.control}: ${number(difference.value)}, ${share} % of the variance is noise\n` +
+    `    one planned look  ${range(frequentist.interval)}, p ${number(frequentist.pValue)}\n` +
+    `    at any look       ${range(sequential.interval)}, p ${number(sequential.pValue)}${sequential.isDecided ? ", decided" : ""}\n` +
+    `    Bayesian          ${range(bayesian.interval)}, better with ${number(bayesian.probabilityBetter)}, expected loss ${number(bayesian.expectedLoss)}\n`
+  );
+}
+
+/** Shows one experiment: counts, sample ratio, and every arm against the control, by three analyses. */
+export async function showExperiment(
+  name: string,
+  options: ExperimentOptions,
+  surroundings: Surroundings,
+): Promise<void> {
+  const all = await analyses(options, surroundings);
+  const found = all.filter((one) => one.name === name);
+  if (found.length === 0) {
+    const known = all.map((one) => one.name).join(", ");
+    throw new CoordinatorError(
+      "USAGE",
+      `expected the name of an experiment with an answer${known === "" ? "; none has been answered yet" : `: ${known}`}`,
+    );
+  }
+  if (options.json) {
+    surroundings.print(`${JSON.stringify({ experiments: found })}\n`);
+    return;
+  }
+  for (const one of found) {
+    surroundings.print(
+      `${one.population}: ${one.name}, ${one.looks} looks, ε ${one.epsilon} at δ ${one.delta}: ${verdict(one)}\n`,
+    );
+    for (const { arm, mean } of one.arms) {
+      surroundings.print(
+        `  ${arm.padEnd(16)}${mean === null ? "too few devices" : `${Math.round(mean.count)} devices, mean ${number(mean.mean)}`}\n`,
+      );
+    }
+    surroundings.print(`  sample ratio    p ${number(one.sampleRatio.pValue)}\n`);
+    for (const { arm, analysis } of one.analyses) {
+      surroundings.print(analysis === null ? `  ${arm}: too few devices to compare\n` : analysisText(analysis));
+    }
+  }
+}
+
+export interface PowerOptions {
+  readonly baseline: number;
+  readonly effect: number;
+  readonly lower: number;
+  readonly upper: number;
+  readonly outcomeStdDev?: number;
+  readonly epsilon?: number;
+  readonly delta: number;
+  readonly guaranteed: number;
+  readonly alpha: number;
+  readonly power: number;
+  readonly json: boolean;
+}
+
+/** Says how many participants an experiment needs, noise included. */
+export function printPower(options: PowerOptions, { print }: Pick<Surroundings, "print">): void {
+  const { epsilon, delta, outcomeStdDev, guaranteed, json, ...planned } = options;
+  const answer = participantsFor({
+    ...planned,
+    guaranteedFraction: guaranteed,
+    ...(outcomeStdDev === undefined ? {} : { outcomeVariance: outcomeStdDev ** 2 }),
+    ...(epsilon === undefined ? {} : { privacy: { epsilon, delta } }),
+  });
+  if (json) {
+    print(`${JSON.stringify(answer)}\n`);
+    return;
+  }
+  print(
+    `${answer.participantsPerArm} participants in each arm find a difference of ${options.effect} with a chance of ${number(answer.power)}\n`,
+  );
+  if (epsilon !== undefined) {
+    print(
+      `  noise of ±${number(answer.noiseStdDev)} participants on each sum; ${number(answer.costOfPrivacy)} times as many as without\n`,
+    );
+  }
+}
