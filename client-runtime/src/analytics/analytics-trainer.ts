@@ -12,7 +12,7 @@ import { ClientError, throwIfAborted } from "../errors.js";
 import type { LocalState, Trainer, TrainerSettings } from "../trainers/trainer.js";
 
 /** What a plan's `trainer.id` is for a round that asks a query. */
-export const ANALYTICS_TRAINER = "analytics";
+const ANALYTICS_TRAINER = "analytics";
 
 /** The app's rows of one table, oldest first, as they are when a query is answered. */
 export type RowSource = readonly Row[] | ((signal: AbortSignal) => Promise<readonly Row[]> | readonly Row[]);

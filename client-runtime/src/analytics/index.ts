@@ -1,1 +1,1 @@
-export { ANALYTICS_TRAINER, type AnalyticsOptions, analyticsTrainer, type RowSource } from "./analytics-trainer.js";
+export { type AnalyticsOptions, analyticsTrainer, type RowSource } from "./analytics-trainer.js";
