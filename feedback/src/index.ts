@@ -97,6 +97,16 @@ export {
 } from "./experiments/assignment.js";
 export { OutcomeLog, type OutcomeRow } from "./experiments/outcomes.js";
 export {
+  type BanditContentOptions,
+  banditContent,
+  type ChosenContent,
+  type ContentChoice,
+  type ExperimentContentOptions,
+  experimentContent,
+  fixedContent,
+} from "./loop/content.js";
+export { type Campaign, FeedbackLoop, type FeedbackLoopOptions } from "./loop/loop.js";
+export {
   experimentFlag,
   type Flag,
   type FlagAnswer,

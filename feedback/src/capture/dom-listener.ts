@@ -49,7 +49,8 @@ export function listenToDom(root: EventTarget, capture: Capture, options: DomLis
         const own = field.charAt(0).toLowerCase() + field.slice(1);
         return [[own, capture.registry.fieldFromText(type, own, text)] as const];
       });
-      onCapture?.(type, capture.recordUntyped(type, Object.fromEntries(fields)));
+      const outcome = capture.recordUntyped(type, Object.fromEntries(fields));
+      onCapture?.(type, outcome);
     } catch (cause) {
       if (!(cause instanceof FeedbackError)) throw cause;
       onError?.(cause);

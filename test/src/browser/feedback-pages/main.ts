@@ -1,0 +1,160 @@
+// A page with the whole loop on it, offline, under a strict policy.
+import { memoryStore } from "@fedloop/client-runtime";
+import { indexedDbStore } from "@fedloop/client-runtime/browser";
+import { generateWebCryptoSigner, webCryptoVerifier } from "@fedloop/consent";
+import {
+  Capture,
+  Delivery,
+  defineEvents,
+  FeedbackLoop,
+  fixedContent,
+  listenToDom,
+  purposeGate,
+  SettableConsent,
+  type ShownMessage,
+  signBundle,
+} from "@fedloop/feedback";
+import { liquidTemplates, Messages } from "@fedloop/feedback/templates";
+import { safeNodes, TOAST_ELEMENT, toastSurface } from "@fedloop/feedback/toast";
+import { ruleTrigger } from "@fedloop/feedback/triggers";
+import * as z from "zod/mini";
+import { captureCases } from "../../../../feedback/test/capture/compliance.js";
+
+/** What a test can ask of the page. */
+export interface FeedbackPage {
+  /** What the content security policy kept from the page. */
+  readonly violations: readonly string[];
+  readonly errors: readonly string[];
+  /** Failures of the suite of capture, over IndexedDB; empty when there are none. */
+  captureFailures(): Promise<string[]>;
+  /** Types and fields of what was captured, in order. */
+  captured(): Promise<unknown[]>;
+  /** Markup as the toast shows it. */
+  safe(html: string): string;
+  /** Shows a message by itself. @returns what became of it */
+  show(message: ShownMessage): Promise<string>;
+  /** Milliseconds from a click to a toast, and to a bare element, each on the screen. */
+  latencies(count: number): Promise<{ toastMs: number[]; baselineMs: number[] }>;
+}
+
+const PURPOSE = "mastery";
+const violations: string[] = [];
+const errors: string[] = [];
+addEventListener("securitypolicyviolation", ({ violatedDirective }) => violations.push(violatedDirective));
+
+const registry = defineEvents({
+  purposes: [PURPOSE],
+  events: {
+    answer: {
+      purpose: PURPOSE,
+      retentionDays: 30,
+      fields: {
+        correct: { schema: z.boolean(), purpose: PURPOSE },
+        skill: { schema: z.optional(z.string()), purpose: PURPOSE },
+      },
+    },
+    "quiz.sent": { purpose: PURPOSE, retentionDays: 30, fields: {} },
+    tick: { purpose: PURPOSE, retentionDays: 30, fields: {} },
+  },
+});
+document.addEventListener("submit", (event) => event.preventDefault());
+
+async function start(): Promise<Omit<FeedbackPage, "violations" | "errors">> {
+  const store = indexedDbStore("feedback");
+  const gate = purposeGate(new SettableConsent([PURPOSE]));
+  const capture = await Capture.open({ registry, store, gate });
+  listenToDom(document, capture, { onError: ({ code }) => errors.push(code) });
+  const signer = await generateWebCryptoSigner();
+  const contents = {
+    defaultLanguage: "en",
+    templates: {
+      tick: {
+        variables: { count: { type: "number" } },
+        texts: { en: { title: "Tick {{ count }}", body: "{% if count > 1 %}<b>Again</b>{% else %}First{% endif %}" } },
+        fallback: { en: { title: "Tick", body: "" } },
+      },
+    },
+  };
+  const trust = { keys: [signer.publicKey], verifier: webCryptoVerifier() };
+  const messages = await Messages.open(await signBundle("templates", 1, contents, signer), trust, liquidTemplates());
+  const surface = toastSurface({ stayMs: 60_000 });
+  let count = 0;
+  await FeedbackLoop.open({
+    capture,
+    gate,
+    store: memoryStore(),
+    messages,
+    surface,
+    delivery: await Delivery.open({ store: memoryStore(), limits: [] }),
+    triggers: [
+      ruleTrigger({
+        id: "tick",
+        purpose: PURPOSE,
+        on: { type: "milestone", event: "tick", count: 1, repeats: true },
+        when: { "==": [{ var: "event.type" }, "tick"] },
+      }),
+    ],
+    campaigns: [
+      {
+        trigger: "tick",
+        content: fixedContent("tick"),
+        variables: () => {
+          count += 1;
+          return { count };
+        },
+      },
+    ],
+    onError: (cause) => errors.push(String(cause)),
+  });
+  return {
+    async captureFailures() {
+      const failures: string[] = [];
+      const cases = captureCases(async (place) => indexedDbStore(`capture-${place}`), true);
+      for (const { name, run } of cases) {
+        await run().catch((cause: unknown) => failures.push(`${name}: ${String(cause)}`));
+      }
+      return cases.length < 7 ? [`only ${cases.length} cases ran`] : failures;
+    },
+    async captured() {
+      const all: unknown[] = [];
+      for await (const { type, fields } of capture.read(PURPOSE)) all.push([type, fields]);
+      return all;
+    },
+    safe(html) {
+      const holder = document.createElement("div");
+      holder.append(safeNodes(html));
+      return holder.innerHTML;
+    },
+    show: (message) => surface.show(message),
+    async latencies(times) {
+      const frame = (): Promise<number> => new Promise((resolve) => requestAnimationFrame(resolve));
+      const tick = document.createElement("button");
+      tick.dataset.fedloopEvent = "tick";
+      const bare = document.createElement("button");
+      bare.addEventListener("click", () => document.body.append(document.createElement("aside")));
+      document.body.append(tick, bare);
+      const measured = async (button: HTMLElement, selector: string): Promise<number> => {
+        await frame();
+        const startMs = performance.now();
+        button.click();
+        const shown = document.querySelector(selector);
+        if (shown === null) throw new Error(`expected ${selector} after the click`);
+        shown.getBoundingClientRect();
+        await frame();
+        const ms = performance.now() - startMs;
+        shown.shadowRoot?.querySelector<HTMLElement>("[data-response=opened]")?.click();
+        shown.remove();
+        await new Promise((resolve) => setTimeout(resolve));
+        return ms;
+      };
+      const [toastMs, baselineMs]: [number[], number[]] = [[], []];
+      for (let n = 0; n < times; n++) {
+        toastMs.push(await measured(tick, TOAST_ELEMENT));
+        baselineMs.push(await measured(bare, "aside"));
+      }
+      return { toastMs, baselineMs };
+    },
+  };
+}
+
+Object.assign(globalThis, { feedbackPage: start().then((page) => ({ violations, errors, ...page })) });
