@@ -52,6 +52,15 @@ export type StoreConfig =
   /** A file that holds the URL; null where it is in the environment, as FEDLOOP_POSTGRES_URL. */
   | { readonly type: "postgres"; readonly urlFile: string | null };
 
+export interface ClusterConfig {
+  /** host:port at which the others reach this one; null for where it listens. */
+  readonly address: string | null;
+  /** Who signed the others' certificates, PEM; null for the authorities that the system knows. */
+  readonly ca: string | null;
+  /** A population whose leader is not heard of for so long gets another, milliseconds. */
+  readonly leaseMs: number;
+}
+
 /** A configuration with every default filled in and every path absolute. */
 export interface Config {
   /** The name of the log, first line of its checkpoints. It can never change. */
@@ -60,6 +69,10 @@ export interface Config {
   /** Folder of the keys: the same for all coordinators that share a store. */
   readonly keysDir: string;
   readonly store: StoreConfig;
+  /** Folder of models and sums: the same for all coordinators that share a store. */
+  readonly artifactsDir: string;
+  /** How coordinators that share a store reach one another. */
+  readonly cluster: ClusterConfig;
   /** Folder of the subject vault: beside the data folder, so that a backup of that one does not hold it. */
   readonly vaultDir: string;
   readonly listen: Listen;
@@ -113,6 +126,8 @@ const plans = { error: "a list of 1 to 100 plan files" };
 const webOrigin = { error: 'a web origin, as in "https://app.example.org", without a path' };
 const webOrigins = { error: "a list of at most 100 web origins" };
 
+const hostAndPort = { error: "host:port at which other coordinators reach this one" };
+
 const tokens = { error: "a list of 1 to 1000 tokens" };
 
 function listenAt(port: number) {
@@ -147,6 +162,8 @@ interface WrittenConfig {
   readonly dataDir: string;
   readonly vaultDir?: string | undefined;
   readonly keysDir?: string | undefined;
+  readonly artifactsDir?: string | undefined;
+  readonly cluster: { readonly address?: string | undefined; readonly ca?: string | undefined; readonly lease: number };
   readonly store?: { readonly postgres: { readonly urlFile?: string | undefined } } | undefined;
   readonly listen: Listen;
   readonly http?: (Listen & { readonly corsOrigins: readonly string[] }) | undefined;
@@ -226,6 +243,15 @@ const configSchema: z.ZodType<WrittenConfig> = section({
   dataDir: text(1_000).default("fedloop-data"),
   vaultDir: text(1_000).optional(),
   keysDir: text(1_000).optional(),
+  artifactsDir: text(1_000).optional(),
+  cluster: section({
+    address: z
+      .string(hostAndPort)
+      .regex(/^[A-Za-z0-9.:[\]-]{1,253}:\d{1,5}$/, hostAndPort)
+      .optional(),
+    ca: text(1_000).optional(),
+    lease: duration().prefault("10s"),
+  }).prefault({}),
   store: section({ postgres: section({ urlFile: text(1_000).optional() }) }).optional(),
   listen: listenSection.prefault({}),
   http: httpSection.optional(),
@@ -319,6 +345,13 @@ function complete(document: YamlDocument, folder: string, environment: ConfigEnv
     vaultDir: written.vaultDir === undefined ? `${dataDir}-vault` : resolve(folder, written.vaultDir),
     keysDir: written.keysDir === undefined ? join(dataDir, "keys") : resolve(folder, written.keysDir),
     store: storeOf(written.store, folder),
+    artifactsDir:
+      written.artifactsDir === undefined ? join(dataDir, "artifacts") : resolve(folder, written.artifactsDir),
+    cluster: {
+      address: written.cluster.address ?? null,
+      ca: written.cluster.ca === undefined ? null : resolve(folder, written.cluster.ca),
+      leaseMs: written.cluster.lease,
+    },
     listen,
     http: written.http ?? null,
     tiles: written.tiles === undefined ? null : resolve(folder, written.tiles),

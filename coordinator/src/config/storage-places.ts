@@ -13,8 +13,8 @@ const VERIFIED: ReadonlySet<string> = new Set(["verify-full", "verify-ca"]);
  * @throws CoordinatorError BAD_CONFIG, FILE_UNREADABLE
  */
 export async function storagePlaces(config: Config, environment: ConfigEnvironment): Promise<StoragePlaces> {
-  const { dataDir, vaultDir, keysDir, store } = config;
-  const places = { dataDir, vaultDir, keysDir };
+  const { dataDir, vaultDir, keysDir, artifactsDir, store } = config;
+  const places = { dataDir, vaultDir, keysDir, artifactsDir };
   if (store.type === "sqlite") return places;
   const { FEDLOOP_POSTGRES_URL: fromEnvironment } = environment;
   const where = store.urlFile ?? "FEDLOOP_POSTGRES_URL";

@@ -20,6 +20,7 @@ import {
   type CallContext,
   type CallOptions,
   goingDown,
+  leaderOf,
   type ServiceHandlers,
   type ServiceHost,
   signedBy,
@@ -154,6 +155,11 @@ export class ConnectHost implements ServiceHost {
   #unary(method: DescMethod, handler: AnyHandler, isSigned: boolean) {
     return async (request: Message, connect: HandlerContext) => {
       try {
+        const header = headerOf(connect);
+        const leader = await leaderOf({ forwarder: this.#options.forwarder }, "", header, isSigned);
+        if (leader !== undefined) {
+          return await leader.unary(method, header, connect.values.get(receivedKey), this.#draining.signal);
+        }
         const context = await this.#context(method, connect, this.#draining.signal, isSigned);
         return (await handler(request, context)) as Message;
       } catch (cause) {
@@ -167,8 +173,13 @@ export class ConnectHost implements ServiceHost {
     return async function* (this: ConnectHost, request: Message, connect: HandlerContext): AsyncGenerator<Message> {
       try {
         const signal = AbortSignal.any([connect.signal, draining]);
-        const context = await this.#context(method, connect, signal, isSigned);
-        for await (const item of handler(request, context) as AsyncIterable<Message>) {
+        const header = headerOf(connect);
+        const leader = await leaderOf({ forwarder: this.#options.forwarder }, "", header, isSigned);
+        const items =
+          leader === undefined
+            ? handler(request, await this.#context(method, connect, signal, isSigned))
+            : leader.stream(method, header, connect.values.get(receivedKey), signal);
+        for await (const item of items as AsyncIterable<Message>) {
           yield item;
           // A server that drains still says the last thing it has to say.
           if (connect.signal.aborted || draining.aborted) return;
@@ -181,13 +192,14 @@ export class ConnectHost implements ServiceHost {
 
   async #context(
     method: DescMethod,
-    { requestHeader, values }: HandlerContext,
+    connect: HandlerContext,
     signal: AbortSignal,
     isSigned: boolean,
   ): Promise<CallContext> {
     if (!isSigned) return { signal };
-    const header = (name: string): string | undefined => requestHeader.get(name) ?? undefined;
-    const device = await signedBy(this.#options, values.get(callerKey), method, header, values.get(receivedKey));
+    const received = connect.values.get(receivedKey);
+    const caller = connect.values.get(callerKey);
+    const device = await signedBy(this.#options, caller, method, headerOf(connect), received);
     return { signal, device } as CallContext;
   }
 
@@ -197,6 +209,10 @@ export class ConnectHost implements ServiceHost {
     const details = [{ desc: ErrorDetailSchema, value: detail }];
     return new ConnectError(`${detail.code}: ${detail.message}`, status as number, undefined, details);
   }
+}
+
+function headerOf({ requestHeader }: HandlerContext): (name: string) => string | undefined {
+  return (name) => requestHeader.get(name) ?? undefined;
 }
 
 async function* once(body: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -1,4 +1,4 @@
-import { setImmediate as yieldToEventLoop } from "node:timers/promises";
+import { setTimeout as wait, setImmediate as yieldToEventLoop } from "node:timers/promises";
 import {
   type ConsentView,
   coordinatorActor,
@@ -8,6 +8,7 @@ import {
   type EntryType,
   entryBundleBytes,
   equalBytes,
+  leafHash,
   type MerkleTree,
   type NoteSigner,
   type Signer,
@@ -19,6 +20,7 @@ import {
 import { CompiledQuery, type ControlledTransaction } from "kysely";
 import { CoordinatorError } from "../errors.js";
 import type { Database, Store, StoreTransaction } from "../store/database.js";
+import { StoreUnreachable } from "../store/postgres-pool.js";
 import { type Appended, EntryGroup, type ParsedAppended } from "./entry-group.js";
 import { entryIds } from "./entry-ids.js";
 import { asCoordinatorError } from "./ledger-error.js";
@@ -30,8 +32,10 @@ import {
   readEntries,
   readLog,
   type SignedCheckpoint,
+  storedEntry,
 } from "./log-state.js";
 import { RecentEntries } from "./recent-entries.js";
+import { lockLog, outcomeOf } from "./shared-log.js";
 
 /** Works that share one transaction, at most: the event loop gets a turn after each group. */
 const GROUP_WORKS = 128;
@@ -40,6 +44,8 @@ const CLOCK_STEP_MS = 60_000;
 /** A transaction that takes longer holds a work that most likely asked `store.db` and waits for itself. */
 const WORK_TIMEOUT_MS = 30_000;
 const RECENT_BYTES = 4 << 20;
+/** How long a work waits for a database that cannot be reached. */
+const PATIENCE_MS = 8_000;
 
 // The same words in SQLite and PostgreSQL.
 const SAVEPOINT = CompiledQuery.raw("savepoint work");
@@ -78,6 +84,24 @@ export interface LedgerTransaction {
    * @throws CoordinatorError BAD_ENTRY, TOO_LARGE, CHAIN_BROKEN, CONFLICT, STALE_POLICY, WITHDRAWN_LATER, WRONG_SUBJECT
    */
   appendSigned(entry: Uint8Array | Entry): Promise<Appended>;
+}
+
+/** What takes works: the ledger itself, or one that first checks whether this process may still write. */
+export type Committer = Pick<Ledger, "commit">;
+
+/** Throws in a transaction that this process may not make any more. */
+export type Fence = (transaction: LedgerTransaction) => Promise<void>;
+
+/** A ledger whose works are fenced, each in its own transaction. */
+export function fenced(ledger: Committer, fence: Fence | undefined): Committer {
+  if (fence === undefined) return ledger;
+  return {
+    commit: (work, options) =>
+      ledger.commit(async (transaction) => {
+        await fence(transaction);
+        return work(transaction);
+      }, options),
+  };
 }
 
 /** Proof that an entry is in the log. */
@@ -147,17 +171,24 @@ export class Ledger {
    */
   static async open(options: LedgerOptions): Promise<Ledger> {
     const { store, origin, noteSigner, operatorSigner, clock } = options;
-    const state = await readLog(store.db, origin, options.signal);
+    // First the checkpoint, then the entries under it: others may be appending.
     let checkpoint = await readCheckpoint(store.db);
+    const state = await readLog(store.db, origin, {
+      ...(store.isShared ? { to: checkpoint?.size ?? 0 } : {}),
+      signal: options.signal,
+    });
     if (checkpoint === undefined) {
       if (state.tree.size > 0)
         throw corrupt(`expected a signed checkpoint beside ${state.tree.size} entries, came none`);
       const root = state.tree.root();
       checkpoint = { size: 0, root, text: await signCheckpoint({ origin, size: 0, root }, noteSigner) };
-      await store.db
+      const { numInsertedOrUpdatedRows } = await store.db
         .insertInto("checkpoint")
         .values({ id: 1, ...checkpoint })
-        .execute();
+        .onConflict((conflict) => conflict.doNothing())
+        .executeTakeFirst();
+      // Another process began the log at the same time.
+      if (numInsertedOrUpdatedRows === 0n) return Ledger.open(options);
     }
     await checkCheckpoint(checkpoint, state.tree, noteSigner.vkey);
     const key = state.view.actor(coordinatorActor)?.key;
@@ -207,6 +238,20 @@ export class Ledger {
       this.#queue.push({ signal: options.signal, run, reject });
       this.#pumping ??= this.#pump();
     });
+  }
+
+  /**
+   * Reads what other processes have appended; where there are none, nothing.
+   *
+   * @throws CoordinatorError RETRY when the database cannot be reached
+   */
+  async refresh(): Promise<void> {
+    if (this.#options.store.isShared) await this.commit(async () => undefined);
+  }
+
+  /** Refreshes where the log is said to have more entries than are known here. */
+  async expectSize(size: number): Promise<void> {
+    if (size > this.size) await this.refresh();
   }
 
   /**
@@ -310,7 +355,8 @@ export class Ledger {
   async #pump(): Promise<void> {
     while (this.#queue.length > 0) {
       try {
-        await this.#group(this.#stampMs());
+        this.#stampMs();
+        await this.#group();
       } catch (cause) {
         for (const job of this.#queue.splice(0)) job.reject(cause);
       }
@@ -320,13 +366,16 @@ export class Ledger {
   }
 
   /** One transaction for what is waiting, and for what comes while it runs. */
-  async #group(timeMs: number): Promise<void> {
+  async #group(): Promise<void> {
     const settled: (() => void)[] = [];
     const jobs: Job[] = [];
     let transaction: ControlledTransaction<Database> | undefined;
+    let transactionId: string | undefined;
     const watchdog = new Watchdog(this.#options.workTimeoutMs ?? WORK_TIMEOUT_MS);
     try {
       transaction = await this.#options.store.db.startTransaction().execute();
+      if (this.#options.store.isShared) transactionId = await this.#takeTurn(transaction);
+      const timeMs = this.#stampMs();
       const group = new EntryGroup(this.#entryOptions(), this.#aheadView, timeMs);
       for (
         let job = this.#queue.shift();
@@ -342,7 +391,7 @@ export class Ledger {
       await transaction.commit().execute();
       this.#publish(group.entries, checkpoint, timeMs);
     } catch (cause) {
-      await this.#giveUp(transaction, jobs, cause);
+      await this.#giveUp({ transaction, transactionId, jobs, settled }, cause);
       return;
     } finally {
       watchdog.stop();
@@ -421,11 +470,9 @@ export class Ledger {
    * The transaction failed as a whole: nothing of it happened, and everyone in it is told. What was derived from it
    * is read anew. When even that fails, or the disk failed to keep what it was given, the log stops.
    */
-  async #giveUp(
-    transaction: ControlledTransaction<Database> | undefined,
-    jobs: readonly Job[],
-    cause: unknown,
-  ): Promise<void> {
+  async #giveUp(failed: FailedGroup, cause: unknown): Promise<void> {
+    const { transaction, jobs } = failed;
+    if (cause instanceof StoreUnreachable) return this.#recover(failed, cause);
     const failure =
       cause instanceof CoordinatorError
         ? cause
@@ -440,24 +487,87 @@ export class Ledger {
       if (errorCode(cause).startsWith("SQLITE_IOERR") || failure.code === "LEDGER_CORRUPT") throw failure;
       await this.#reload();
     } catch (worse) {
-      this.#stopped = new CoordinatorError(
-        "LEDGER_STOPPED",
-        "expected to go on after a failed write, but the disk or the database can no longer be trusted; look at the disk, then restart",
-        { cause: worse },
-      );
+      this.#stopped = stoppedBy(worse);
       for (const job of this.#queue.splice(0)) job.reject(this.#stopped);
     }
     // A work that has been told already is not told twice: a promise settles once.
     for (const job of waiting) job.reject(failure);
   }
 
+  /**
+   * Nobody knows what became of the transaction until the database can be asked again. The works in it wait for that, and
+   * those that come meanwhile, but not for ever: whoever waits too long is told to come back.
+   */
+  async #recover({ transaction, transactionId, jobs, settled }: FailedGroup, failure: StoreUnreachable): Promise<void> {
+    await transaction
+      ?.rollback()
+      .execute()
+      .catch(() => undefined);
+    const patienceEndsMs = performance.now() + PATIENCE_MS;
+    for (let waitMs = 25; this.#stopped === undefined; waitMs = Math.min(2 * waitMs, 500)) {
+      try {
+        const outcome =
+          transactionId === undefined ? "aborted" : await outcomeOf(this.#options.store.db, transactionId);
+        if (outcome !== undefined) {
+          await this.#reload();
+          if (outcome === "committed") for (const settle of settled) settle();
+          break;
+        }
+      } catch (worse) {
+        if (isCorrupt(worse)) this.#stopped = stoppedBy(worse);
+      }
+      if (performance.now() > patienceEndsMs) {
+        for (const job of [...jobs, ...this.#queue.splice(0)]) job.reject(failure);
+      }
+      await wait(waitMs);
+    }
+    // Those that were settled do not hear it.
+    for (const job of jobs) job.reject(failure);
+    if (this.#stopped !== undefined) for (const job of this.#queue.splice(0)) job.reject(this.#stopped);
+  }
+
   async #reload(): Promise<void> {
     const { store, origin, noteSigner } = this.#options;
-    const state = await readLog(store.db, origin);
-    await checkCheckpoint(this.#checkpoint, state.tree, noteSigner.vkey);
+    const known = this.#checkpoint;
+    const checkpoint = store.isShared ? ((await readCheckpoint(store.db)) ?? known) : known;
+    const state = await readLog(store.db, origin, store.isShared ? { to: checkpoint.size } : {});
+    await checkCheckpoint(checkpoint, state.tree, noteSigner.vkey);
+    if (checkpoint.size < known.size || !equalBytes(state.tree.root(known.size), known.root)) throw forked(known);
     this.#tree = state.tree;
     this.#view = state.view;
     this.#aheadView = state.aheadView;
+    this.#checkpoint = checkpoint;
+    this.#lastTimeMs = Math.max(this.#lastTimeMs, state.lastTimeMs);
+    if (checkpoint.size > known.size) for (const listener of this.#listeners) listener();
+  }
+
+  /** Has the log to itself until the transaction ends, and knows all of it. */
+  async #takeTurn(transaction: StoreTransaction): Promise<string> {
+    const { origin, noteSigner } = this.#options;
+    const { checkpoint, transactionId } = await lockLog(transaction);
+    const known = this.#checkpoint;
+    if (checkpoint.size < known.size) throw forked(known);
+    if (checkpoint.size === known.size) {
+      if (!equalBytes(checkpoint.root, known.root)) throw forked(known);
+      return transactionId;
+    }
+    const added: { readonly index: number; readonly entry: Entry; readonly hash: Uint8Array }[] = [];
+    for await (const { index, bytes } of readEntries(transaction, known.size, checkpoint.size)) {
+      if (index !== known.size + added.length)
+        throw corrupt(`expected entry ${known.size + added.length}, came ${index}`);
+      added.push({ index, entry: storedEntry(index, bytes, origin), hash: leafHash(bytes) });
+    }
+    for (const { index, entry, hash } of added) {
+      this.#tree.append(hash);
+      this.#view.apply(index, entry);
+      this.#aheadView.apply(index, entry);
+      if (entry.actor === coordinatorActor) this.#lastTimeMs = Math.max(this.#lastTimeMs, entry.ts);
+    }
+    // The old tree is a prefix of this one by the way it was made: equal roots prove that nobody forked the log.
+    await checkCheckpoint(checkpoint, this.#tree, noteSigner.vkey);
+    this.#checkpoint = checkpoint;
+    for (const listener of this.#listeners) listener();
+    return transactionId;
   }
 
   #stampMs(): number {
@@ -470,6 +580,32 @@ export class Ledger {
     const { origin, operatorSigner } = this.#options;
     return { origin, operatorSigner, randomId: this.#randomId };
   }
+}
+
+/** A transaction that did not come to its end. */
+interface FailedGroup {
+  readonly transaction: ControlledTransaction<Database> | undefined;
+  /** Where the database is shared: by which its outcome can be asked for. */
+  readonly transactionId: string | undefined;
+  readonly jobs: readonly Job[];
+  /** Tells the works whose part went well. */
+  readonly settled: readonly (() => void)[];
+}
+
+function isCorrupt(cause: unknown): boolean {
+  return cause instanceof CoordinatorError && cause.code === "LEDGER_CORRUPT";
+}
+
+function forked({ size }: SignedCheckpoint): CoordinatorError {
+  return corrupt(`expected a log that begins with the ${size} entries that are signed, the database has another`);
+}
+
+function stoppedBy(cause: unknown): CoordinatorError {
+  return new CoordinatorError(
+    "LEDGER_STOPPED",
+    "expected to go on after a failed write, but the disk or the database can no longer be trusted; look at the disk, then restart",
+    { cause },
+  );
 }
 
 /** Rejects when a transaction has taken too long. */

@@ -79,14 +79,19 @@ export function storedEntry(index: number, bytes: Uint8Array, origin: string): E
 /**
  * Reads the whole log.
  *
+ * @param options.to number of entries to read, where others may be appending more; all unless given
  * @throws CoordinatorError LEDGER_CORRUPT when an entry is missing, changed or of another log
  */
-export async function readLog(db: Kysely<Database>, origin: string, signal?: AbortSignal): Promise<LogState> {
+export async function readLog(
+  db: Kysely<Database>,
+  origin: string,
+  { to = Number.MAX_SAFE_INTEGER, signal }: { readonly to?: number; readonly signal?: AbortSignal | undefined } = {},
+): Promise<LogState> {
   const tree = new MerkleTree();
   const view = new ConsentView();
   const aheadView = new ConsentView();
   let lastTimeMs = 0;
-  for await (const { index, bytes, leafHash: stored } of readEntries(db, 0, Number.MAX_SAFE_INTEGER)) {
+  for await (const { index, bytes, leafHash: stored } of readEntries(db, 0, to)) {
     signal?.throwIfAborted();
     if (index !== tree.size) throw corrupt(`expected entry ${tree.size} in the database, came ${index}`);
     const hash = leafHash(bytes);

@@ -7,6 +7,8 @@ import { CoordinatorError } from "../errors.js";
 /** Hashing and writing go in steps of this size, so that a large model does not hold up the event loop. Bytes. */
 const STEP_BYTES = 4 << 20;
 const HASH_BYTES = 32;
+/** Nobody writes for so long at one artifact. Milliseconds. */
+const OLD_MS = 3_600_000;
 
 /** One artifact, open for reading. */
 export interface OpenArtifact {
@@ -23,6 +25,15 @@ export interface OpenArtifact {
 
 function isMissing(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ENOENT";
+}
+
+async function isOld(path: string): Promise<boolean> {
+  try {
+    return Date.now() - (await stat(path)).mtimeMs > OLD_MS;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
 }
 
 /** Makes a rename durable: the entry of the folder itself. */
@@ -56,12 +67,16 @@ export class ArtifactStore {
   /**
    * Opens the folder, makes it where there is none, and clears away what a killed process was writing.
    *
-   * @param folder used by one coordinator at a time
+   * @param options.isShared whether other processes may be writing to it: then only what is old is cleared away
    */
-  static async open(folder: string): Promise<ArtifactStore> {
+  static async open(folder: string, options: { readonly isShared?: boolean } = {}): Promise<ArtifactStore> {
     const unfinished = join(folder, "unfinished");
     await mkdir(unfinished, { recursive: true, mode: 0o700 });
-    for (const name of await readdir(unfinished)) await rm(join(unfinished, name), { force: true });
+    for (const name of await readdir(unfinished)) {
+      const path = join(unfinished, name);
+      if (options.isShared === true && !(await isOld(path))) continue;
+      await rm(path, { force: true });
+    }
     return new ArtifactStore(folder);
   }
 

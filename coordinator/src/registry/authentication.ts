@@ -20,7 +20,7 @@ const SIGNATURE = /^[A-Za-z0-9_-]{86}$/;
 const TIME = /^[1-9][0-9]{0,15}$/;
 
 export interface AuthenticatorOptions {
-  readonly registry: Pick<Registry, "find">;
+  readonly registry: Pick<Registry, "find" | "findAnew">;
   readonly verifier: SignatureVerifier;
   readonly clock: { now(): number };
 }
@@ -32,11 +32,18 @@ export interface AuthenticatorOptions {
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
   readonly #startedMs: number;
+  /** By population, when this process began to answer for it. */
+  readonly #answeringSinceMs = new Map<string, number>();
   readonly #nonces = new NonceMemory(CLOCK_SKEW_MS);
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
     this.#startedMs = options.clock.now();
+  }
+
+  /** From here on, nothing is accepted for a population that was signed before: another process has answered till now. */
+  refuseEarlier(population: string): void {
+    this.#answeringSinceMs.set(population, this.#options.clock.now());
   }
 
   /**
@@ -61,11 +68,13 @@ export class Authenticator {
       throw new CoordinatorError("BAD_REQUEST", "expected the five fedloop-… metadata entries of a signed request");
     }
     const now = this.#options.clock.now();
-    const device = await this.#options.registry.find(id);
+    let device = await this.#options.registry.find(id);
+    // A session that another coordinator has opened stands in the store only.
+    if (device !== undefined && device.session !== session) device = await this.#options.registry.findAnew(id);
     if (device === undefined || device.session !== session || device.sessionExpiresMs <= now) {
       throw new CoordinatorError("SESSION_EXPIRED", "expected a session in force; enroll again with the same key");
     }
-    this.#checkTime(Number(time), now);
+    this.#checkTime(Number(time), now, this.#answeringSinceMs.get(device.population) ?? this.#startedMs);
     const hash = createHash("sha256");
     for (const part of signed) hash.update(part);
     const text = requestSigningInput(path, session, nonce, time, hash.digest("hex"));
@@ -80,14 +89,14 @@ export class Authenticator {
     return device;
   }
 
-  #checkTime(time: number, now: number): void {
+  #checkTime(time: number, now: number, sinceMs: number): void {
     if (Math.abs(now - time) > CLOCK_SKEW_MS) {
       throw new CoordinatorError(
         "CLOCK_SKEW",
         "expected a time within 5 minutes of the server's; correct it and repeat",
       );
     }
-    if (time < this.#startedMs) {
+    if (time < sinceMs) {
       throw new CoordinatorError("CLOCK_SKEW", "the server started after this request was signed; sign it again");
     }
   }

@@ -109,10 +109,18 @@ export class Registry {
     this.#devices.delete(device.id);
   }
 
+  /** Knows of no device what the store does not say now: another coordinator may have written to it. */
+  forgetAll(): void {
+    this.#devices.clear();
+  }
+
   /** The device with this id, or undefined when it is unknown or has left. */
   async find(id: string): Promise<Device | undefined> {
-    const cached = this.#devices.get(id);
-    if (cached !== undefined) return cached;
+    return this.#devices.get(id) ?? this.findAnew(id);
+  }
+
+  /** The same as the store says now. */
+  async findAnew(id: string): Promise<Device | undefined> {
     const row = await this.#options.store.db
       .selectFrom("devices")
       .selectAll()

@@ -3,7 +3,8 @@ import type { RandomSource } from "@fedloop/privacy";
 import type { UnmaskEngine } from "@fedloop/privacy/secagg";
 import { nextQuery } from "../analytics/next-query.js";
 import { CoordinatorError } from "../errors.js";
-import type { Ledger } from "../ledger/ledger.js";
+import { notLeading } from "../leadership/leases.js";
+import { type Committer, type Fence, fenced, type Ledger } from "../ledger/ledger.js";
 import type { ArtifactStore } from "../models/artifact-store.js";
 import type { Device } from "../registry/device.js";
 import type { Registry } from "../registry/registry.js";
@@ -91,9 +92,12 @@ export class Population {
   #state: PopulationState | undefined;
   #current: Current | undefined;
   #finished: "rounds-done" | "budget" | "abandoned" | undefined;
+  #committer: Committer;
+  #stepping = new AbortController();
 
   constructor(deps: PopulationDependencies, schedule: Schedule, initialModel: Uint8Array) {
     this.#deps = deps;
+    this.#committer = deps.ledger;
     this.schedule = schedule;
     this.name = schedule.population;
     this.#initialModel = initialModel;
@@ -126,8 +130,11 @@ export class Population {
   /**
    * Drives the rounds of the schedule until they are done, the budget ends them, or too many in a row were abandoned.
    * After a restart it goes on where the store says. An aborted signal stops the driving and leaves no trace.
+   *
+   * @param fence where coordinators share the store: lets nothing be written once another one leads the population
    */
-  async run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal, fence?: Fence): Promise<void> {
+    this.#committer = fenced(this.#deps.ledger, fence);
     const { state, underWay } = await PopulationState.load(this.#deps.store, this.schedule, this.#initialModel);
     this.#state = state;
     let abandoned = 0;
@@ -163,6 +170,26 @@ export class Population {
       );
     }
     engine.abandon("OPERATOR_STOPPED");
+  }
+
+  /** Another coordinator may lead the population from here on: what is known of its rounds is void, watchers are sent away. */
+  stepDown(): void {
+    this.#state = undefined;
+    this.#current = undefined;
+    this.#finished = undefined;
+    this.#committer = { commit: () => Promise.reject(notLeading(this.name)) };
+    this.#stepping.abort(notLeading(this.name));
+    this.#stepping = new AbortController();
+  }
+
+  /** For whatever is written about this population: nothing is, once another coordinator leads it. */
+  get ledger(): Committer {
+    return this.#committer;
+  }
+
+  /** Aborted when this coordinator leads the population no longer, with what to tell those that waited for its rounds. */
+  get steppedDown(): AbortSignal {
+    return this.#stepping.signal;
   }
 
   idle(): Idle {
@@ -340,7 +367,13 @@ export class Population {
     const spec = await nextQuery(await adaptedSpec(planned, plan, sources), plan, sources);
     const position = plan === undefined ? nextPosition(spec, state.run) : positionIn(plan);
     const work = new PopulationRoundWork(
-      { ...this.#deps, schedule: this.schedule, state, eligible: () => this.#select(spec, position) },
+      {
+        ...this.#deps,
+        ledger: this.#committer,
+        schedule: this.schedule,
+        state,
+        eligible: () => this.#select(spec, position),
+      },
       spec,
       { round, position },
       resumed,

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { canonicalBytes, type EntryBodies, sealView } from "@fedloop/consent";
 import type { DpEvent } from "@fedloop/privacy";
-import type { Ledger, LedgerTransaction } from "../ledger/ledger.js";
+import type { Committer, LedgerTransaction } from "../ledger/ledger.js";
 import { registerRelease } from "../models/model-registry.js";
 import type { RoundKind } from "../store/database.js";
 import type { Member } from "./cohort.js";
@@ -67,12 +67,12 @@ function base64url(bytes: Uint8Array): string {
 export class RoundRecord {
   readonly population: string;
   readonly round: number;
-  readonly #ledger: Ledger;
+  readonly #ledger: Committer;
   readonly #clock: { now(): number };
   readonly #sealing: CohortSealing;
 
   constructor(
-    ledger: Ledger,
+    ledger: Committer,
     clock: { now(): number },
     population: string,
     round: number,

@@ -3,7 +3,7 @@ import { canonicalBytes, encodeEvent, formatDecimal } from "@fedloop/consent";
 import { CorrelatedNoise, type RandomSource } from "@fedloop/privacy";
 import { namedValues, readRelease } from "../analytics/release.js";
 import { CoordinatorError } from "../errors.js";
-import type { Ledger } from "../ledger/ledger.js";
+import type { Committer } from "../ledger/ledger.js";
 import type { ArtifactStore } from "../models/artifact-store.js";
 import { decodeSafetensors, encodeSafetensors } from "../models/safetensors.js";
 import type { Store } from "../store/database.js";
@@ -24,7 +24,7 @@ import type { Schedule } from "./schedule.js";
 import type { AbandonReason, RoundState } from "./states.js";
 
 export interface RoundWorkDependencies {
-  readonly ledger: Ledger;
+  readonly ledger: Committer;
   readonly store: Store;
   readonly artifacts: ArtifactStore;
   readonly clock: { now(): number };

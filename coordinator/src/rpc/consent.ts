@@ -59,7 +59,7 @@ export function consentService(deps: ConsentDependencies): ServiceHandlers<typeo
     async recordConsent(request, { device }) {
       const entry = await checkedEntry(deps, device, request.entry, policyOf(device.population));
       if (isNo(entry)) await populations.of(device).beforeWithdrawal(device);
-      const { result } = await ledger.commit((tx) => tx.appendSigned(request.entry));
+      const { result } = await populations.of(device).ledger.commit((tx) => tx.appendSigned(request.entry));
       populations.of(device).consentChanged();
       return { receipt: (await receiptOf(ledger, result.index)).message };
     },
@@ -84,7 +84,11 @@ export function consentService(deps: ConsentDependencies): ServiceHandlers<typeo
         throw new CoordinatorError("BAD_ENTRY", `expected withdrawals to erase after, came a ${type} entry`);
       }
       await populations.of(device).beforeWithdrawal(device);
-      const { withdrawals, erasure } = await deps.erasures.erase(device, request.withdrawals);
+      const { withdrawals, erasure } = await deps.erasures.erase(
+        device,
+        request.withdrawals,
+        populations.of(device).ledger,
+      );
       deps.registry.forget(device);
       populations.of(device).consentChanged();
       const receipts = await Promise.all(withdrawals.map((index) => receiptOf(ledger, index)));

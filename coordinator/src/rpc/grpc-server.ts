@@ -16,6 +16,7 @@ import {
   type CallContext,
   type CallOptions,
   goingDown,
+  leaderOf,
   type ServiceHandlers,
   type ServiceHost,
   signedBy,
@@ -102,13 +103,8 @@ export class GrpcServer implements ServiceHost {
     signal: AbortSignal,
     signed: boolean,
   ): Promise<CallContext> {
-    this.#options.limits?.admitAddress(caller);
     if (!signed) return { signal };
-    const text = (name: string): string | undefined => {
-      const value = metadata.get(name)[0];
-      return typeof value === "string" ? value : undefined;
-    };
-    const device = await signedBy(this.#options, caller, method, text, receivedBytes(request));
+    const device = await signedBy(this.#options, caller, method, headerOf(metadata), receivedBytes(request));
     return { signal, device } as CallContext;
   }
 
@@ -120,14 +116,13 @@ export class GrpcServer implements ServiceHost {
   #unary(method: DescMethod, handler: AnyHandler, signed: boolean): handleUnaryCall<Message, Message> {
     return (call, callback) => {
       const answer = async (): Promise<Message> => {
-        const context = await this.#context(
-          method,
-          call.request,
-          call.metadata,
-          call.getPeer(),
-          this.#draining.signal,
-          signed,
-        );
+        const header = headerOf(call.metadata);
+        const caller = call.getPeer();
+        const leader = await leaderOf(this.#options, caller, header, signed);
+        if (leader !== undefined) {
+          return leader.unary(method, header, receivedBytes(call.request), this.#draining.signal);
+        }
+        const context = await this.#context(method, call.request, call.metadata, caller, this.#draining.signal, signed);
         const output = await handler(call.request, context);
         return create(method.output, output as MessageInitShape<typeof method.output>);
       };
@@ -143,12 +138,17 @@ export class GrpcServer implements ServiceHost {
       const gone = new AbortController();
       call.on("cancelled", () => gone.abort());
       const signal = AbortSignal.any([gone.signal, this.#draining.signal]);
+      const items = async (): Promise<AsyncIterable<MessageInitShape<typeof method.output>>> => {
+        const header = headerOf(call.metadata);
+        const caller = call.getPeer();
+        const leader = await leaderOf(this.#options, caller, header, signed);
+        if (leader !== undefined) return leader.stream(method, header, receivedBytes(call.request), signal);
+        const context = await this.#context(method, call.request, call.metadata, caller, signal, signed);
+        return handler(call.request, context) as AsyncIterable<MessageInitShape<typeof method.output>>;
+      };
       const pump = async (): Promise<void> => {
-        const context = await this.#context(method, call.request, call.metadata, call.getPeer(), signal, signed);
         let before = Promise.resolve();
-        for await (const item of handler(call.request, context) as AsyncIterable<
-          MessageInitShape<typeof method.output>
-        >) {
+        for await (const item of await items()) {
           await before;
           if (gone.signal.aborted) break;
           before = sent(call, create(method.output, item), gone.signal);
@@ -166,6 +166,14 @@ export class GrpcServer implements ServiceHost {
       );
     };
   }
+}
+
+/** A call's metadata, by name. */
+function headerOf(metadata: Metadata): (name: string) => string | undefined {
+  return (name) => {
+    const value = metadata.get(name)[0];
+    return typeof value === "string" ? value : undefined;
+  };
 }
 
 /**

@@ -71,6 +71,7 @@ export function roundsService({
     { round, planIndex, consentIndex }: Extract<CheckIn, { readonly type: "offer" }>,
     knownTreeSize: bigint,
   ): Promise<OfferMessage> => {
+    await ledger.expectSize(Number(knownTreeSize));
     const { message, size } = await receiptOf(ledger, planIndex);
     if (knownTreeSize > BigInt(size)) {
       throw new CoordinatorError("OUT_OF_RANGE", `expected a tree of at most ${size} entries; this log has no more`);
@@ -130,11 +131,13 @@ export function roundsService({
     async *watch(request, { device, signal }) {
       const population = populations.named(request.population, device);
       let known = request.knownTreeSize;
-      for await (const notice of population.hub.watch(signal)) {
+      const until = AbortSignal.any([signal, population.steppedDown]);
+      for await (const notice of population.hub.watch(until)) {
         const offer = await offerWith(population, device, notice, known);
         if (offer !== undefined) known = offer.consistency.newSize;
         yield event(population, notice, offer);
       }
+      if (!signal.aborted) throw until.reason;
     },
     ...secureCalls(populations),
     async submitMasked(request, { device }) {

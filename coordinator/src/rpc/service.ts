@@ -11,6 +11,7 @@ import type {
 } from "@bufbuild/protobuf";
 import { METADATA, methodPath, signedParts } from "@fedloop/proto";
 import { CoordinatorError } from "../errors.js";
+import type { CallForwarder, RemoteLeader } from "../leadership/forwarder.js";
 import type { CallLimiter } from "../limits/call-limits.js";
 import type { Authenticator } from "../registry/authentication.js";
 import type { Device } from "../registry/device.js";
@@ -60,6 +61,8 @@ export interface CallOptions {
   readonly limits?: CallLimiter | undefined;
   readonly authenticator: Authenticator;
   readonly clock: { now(): number };
+  /** Where coordinators share the store: what passes calls on to the one that leads the caller's population. */
+  readonly forwarder?: CallForwarder | undefined;
   /** Told of every fault that a caller only sees as INTERNAL. */
   readonly onFault: (method: string, cause: unknown) => void;
 }
@@ -94,6 +97,23 @@ export async function signedBy(
     if (cause instanceof CoordinatorError && cause.code === "BAD_SIGNATURE") limits?.chargeForLie(caller);
     throw cause;
   }
+}
+
+/**
+ * Admits a call, and says who is to answer it. A call that another coordinator passed on was admitted there.
+ *
+ * @param isSigned whether the method is one that devices sign: the others are answered by whoever is asked
+ * @returns undefined when it is to be answered here
+ * @throws CoordinatorError BUSY; RETRY while nobody leads the caller's population
+ */
+export async function leaderOf(
+  { limits, forwarder }: Pick<CallOptions, "limits" | "forwarder">,
+  caller: string,
+  header: (name: string) => string | undefined,
+  isSigned: boolean,
+): Promise<RemoteLeader | undefined> {
+  if (forwarder?.isPassedOn(header) !== true) limits?.admitAddress(caller);
+  return isSigned ? forwarder?.leaderFor(header) : undefined;
 }
 
 /** What streams are told when the coordinator goes down. */

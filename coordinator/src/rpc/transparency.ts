@@ -12,6 +12,7 @@ export function transparencyService(
       return { checkpoint: ledger.checkpoint().text };
     },
     async getInclusionProof(request) {
+      await ledger.expectSize(Number(request.treeSize));
       const size = ledger.checkpoint().size;
       if (request.index >= BigInt(size) || (request.treeSize !== 0n && request.treeSize !== BigInt(size))) {
         throw new CoordinatorError(
@@ -21,7 +22,8 @@ export function transparencyService(
       }
       return { receipt: (await receiptOf(ledger, Number(request.index))).message };
     },
-    getConsistencyProof(request) {
+    async getConsistencyProof(request) {
+      await ledger.expectSize(Math.max(Number(request.newSize), Number(request.oldSize)));
       const { size, text } = ledger.checkpoint();
       const newSize = request.newSize === 0n ? BigInt(size) : request.newSize;
       if (newSize > BigInt(size) || request.oldSize > newSize) {

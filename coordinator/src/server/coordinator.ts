@@ -1,10 +1,11 @@
+import { hkdfSync } from "node:crypto";
 import { join } from "node:path";
 import { noteSigner, parseVkey, type SignatureVerifier } from "@fedloop/consent";
 import { nodeVerifier } from "@fedloop/consent/node";
 import { aesCtrRandom } from "@fedloop/privacy/node";
 import { MaskPool } from "@fedloop/privacy/secagg/node";
 import { Artifacts, Consent, Enrollment, Rounds, Transparency } from "@fedloop/proto";
-import type { ServerCredentials } from "@grpc/grpc-js";
+import { ChannelCredentials, type ServerCredentials } from "@grpc/grpc-js";
 import type { FastifyPluginAsync } from "fastify";
 import { type AccessStore, accessStorePath, openAccessStore } from "../access/access-store.js";
 import { AccessTokens } from "../access/access-tokens.js";
@@ -13,6 +14,7 @@ import { adminApi } from "../admin/api.js";
 import { ConnectHost } from "../http/connect.js";
 import { HttpServer, type HttpTls } from "../http/http-server.js";
 import { tileRoutes } from "../http/tiles.js";
+import { Cluster } from "../leadership/cluster.js";
 import { Ledger } from "../ledger/ledger.js";
 import { Publisher, type WitnessPolicy } from "../ledger/publisher.js";
 import { Upkeep } from "../ledger/upkeep.js";
@@ -71,6 +73,15 @@ export interface CoordinatorOptions extends StoragePlaces {
     /** Web origins whose pages may take part. */
     readonly corsOrigins: readonly string[];
   } | null;
+  /** How this coordinator stands to those that share its store: how they reach it, and how it reaches them. */
+  readonly cluster?: {
+    /** host:port; where it listens unless given. */
+    readonly address?: string | undefined;
+    /** Without TLS unless given. */
+    readonly credentials?: ChannelCredentials | undefined;
+    /** How long a lease lasts without renewal. */
+    readonly leaseMs?: number | undefined;
+  };
   readonly clock: { now(): number };
   readonly concurrentUploads: number;
   /** How much callers may ask; the default rates unless given. */
@@ -98,6 +109,7 @@ export class Coordinator {
   readonly #http: HttpServer | undefined;
   readonly publisher: Publisher;
   readonly #upkeep: Upkeep | undefined;
+  readonly #cluster: Cluster | undefined;
   readonly #closeUnmaskEngine: () => Promise<void>;
   readonly #access: AccessStore;
   readonly #stopping = new AbortController();
@@ -118,6 +130,7 @@ export class Coordinator {
     http: HttpServer | undefined;
     publisher: Publisher;
     upkeep: Upkeep | undefined;
+    cluster: Cluster | undefined;
     closeUnmaskEngine: () => Promise<void>;
   }) {
     this.ledger = parts.ledger;
@@ -135,6 +148,7 @@ export class Coordinator {
     this.#http = parts.http;
     this.publisher = parts.publisher;
     this.#upkeep = parts.upkeep;
+    this.#cluster = parts.cluster;
     this.#closeUnmaskEngine = parts.closeUnmaskEngine;
   }
 
@@ -168,7 +182,9 @@ export class Coordinator {
   ): Promise<Coordinator> {
     const { clock, dataDir, origin } = options;
     const accessTokens = new AccessTokens(access, clock);
-    const artifacts = await ArtifactStore.open(join(dataDir, "artifacts"));
+    const artifacts = await ArtifactStore.open(options.artifactsDir ?? join(dataDir, "artifacts"), {
+      isShared: store.isShared,
+    });
     const checkpoints = noteSigner(origin, keys.checkpoint);
     const ledger = await Ledger.open({ store, origin, operatorSigner: keys.operator, noteSigner: checkpoints, clock });
     const verifier: SignatureVerifier = nodeVerifier();
@@ -209,7 +225,17 @@ export class Coordinator {
     const models = new ModelChunks();
     const turnstile = new Turnstile();
     const limits = new CallLimits(options.rates ?? DEFAULT_RATES, clock);
-    const calls = { authenticator, clock, limits, onFault: options.onFault };
+    let address = options.address;
+    const cluster = store.isShared
+      ? new Cluster({
+          ...{ store, ledger, registry, populations, authenticator, onFault: options.onFault },
+          secret: new Uint8Array(hkdfSync("sha256", keys.noise, "", "fedloop-cluster/v1", 32)),
+          address: () => options.cluster?.address ?? address,
+          credentials: options.cluster?.credentials ?? ChannelCredentials.createInsecure(),
+          leaseMs: options.cluster?.leaseMs,
+        })
+      : undefined;
+    const calls = { authenticator, clock, limits, onFault: options.onFault, forwarder: cluster?.forwarder };
     const server = new GrpcServer(calls);
     const connect = new ConnectHost({ ...calls, corsOrigins: options.http?.corsOrigins ?? [] });
     for (const host of [server, connect]) {
@@ -242,6 +268,7 @@ export class Coordinator {
     addHealth(server.server);
     addReflection(server.server);
     const port = await server.listen(options.address, options.credentials);
+    address = options.address.replace(/:\d+$/, `:${port}`);
     const publisher = await Publisher.open({
       ledger,
       store,
@@ -292,6 +319,7 @@ export class Coordinator {
       server,
       http,
       publisher,
+      cluster,
       upkeep:
         options.heartbeatMs === undefined
           ? undefined
@@ -306,6 +334,11 @@ export class Coordinator {
   run(signal: AbortSignal): Promise<void> {
     const stop = AbortSignal.any([signal, this.#stopping.signal]);
     this.#upkeep?.start();
+    if (this.#cluster !== undefined) {
+      const { finished, ended } = this.#cluster.run(stop);
+      this.#running = ended;
+      return finished;
+    }
     const driven = [...this.populations.all()].map((population) => population.run(stop));
     this.#running = Promise.all(driven).then(() => undefined);
     return this.#running;
@@ -315,6 +348,7 @@ export class Coordinator {
   async close(): Promise<void> {
     this.#stopping.abort();
     await this.#running.catch(() => undefined);
+    this.#cluster?.close();
     await Promise.all([this.#server.close(), this.#http?.close()]);
     await this.#closeUnmaskEngine();
     await this.#upkeep?.close();

@@ -34,6 +34,7 @@ export async function publishPolicy(
   { plan, notice }: LoadedPlan,
   operatorKey: Uint8Array,
 ): Promise<Policy> {
+  await ledger.refresh();
   const newest = ledger.view.policy(plan.population);
   if (newest !== undefined && newest.policy.unit !== plan.privacy.unit) {
     throw new CoordinatorError(
@@ -61,17 +62,26 @@ export async function publishPolicy(
     operatorKey: Buffer.from(operatorKey).toString("base64url"),
   });
   const { mediaType } = plan.notice;
-  if (newest !== undefined && canonicalText(newest.policy) === canonicalText(body(newest.policy.policy))) {
-    return { version: newest.policy.policy, index: newest.index, body: newest.policy, notice, mediaType };
-  }
-  const next = body((newest?.policy.policy ?? 0) + 1);
+  const inForce = (): Policy | undefined => {
+    const found = ledger.view.policy(plan.population);
+    if (found === undefined || canonicalText(found.policy) !== canonicalText(body(found.policy.policy)))
+      return undefined;
+    return { version: found.policy.policy, index: found.index, body: found.policy, notice, mediaType };
+  };
+  const present = inForce();
+  if (present !== undefined) return present;
   const { result } = await ledger.commit(async (tx) => {
+    // Another coordinator of this log, which starts at the same time, may have been first.
+    const published = inForce();
+    if (published !== undefined) return published;
+    const next = body((ledger.view.policy(plan.population)?.policy.policy ?? 0) + 1);
     await tx.db
       .insertInto("blobs")
       .values({ sha256: createHash("sha256").update(notice).digest(), bytes: notice })
       .onConflict((conflict) => conflict.doNothing())
       .execute();
-    return tx.append("policy.publish", next);
+    const { index } = await tx.append("policy.publish", next);
+    return { version: next.policy, index, body: next, notice, mediaType };
   });
-  return { version: next.policy, index: result.index, body: next, notice, mediaType };
+  return result;
 }

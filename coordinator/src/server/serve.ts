@@ -1,9 +1,11 @@
+import { readFile } from "node:fs/promises";
 import { httpWitness } from "@fedloop/consent";
-import { ServerCredentials } from "@grpc/grpc-js";
+import { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js";
 import pino from "pino";
 import { type Config, type ConfigEnvironment, loadConfig } from "../config/config.js";
 import { storagePlaces } from "../config/storage-places.js";
 import { CoordinatorError } from "../errors.js";
+import type { HttpTls } from "../http/http-server.js";
 import type { WitnessPolicy } from "../ledger/publisher.js";
 import { loadPlan } from "../plan/load.js";
 import type { RoundNotice } from "../rounds/engine.js";
@@ -67,6 +69,11 @@ export async function runServe(options: ServeOptions): Promise<void> {
     credentials: certificates?.grpcCredentials() ?? ServerCredentials.createInsecure(),
     certificates,
     address: `${config.listen.host}:${config.listen.port}`,
+    cluster: {
+      address: config.cluster.address ?? undefined,
+      credentials: await peerCredentials(config, certificates?.current ?? null),
+      leaseMs: config.cluster.leaseMs,
+    },
     tiles: config.tiles,
     witnesses: witnessesOf(config),
     auditors: config.auditors,
@@ -126,6 +133,19 @@ async function openCertificates(
     onFault: (where, cause) => log.error({ where, fault: describe(cause) }, "the renewed certificates are not used"),
     onRenewed: (expiresMs) => log.info({ ends: new Date(expiresMs).toISOString() }, "renewed certificates are in use"),
   });
+}
+
+/** How other coordinators are spoken to: they have certificates where this one has, and may ask for this one's. */
+async function peerCredentials({ cluster }: Config, tls: HttpTls | null): Promise<ChannelCredentials> {
+  if (tls === null) return ChannelCredentials.createInsecure();
+  try {
+    const ca = cluster.ca === null ? null : await readFile(cluster.ca);
+    return ChannelCredentials.createSsl(ca, Buffer.from(tls.key), Buffer.from(tls.cert));
+  } catch (cause) {
+    throw new CoordinatorError("FILE_UNREADABLE", "expected the certificate that cluster.ca names; check the path", {
+      cause,
+    });
+  }
 }
 
 function witnessesOf({ witnesses }: Config): WitnessPolicy | null {

@@ -14,6 +14,8 @@ export interface StoragePlaces {
   readonly keysDir?: string | undefined;
   /** Folder of the subject vault, where the store is a file; inside the data folder unless given. */
   readonly vaultDir?: string | undefined;
+  /** Folder of models and sums, the same for all coordinators of a log; inside the data folder unless given. */
+  readonly artifactsDir?: string | undefined;
   /** A file in the data folder unless given. */
   readonly store?: StoreLocation | undefined;
 }

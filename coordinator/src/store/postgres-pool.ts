@@ -23,8 +23,8 @@ const CONNECTIONS = 8;
 const INT8: number = pg.types.builtins.INT8;
 /** SQLSTATE codes are answers of the server; whatever else a query fails with says that there was none. */
 const SQLSTATE = /^[0-9A-Z]{5}$/;
-/** SQLSTATE classes after which the server ends the connection: operator intervention, and failures of the system itself. */
-const ENDING = /^(57P|58|XX|08)/;
+/** SQLSTATE codes with which the server ends the connection: operator intervention, timeouts, failures of the system itself. */
+const ENDING = /^(57P|58|XX|08|25P0[34])/;
 
 function safeInteger(text: string): number {
   const value = Number(text);
@@ -37,8 +37,16 @@ function codeOf(cause: unknown): string {
   return cause instanceof Error && "code" in cause ? String(cause.code) : "";
 }
 
+/** The server was not there, or went away before it had answered: nobody knows what became of the statement. */
+export class StoreUnreachable extends CoordinatorError {
+  constructor(cause: unknown) {
+    super("RETRY", "the database cannot be reached; come back", { retryAfterMs: 1_000, cause });
+  }
+}
+
 /** Whether a connection is of no use any more after this error. */
-export function isConnectionLost(cause: unknown): boolean {
+function isConnectionLost(cause: unknown): boolean {
+  if (cause instanceof CoordinatorError) return false;
   const code = codeOf(cause);
   return !SQLSTATE.test(code) || ENDING.test(code);
 }
@@ -60,12 +68,15 @@ class Client implements PostgresPoolClient {
   query(cursor: never): never;
   async query<R>(sql: string, parameters: readonly unknown[] = []): Promise<PostgresQueryResult<R>> {
     checkParameters(parameters);
+    // Else the rollback after a query without an answer would wait for one too.
+    if (this.#isLost) throw new StoreUnreachable(undefined);
     try {
       const { command, rowCount, rows } = await this.#client.query(sql, [...parameters]);
       return { command: command as PostgresQueryResult<R>["command"], rowCount: rowCount ?? 0, rows };
     } catch (cause) {
-      this.#isLost ||= isConnectionLost(cause);
-      throw cause;
+      if (!isConnectionLost(cause)) throw cause;
+      this.#isLost = true;
+      throw new StoreUnreachable(cause);
     }
   }
 
@@ -95,7 +106,11 @@ export function postgresPool(url: string, timeouts: PostgresTimeouts): PostgresP
   pool.on("error", () => undefined);
   return {
     async connect() {
-      return new Client(await pool.connect());
+      try {
+        return new Client(await pool.connect());
+      } catch (cause) {
+        throw isConnectionLost(cause) ? new StoreUnreachable(cause) : cause;
+      }
     },
     end: () => pool.end(),
   };

@@ -2,7 +2,7 @@ import { Kysely, PostgresDialect, sql } from "kysely";
 import { CoordinatorError } from "../errors.js";
 import type { Database, Store } from "./database.js";
 import { migrate } from "./migrate.js";
-import { POSTGRES_TIMEOUTS, type PostgresTimeouts, postgresPool } from "./postgres-pool.js";
+import { POSTGRES_TIMEOUTS, type PostgresTimeouts, postgresPool, StoreUnreachable } from "./postgres-pool.js";
 import type { StoreReader } from "./sqlite-reader.js";
 
 /** Tables from which rows of participants are deleted. */
@@ -22,8 +22,9 @@ export function postgresLocation(url: string): string {
 
 /** What went wrong with the server, in words that hold no secret: PostgreSQL's messages name users, not passwords. */
 function unreadable(location: string, cause: unknown): CoordinatorError {
-  if (cause instanceof CoordinatorError) return cause;
-  const words = cause instanceof AggregateError ? cause.errors.map(String).join("; ") : String(cause);
+  if (cause instanceof CoordinatorError && !(cause instanceof StoreUnreachable)) return cause;
+  const reason = cause instanceof StoreUnreachable ? cause.cause : cause;
+  const words = reason instanceof AggregateError ? reason.errors.map(String).join("; ") : String(reason);
   return new CoordinatorError(
     "STORE_UNREADABLE",
     `expected a PostgreSQL database that can be read and written at ${location}, came "${words}"; check that the server runs, and the user's rights`,

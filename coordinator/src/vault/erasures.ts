@@ -1,6 +1,6 @@
 import { decodeBase64Url, parseEntry } from "@fedloop/consent";
 import { CoordinatorError } from "../errors.js";
-import type { Ledger } from "../ledger/ledger.js";
+import type { Committer, Ledger } from "../ledger/ledger.js";
 import type { Device } from "../registry/device.js";
 import type { Store } from "../store/database.js";
 import type { Vault } from "./vault.js";
@@ -40,6 +40,8 @@ export class Erasures {
   /** Index of each subject's erasure entry. */
   readonly #indices = new Map<string, number>();
   readonly #running = new Map<string, Promise<Erased>>();
+  /** Entries of the log that were looked at. */
+  #readTo = 0;
 
   private constructor(deps: ErasureDependencies, onStep: (step: ErasureStep) => void) {
     this.#deps = deps;
@@ -61,6 +63,7 @@ export class Erasures {
     const pending = await deps.store.db.selectFrom("erasures").selectAll().execute();
     for (const row of pending) await erasures.#complete(row);
     await erasures.#replay();
+    if (deps.store.isShared) deps.ledger.onGrowth(() => void erasures.#follow().catch(() => undefined));
     return erasures;
   }
 
@@ -78,23 +81,24 @@ export class Erasures {
    * Erases a participant.
    *
    * @param withdrawals the participant's signed withdrawals, checked by the caller
+   * @param committer the ledger, or one that is fenced where coordinators share it
    * @throws CoordinatorError as `appendSigned`, and then nothing of it happened
    */
-  erase(device: Device, withdrawals: readonly Uint8Array[]): Promise<Erased> {
+  erase(device: Device, withdrawals: readonly Uint8Array[], committer: Committer = this.#deps.ledger): Promise<Erased> {
     const running = this.#running.get(device.id);
     if (running !== undefined) return running;
-    const work = this.#erase(device, withdrawals).finally(() => this.#running.delete(device.id));
+    const work = this.#erase(device, withdrawals, committer).finally(() => this.#running.delete(device.id));
     this.#running.set(device.id, work);
     return work;
   }
 
-  async #erase(device: Device, withdrawals: readonly Uint8Array[]): Promise<Erased> {
+  async #erase(device: Device, withdrawals: readonly Uint8Array[], committer: Committer): Promise<Erased> {
     const pending: Pending = {
       device_id: Buffer.from(device.id, "base64url"),
       subject: device.subject,
       public_key: device.publicKey,
     };
-    const { result } = await this.#deps.ledger.commit(async (tx) => {
+    const { result } = await committer.commit(async (tx) => {
       const indices: number[] = [];
       for (const entry of withdrawals) indices.push((await tx.appendSigned(entry)).index);
       await tx.db
@@ -114,27 +118,43 @@ export class Erasures {
     await vault.subjects.destroy(Buffer.from(device_id).toString("base64url"));
     this.#onStep("key destroyed");
     const { result } = await ledger.commit(async (tx) => {
+      const { numDeletedRows } = await tx.db
+        .deleteFrom("erasures")
+        .where("device_id", "=", device_id)
+        .executeTakeFirst();
+      // Another coordinator has completed it meanwhile.
+      if (numDeletedRows === 0n) return undefined;
       const erasure = await tx.append("erasure", { subject, reason: "requested" });
       await tx.db.deleteFrom("participants").where("device_id", "=", device_id).execute();
       await tx.db.deleteFrom("devices").where("device_id", "=", device_id).execute();
-      await tx.db.deleteFrom("erasures").where("device_id", "=", device_id).execute();
       return erasure.index;
     });
-    this.#indices.set(subject, result);
+    if (result === undefined) await this.#readLog();
+    else this.#indices.set(subject, result);
     this.#onStep("said");
     // What was deleted still stands in the write-ahead logs as it was.
     await store.scrub();
     await vault.scrub();
     this.#onStep("scrubbed");
-    return result;
+    const index = this.#indices.get(subject);
+    if (index === undefined) throw new CoordinatorError("LEDGER_CORRUPT", "expected a completed erasure in the log");
+    return index;
+  }
+
+  /** Learns of the erasures that other coordinators have written since. */
+  async #follow(): Promise<void> {
+    if (this.#readTo < this.#deps.ledger.size) await this.#readLog();
   }
 
   async #readLog(): Promise<void> {
     const { store, ledger } = this.#deps;
+    const { size } = ledger;
     const rows = await store.db
       .selectFrom("entries")
       .select(["index", "bytes"])
       .where("type", "=", "erasure")
+      .where("index", ">=", this.#readTo)
+      .where("index", "<", size)
       .orderBy("index")
       .execute();
     for (const { index, bytes } of rows) {
@@ -145,6 +165,7 @@ export class Erasures {
       const key = ledger.view.actor(subject)?.key;
       if (key !== undefined) this.#keys.add(Buffer.from(decodeBase64Url(key)).toString("base64url"));
     }
+    this.#readTo = size;
   }
 
   async #replay(): Promise<void> {

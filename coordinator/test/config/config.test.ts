@@ -25,6 +25,8 @@ t.test("a configuration that says only what it must listens on loopback, and any
     vaultDir: "/srv/fedloop/fedloop-data-vault",
     keysDir: "/srv/fedloop/fedloop-data/keys",
     store: { type: "sqlite" },
+    artifactsDir: "/srv/fedloop/fedloop-data/artifacts",
+    cluster: { address: null, ca: null, leaseMs: 10_000 },
     listen: { host: "127.0.0.1", port: 7443 },
     http: null,
     tiles: null,
@@ -50,6 +52,8 @@ t.test("a configuration that says everything is read as it stands, paths relativ
 dataDir: ../data
 vaultDir: /vault
 keysDir: /keys
+artifactsDir: ../artifacts
+cluster: { address: "c1.example.org:443", ca: ca.pem, lease: 5s }
 store: { postgres: { urlFile: secrets/postgres } }
 listen: { host: 0.0.0.0, port: 443 }
 http: { host: 0.0.0.0, port: 8443, corsOrigins: [https://app.example.org] }
@@ -74,6 +78,8 @@ limits: { concurrentUploads: 4, perIdentity: { perSecond: 5 } }
     dataDir: join(folder, "data"),
     vaultDir: "/vault",
     keysDir: "/keys",
+    artifactsDir: join(folder, "artifacts"),
+    cluster: { address: "c1.example.org:443", ca: join(folder, "etc", "ca.pem"), leaseMs: 5_000 },
     store: { type: "postgres", urlFile: join(folder, "etc", "secrets", "postgres") },
     listen: { host: "0.0.0.0", port: 443 },
     http: { host: "0.0.0.0", port: 8443, corsOrigins: ["https://app.example.org"] },

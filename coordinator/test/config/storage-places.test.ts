@@ -16,6 +16,7 @@ t.test("without a store section the state is a file of the data folder", async (
     dataDir: "/srv/fedloop-data",
     vaultDir: "/srv/fedloop-data-vault",
     keysDir: "/srv/fedloop-data/keys",
+    artifactsDir: "/srv/fedloop-data/artifacts",
   });
 });
 

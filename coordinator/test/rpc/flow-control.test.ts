@@ -10,7 +10,7 @@ t.test(
   "the gRPC server lets streams and connections send more than HTTP/2's 64 KiB before they must ask",
   async (t) => {
     const clock = { now: () => Date.now() };
-    const registry = { find: async () => undefined };
+    const registry = { find: async () => undefined, findAnew: async () => undefined };
     const verifier = { verify: async () => false };
     const authenticator = new Authenticator({ registry, verifier, clock });
     const server = new GrpcServer({ authenticator, clock, onFault: () => {} });

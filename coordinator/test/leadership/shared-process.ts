@@ -1,0 +1,64 @@
+// One of several coordinators on one database:
+//   shared-process.js SETTINGS (JSON)
+// It prints where it listens, then each notice, one JSON value a line. A line {"hold":STATE} on standard input lets it stop dead
+// when a round reaches that state, until the file `go` is there: a test has then all the time it needs for its fault.
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { ServerCredentials } from "@grpc/grpc-js";
+import { Coordinator } from "../../src/server/coordinator.js";
+import { ORIGIN } from "../server/federation.js";
+import { secureExact, testPlan } from "../server/plans.js";
+import type { SharedSettings } from "./shared-federation.js";
+
+const settings: SharedSettings = JSON.parse(process.argv[2] ?? "");
+const { name, folder, url, rounds, leaseMs } = settings;
+const dataDir = join(folder, name);
+await mkdir(dataDir, { recursive: true });
+let hold: { readonly state: string; readonly go: string } | undefined;
+
+function print(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+const coordinator = await Coordinator.open({
+  origin: ORIGIN,
+  dataDir,
+  keysDir: join(folder, "keys"),
+  artifactsDir: join(folder, "artifacts"),
+  store: { type: "postgres", url },
+  cluster: { leaseMs },
+  plans: [
+    await testPlan(dataDir, {
+      rounds,
+
+      deadlines: { selection: "20s", report: "20s" },
+      ...secureExact(4),
+    }),
+  ],
+  enrolment: { type: "open" },
+  credentials: ServerCredentials.createInsecure(),
+  address: "127.0.0.1:0",
+  clock: { now: () => Date.now() },
+  concurrentUploads: 4,
+  onFault: (where, cause) => print({ where, fault: String(cause) }),
+  onNotice: (_population, notice) => {
+    print({ name, ...notice });
+    if (hold === undefined || notice.state !== hold.state) return;
+    const { go } = hold;
+    hold = undefined;
+    print({ held: notice.state, round: notice.round });
+    const cell = new Int32Array(new SharedArrayBuffer(4));
+    while (!existsSync(go)) Atomics.wait(cell, 0, 0, 5);
+  },
+});
+createInterface({ input: process.stdin }).on("line", (line) => {
+  hold = JSON.parse(line);
+  print({ holding: hold?.state });
+});
+// The test is gone.
+process.stdin.once("end", () => process.exit(1));
+process.once("SIGTERM", () => void coordinator.close().then(() => process.exit(0)));
+print({ port: coordinator.port, verifierKey: coordinator.verifierKey });
+await coordinator.run(new AbortController().signal);
