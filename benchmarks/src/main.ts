@@ -60,6 +60,18 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       ];
     },
   },
+  simulate: {
+    summary: "virtual devices a second through whole rounds, beside the bare training of the same devices",
+    options: { rounds: "10", cohort: "100", threads: "2" },
+    async run({ rounds = "", cohort = "", threads = "" }) {
+      const { simulateBenchmark } = await import("./simulate.js");
+      return simulateBenchmark({
+        rounds: integer("rounds", rounds),
+        cohort: integer("cohort", cohort),
+        threads: integer("threads", threads),
+      });
+    },
+  },
   capture: {
     summary: "events into a device's log: how long a call takes, how many are lost, what a withdrawal takes",
     options: { rate: "10000", seconds: "60" },

@@ -7,3 +7,7 @@ export { type FederationOptions, type FederationResult, OUTPUT, runFederation } 
 export type { SimulatedPerson } from "./messages.js";
 export { Progress } from "./progress.js";
 export { ServerProcess, type ServerProcessOptions } from "./server-process.js";
+export { type LabelledData, loadDataset } from "./virtual/dataset.js";
+export { partitionOf } from "./virtual/partition.js";
+export { simulatePlan, type VirtualSimulation, type VirtualSimulationOptions } from "./virtual/simulate-plan.js";
+export { denseTopology } from "./virtual/topology.js";

@@ -49,6 +49,8 @@ export interface VirtualSimulation {
   readonly trainings: number;
   readonly devicesPerSecond: number;
   readonly seconds: number;
+  /** Of all threads, in the same time. */
+  readonly processorSeconds: number;
 }
 
 /**
@@ -98,12 +100,14 @@ export async function simulatePlan(options: VirtualSimulationOptions): Promise<V
     testExamples: dataset.test.labels.length,
   });
   const started = performance.now();
+  const used = process.cpuUsage();
   const rounds: RoundReport[] = [];
   for await (const report of federation.rounds()) {
     rounds.push(report);
     options.onRound?.(report);
   }
   const seconds = (performance.now() - started) / 1_000;
+  const { user, system } = process.cpuUsage(used);
   const model = federation.model();
   const scored = rounds.findLast(({ accuracy }) => accuracy !== null);
   const trainings = rounds.reduce((sum, { submitted }) => sum + submitted, 0);
@@ -125,6 +129,7 @@ export async function simulatePlan(options: VirtualSimulationOptions): Promise<V
     trainings,
     devicesPerSecond: trainings / seconds,
     seconds,
+    processorSeconds: (user + system) / 1e6,
   };
 }
 
