@@ -87,6 +87,7 @@ export {
   distributedMechanismOf,
   secureParametersOf,
 } from "./entries/secure-parameters.js";
+export type { StalenessPlan } from "./entries/staleness.js";
 export { LedgerError, type LedgerErrorCode, ledgerErrors } from "./errors.js";
 export {
   canonicalBytes,

@@ -71,6 +71,7 @@ export class Driver {
   /** The participant has withdrawn; what runs for these purposes ends now. */
   withdraw(purposes: readonly string[]): void {
     for (const purpose of purposes) this.#withdrawn.add(purpose);
+    this.#tasks.forget();
     const { phase } = this.#participation;
     if ("plan" in phase && this.#withdrawn.has(phase.plan.body.purpose)) this.#task?.abort(ENDED);
     const { consents } = this.#dependencies.keeper.current;
@@ -201,6 +202,7 @@ export class Driver {
       this.#leave(phase.plan.round, "ABORTED");
     }
     this.#tasks.erase();
+    this.#tasks.forget();
     this.#stop();
     this.#mailbox.length = 0;
   }

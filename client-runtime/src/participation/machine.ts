@@ -133,7 +133,8 @@ export function stepParticipation(from: Participation, message: ParticipationMes
     case "encoded":
       return encoded(from, message.update);
     case "prepared":
-      return from.phase.type === "working" ? secure(from, beginSecuring(from.phase.plan)) : stay(from);
+      if (from.phase.type !== "working") return stay(from);
+      return from.phase.isLate === true ? keep(from, from.phase.plan) : secure(from, beginSecuring(from.phase.plan));
     case "secured":
       return secured(from);
     case "submitted":
@@ -198,6 +199,7 @@ function join(from: Participation, plan: VerifiedPlan): ParticipationStep {
 function encoded(from: Participation, update: Uint8Array): ParticipationStep {
   if (from.phase.type !== "working") return stay(from);
   const { plan } = from.phase;
+  if (from.phase.isLate === true) return keep(from, plan);
   const task = from.task + 1;
   return {
     participation: { ...from, phase: { type: "submitting", plan, heard: null }, task },
@@ -206,6 +208,16 @@ function encoded(from: Participation, update: Uint8Array): ParticipationStep {
       { type: "submit", task, plan, update },
     ],
   };
+}
+
+/** The update came too late for its round, and is kept for the next one that takes updates of its model. */
+function keep(from: Participation, plan: VerifiedPlan): ParticipationStep {
+  return rest(from, AT_ONCE, [{ type: "emit", event: { type: "abandoned", round: plan.round, reason: "LATE" } }]);
+}
+
+/** Whether training goes on when its round has closed: a later round may take the update. */
+function goesOn({ type, plan }: { readonly type: string; readonly plan: VerifiedPlan }): boolean {
+  return type === "working" && plan.body.staleness !== undefined;
 }
 
 function submitted(from: Participation, accepted: boolean): ParticipationStep {
@@ -309,6 +321,7 @@ function news(from: Participation, came: RoundNews): ParticipationStep {
   // A later round has begun: this one ended unseen, and the log will tell how.
   if (came.round > plan.round) {
     const heard = { ...from, lastHeard: came.round };
+    if (phase.type === "working" && goesOn(phase)) return stay({ ...heard, phase: { ...phase, isLate: true } });
     return phase.type === "submitted" ? come(heard, came) : abandon(heard, plan.round, "MISSED", came.next ?? AT_ONCE);
   }
   const course = courseOf(came.state);
@@ -319,6 +332,7 @@ function news(from: Participation, came: RoundNews): ParticipationStep {
       return course === "open" ? work(from, phase) : abandon(from, plan.round, "MISSED", came.next);
     case "working":
       if (course === "open" || course === "selecting") return stay(from);
+      if (goesOn(phase)) return stay({ ...from, phase: { ...phase, isLate: true } });
       return abandon(from, plan.round, "MISSED", came.next);
     case "securing":
       return follow(from, phase, heardInSecuring(phase, came));

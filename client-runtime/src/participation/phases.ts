@@ -23,8 +23,8 @@ export type Phase =
   | { readonly type: "joining"; readonly plan: VerifiedPlan; readonly heard: RoundNews | null }
   /** Has a place; waits until the cohort is complete. */
   | { readonly type: "joined"; readonly plan: VerifiedPlan; readonly model: Uint8Array | null }
-  /** Fetches the model, trains, encodes. */
-  | { readonly type: "working"; readonly plan: VerifiedPlan }
+  /** Fetches the model, trains, encodes. `isLate`: the round went on without, and what is made is for a later one. */
+  | { readonly type: "working"; readonly plan: VerifiedPlan; readonly isLate?: true }
   /** Goes through secure aggregation, step by step; `isDone` when the step waits for the round. */
   | {
       readonly type: "securing";

@@ -4,6 +4,7 @@ import { decodeBase64Url, joinMessage, type Signer } from "@fedloop/consent";
 import type { RandomSource } from "@fedloop/privacy";
 import type { DeviceCrypto, SecAggParameters } from "@fedloop/privacy/secagg";
 import { type CheckInRequestSchema, type CheckInResponse, Rounds } from "@fedloop/proto";
+import { stalenessWeight } from "../encoding/staleness.js";
 import { ClientError, throwIfAborted } from "../errors.js";
 import type { PrivacyFloors, TransferLimits } from "../guard/floors.js";
 import type { VerifiedPlan } from "../guard/offer.js";
@@ -58,6 +59,15 @@ const guard = () => loaded(() => import("../guard/index.js"));
 const training = () => loaded(() => import("./training.js"));
 const secureSession = () => loaded(() => import("./secure-session.js"));
 
+/** An update as the trainer made it. */
+interface PendingUpdate {
+  readonly trained: Float32Array;
+  /** SHA-256 of the model that it was trained on, base64url. */
+  readonly model: string;
+  /** The plan's trainer and settings, as JSON. */
+  readonly trainer: string;
+}
+
 /** The tasks of one run. */
 export class ParticipationTasks {
   readonly #dependencies: ParticipationDependencies;
@@ -65,6 +75,9 @@ export class ParticipationTasks {
   #session: SecureSession | undefined;
   /** Where the last round's model lay, for the next one's: large allocations are what a garbage collector is slow at. */
   #spare: Uint8Array | undefined;
+
+  /** What was trained and has not been counted yet, in memory only: a later round may take it. */
+  #pending: PendingUpdate | undefined;
 
   constructor(dependencies: ParticipationDependencies, host: TaskHost) {
     this.#dependencies = dependencies;
@@ -96,6 +109,12 @@ export class ParticipationTasks {
   erase(): void {
     this.#session?.[Symbol.dispose]();
     this.#session = undefined;
+  }
+
+  /** Nothing that was trained before is used any more. */
+  forget(): void {
+    this.#pending?.trained.fill(0);
+    this.#pending = undefined;
   }
 
   #rest({ afterMs, beforeMs }: Window, signal: AbortSignal): Promise<void> {
@@ -184,9 +203,31 @@ export class ParticipationTasks {
     { task: number, plan, model: came }: Extract<ParticipationEffect, { readonly type: "work" }>,
     signal: AbortSignal,
   ): Promise<ParticipationMessage> {
-    const { trainer, localState, random } = this.#dependencies;
+    const { random } = this.#dependencies;
     this.#requireConsent(plan);
-    const { encodeUpdate, modelFile, quantiseUpdate, trainedUpdate } = await training();
+    const { encodeUpdate, quantiseUpdate } = await training();
+    const trained = this.#pendingFor(plan) ?? (await this.#trained(plan, came, signal));
+    if (plan.secure === null) return { type: "encoded", task: number, update: encodeUpdate(trained, plan, random) };
+    await this.#openSession(plan, plan.secure, quantiseUpdate(trained, plan, random));
+    return { type: "prepared", task: number };
+  }
+
+  /** What was trained for an earlier round, at the weight that it has in this one; undefined where there is none. */
+  #pendingFor(plan: VerifiedPlan): Float32Array | undefined {
+    const pending = this.#pending;
+    const { staleness, trainer } = plan.body;
+    if (pending === undefined) return undefined;
+    const weight = staleness === undefined ? undefined : stalenessWeight(staleness, pending.model);
+    if (weight === undefined || JSON.stringify(trainer) !== pending.trainer) {
+      this.forget();
+      return undefined;
+    }
+    return pending.trained.map((value) => weight * value);
+  }
+
+  async #trained(plan: VerifiedPlan, came: Uint8Array | null, signal: AbortSignal): Promise<Float32Array> {
+    const { trainer, localState, random } = this.#dependencies;
+    const { modelFile, trainedUpdate } = await training();
     // Taken out while it is in use: a trainer that does not heed its end may still read in it when the next round begins.
     const spare = this.#spare;
     this.#spare = undefined;
@@ -197,9 +238,12 @@ export class ParticipationTasks {
     const trained = await trainedUpdate(plan, file, { trainer, localState, random, gate, tell, signal });
     this.#spare = file;
     throwIfAborted(signal);
-    if (plan.secure === null) return { type: "encoded", task: number, update: encodeUpdate(trained, plan, random) };
-    await this.#openSession(plan, plan.secure, quantiseUpdate(trained, plan, random));
-    return { type: "prepared", task: number };
+    const { body } = plan;
+    if (body.staleness !== undefined && body.kind === "train") {
+      const named = JSON.stringify(body.trainer);
+      this.#pending = { trained: trained.slice(), model: body.model.sha256, trainer: named };
+    }
+    return trained;
   }
 
   async #openSession(plan: VerifiedPlan, parameters: SecAggParameters, values: Int32Array): Promise<void> {
@@ -253,6 +297,7 @@ export class ParticipationTasks {
     throwIfAborted(signal);
     const accepted = await submitUpdate(this.#transfer(signal), { population, round: BigInt(round), bytes: update });
     if (accepted) {
+      this.forget();
       const { purpose } = plan.body;
       const timeMs = Math.round(clock.now());
       const { receipts } = keeper.current;

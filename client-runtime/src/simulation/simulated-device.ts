@@ -2,6 +2,7 @@
 // made by the code that real devices run.
 import { decodeBase64Url, type RoundPlan, secureParametersOf } from "@fedloop/consent";
 import type { RandomSource } from "@fedloop/privacy";
+import { stalenessWeight } from "../encoding/staleness.js";
 import { encodeUpdate, quantiseUpdate, trainedLength } from "../encoding/update.js";
 import { defaultFloors, type PrivacyFloors } from "../guard/floors.js";
 import type { VerifiedPlan } from "../guard/offer.js";
@@ -48,11 +49,13 @@ export interface SimulatedDevice {
   /** For stochastic rounding and the device's own noise. */
   readonly random: RandomSource;
   readonly signal: AbortSignal;
+  /** SHA-256 of the model that it trains on, base64url, where that is an earlier one than the round's. */
+  readonly staleModel?: string | undefined;
   /** What a poisoned device makes of what it trained, in place. */
   readonly poison?: ((trained: Float32Array) => void) | undefined;
 }
 
-/** The model of a round. */
+/** The model of a round, or the earlier one that the device trains on. */
 export interface SimulatedModel {
   readonly parameters: Float32Array;
   readonly manifest: readonly TensorShape[];
@@ -67,7 +70,7 @@ export interface SimulatedModel {
 export async function simulatedUpdate(
   plan: VerifiedPlan,
   { parameters, manifest }: SimulatedModel,
-  { trainer, state, random, signal, poison }: SimulatedDevice,
+  { trainer, state, random, signal, poison, staleModel }: SimulatedDevice,
 ): Promise<Uint8Array | Int32Array> {
   const task: TrainingTask = {
     parameters,
@@ -81,5 +84,9 @@ export async function simulatedUpdate(
   };
   const trained = plan.body.kind === "train" ? (await trainer.train(task)).update : await trainer.evaluate(task);
   poison?.(trained);
+  const { staleness } = plan.body;
+  const weight =
+    staleness === undefined || staleModel === undefined ? 1 : (stalenessWeight(staleness, staleModel) ?? 0);
+  if (weight !== 1) for (let i = 0; i < trained.length; i++) trained[i] = weight * (trained[i] ?? 0);
   return plan.secure === null ? encodeUpdate(trained, plan, random) : quantiseUpdate(trained, plan, random);
 }

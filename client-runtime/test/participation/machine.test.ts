@@ -201,3 +201,18 @@ t.test("whatever comes: something is always under way, and no round is submitted
   );
   t.pass();
 });
+
+t.test("training for a buffer goes on when the round has closed, and its update is kept for the next", async (t) => {
+  for (const [round, state] of [
+    [1, RoundState.CLOSED],
+    [2, RoundState.SELECTING],
+  ] as const) {
+    const run = atWork({ exponent: "0.5", models: ["m"] }).news(round, state);
+    t.same(run.types, [], "the work goes on");
+    t.same(run.news(2, RoundState.SELECTING).types, []);
+    run.send({ type: "encoded", task: run.state.task, update: new Uint8Array(3) });
+    t.same(run.types, ["emit abandoned", "rest"]);
+    t.match(run.effects[0], { event: { round: 1, reason: "LATE" } });
+    t.match(run.effects[1], { window: { afterMs: 0, beforeMs: 0 } }, "it checks in at once");
+  }
+});

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import type { RoundPlan } from "@fedloop/consent";
+import type { RoundPlan, StalenessPlan } from "@fedloop/consent";
 import { OfferSchema, RoundState } from "@fedloop/proto";
 import type { GuardCode, VerifiedPlan } from "../../src/index.js";
 import { newParticipation, stepParticipation } from "../../src/participation/machine.js";
@@ -11,8 +11,8 @@ import type {
   SecureStep,
 } from "../../src/participation/phases.js";
 
-function plan(round: number): VerifiedPlan {
-  const body = { purpose: "p" };
+function plan(round: number, staleness: StalenessPlan | undefined): VerifiedPlan {
+  const body = { purpose: "p", ...(staleness === undefined ? {} : { staleness }) };
   // The machine reads nothing else of a plan.
   return { round, leafHash: "h", body: body as RoundPlan } as VerifiedPlan;
 }
@@ -25,6 +25,11 @@ export function news(round: number, state: RoundState, isLast = false): RoundNew
 export class Run {
   state: Participation = newParticipation;
   effects: ParticipationEffect[] = [];
+  readonly #staleness: StalenessPlan | undefined;
+
+  constructor(staleness?: StalenessPlan) {
+    this.#staleness = staleness;
+  }
 
   send(message: ParticipationMessage): this {
     const { participation, effects } = stepParticipation(this.state, message);
@@ -40,7 +45,7 @@ export class Run {
     return this.send({
       type: "verified",
       task: this.state.task,
-      verdict: { ok: true, plan: plan(round), checkpoint },
+      verdict: { ok: true, plan: plan(round, this.#staleness), checkpoint },
     });
   }
 
@@ -82,8 +87,9 @@ export class Run {
   }
 }
 
-export const begun = (): Run => new Run().send({ type: "started" });
-export const atWork = (): Run => begun().offer(1).joined(1).news(1, RoundState.MASKED);
+export const begun = (staleness?: StalenessPlan): Run => new Run(staleness).send({ type: "started" });
+export const atWork = (staleness?: StalenessPlan): Run =>
+  begun(staleness).offer(1).joined(1).news(1, RoundState.MASKED);
 export const handedIn = (): Run => {
   const run = atWork();
   run.send({ type: "encoded", task: run.state.task, update: new Uint8Array(3) });

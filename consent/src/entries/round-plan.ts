@@ -14,6 +14,7 @@ import {
   natural,
   positive,
 } from "./scalars.js";
+import { type StalenessPlan, stalenessPlan } from "./staleness.js";
 
 /** A part of a cohort, from 0 to below 1. */
 const fraction: z.ZodMiniType<string> = decimalFrom0.check(
@@ -93,6 +94,8 @@ export interface RoundPlan {
   };
   /** The model that devices start from. */
   readonly model: { readonly sha256: string; readonly parameters: number; readonly bytes: number };
+  /** Where updates of earlier models are taken too. */
+  readonly staleness?: StalenessPlan;
   /** The vector that each device uploads; granularity is the real step of one integer unit. */
   readonly update: {
     readonly length: number;
@@ -148,6 +151,7 @@ export const roundPlan: z.ZodMiniType<RoundPlan> = z
       settings: z.record(identifier, z.union([line, z.int(), z.boolean()])),
     }),
     model: z.strictObject({ sha256: bytes32, parameters: positive, bytes: positive }),
+    staleness: z.exactOptional(stalenessPlan),
     update: z.strictObject({
       length: positive,
       dimension: z.exactOptional(positive),
@@ -253,6 +257,11 @@ export const roundPlan: z.ZodMiniType<RoundPlan> = z
     reservation: z.strictObject({ epsilon, delta, cap: epsilon }),
   })
   .check(
+    z.refine(
+      ({ kind, model, staleness }) =>
+        staleness === undefined || (kind === "train" && staleness.models[0] === model.sha256),
+      "staleness is of training rounds, and names the round's own model first",
+    ),
     z.refine(
       ({ privacy, update }) =>
         privacy.mechanism === "none" || privacy.mechanism === "dp-sgd" || update.encoding === "quantised",

@@ -2,7 +2,7 @@
 import { nearest } from "../config/fields.js";
 import { inAnalytics } from "./analytics.js";
 import type { WrittenPlan } from "./schema.js";
-import { DEFAULT_GROUP_TARGET, SMALLEST_COHORT } from "./secure-groups.js";
+import { DEFAULT_DROPOUT_FRACTION, DEFAULT_GROUP_TARGET, SMALLEST_COHORT } from "./secure-groups.js";
 import { KNOWN_STRATEGIES, MOST_UPDATE_BYTES, strategyFamily } from "./support.js";
 
 /** One thing that cannot be, where it stands; the message goes on after "expected". */
@@ -138,8 +138,23 @@ function* inStrategy(plan: WrittenPlan): Generator<Contradiction> {
       "strategy.id",
       `one of ${KNOWN_STRATEGIES.join(", ")}, came ${id}${guess === undefined ? "" : `; did you mean ${guess}?`}`,
     );
-  } else if (family === "per-update") yield* inPerUpdate(plan);
+  } else if (id === "fedbuff") yield* inBuffer(plan);
+  else if (family === "per-update") yield* inPerUpdate(plan);
   else if (family === "group-sum") yield* inGroupSum(plan);
+}
+
+/** A buffer closes while others still train: where there are several groups, each has to bear that some of its members are late. */
+function* inBuffer({ secureAggregation, cohort, privacy }: WrittenPlan): Generator<Contradiction> {
+  if (privacy.mechanism === "dp-sgd") return;
+  const lost = 1 - 1 / cohort.overSelection;
+  const tolerated = secureAggregation.dropoutFraction ?? DEFAULT_DROPOUT_FRACTION;
+  const largest = Math.ceil(cohort.target * cohort.overSelection);
+  const isOneGroup = largest < 1.5 * (secureAggregation.groupTarget ?? DEFAULT_GROUP_TARGET);
+  if (!secureAggregation.enabled || isOneGroup || tolerated >= lost - 1e-9) return;
+  yield at(
+    "secureAggregation.dropoutFraction",
+    `at least ${lost.toFixed(3)} with fedbuff in several groups, which closes a round when the target of ${cohort.overSelection} times as many is in, came ${tolerated}; raise it, lower cohort.overSelection, or raise groupTarget to have one group`,
+  );
 }
 
 /** A rule that looks at each update: nobody may have hidden them, no noise fits it, and all of them must fit in memory. */

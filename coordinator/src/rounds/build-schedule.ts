@@ -168,10 +168,16 @@ function trainSpec(plan: PopulationPlan, updateLength: number, noiseMultiplier: 
   const clipNorm = adaptive === null ? (privacy.clipNorm ?? LOOSEST_CLIP_NORM) : wholeNorm(adaptive);
   const length = adaptive === null ? updateLength : updateLength + 1;
   const encoding = encodingOf(plan, { mechanism, run, changes: 1, length, clipNorm, noiseMultiplier, bits });
-  const shared = { kind: "train" as const, ...sharedSpec(plan, encoding, clipNorm), trainer, adaptive };
+  const staleness = stalenessOf(plan);
+  const shared = { kind: "train" as const, ...sharedSpec(plan, encoding, clipNorm), trainer, adaptive, staleness };
   if (examples === null) return shared;
   const { event } = exampleLevelMechanism({ ...examples, noiseMultiplier, updateLength });
   return { ...shared, event, examples: { ...examples, noiseMultiplier } };
+}
+
+function stalenessOf(plan: PopulationPlan): RoundSpec["staleness"] {
+  const strategy = strategyFor(plan.strategy);
+  return strategy.family === "sum" ? (strategy.staleness ?? null) : null;
 }
 
 type SumPrivacy = Pick<EncodingChoice, "mechanism" | "run"> &
@@ -244,6 +250,7 @@ function sharedSpec(plan: PopulationPlan, encoding: RoundEncoding, clipNorm: num
     event: encoding.mechanism?.event ?? ({ type: "NonPrivate" } satisfies DpEvent),
     unit: plan.privacy.unit,
     adaptive: null,
+    staleness: null,
     examples: null,
     query: null,
     noPrivacyReason: plan.privacy.mechanism === "none" ? plan.privacy.reason : null,

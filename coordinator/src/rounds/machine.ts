@@ -8,6 +8,11 @@ export interface RoundRules {
   /** Fewer at any stage than this, and the round is abandoned. */
   readonly minimum: number;
   readonly selectionMs: number;
+  /**
+   * Devices that suffice when they come from training, whoever has not come yet: with updates, or with secure aggregation with
+   * keys, so that who is late is in no group's masks. Left out where all are waited for.
+   */
+  readonly bufferSize?: number | undefined;
   /** For each state in which devices answer. */
   readonly reportMs: number;
 }
@@ -112,9 +117,16 @@ function settle(progress: RoundProgress, nowMs: number): RoundStep {
   if (reason === undefined) return stay(progress);
   const minimum = minimumOf(progress);
   if (progress.answered >= progress.expected && progress.answered >= minimum) return enter(progress, nowMs);
+  if (isFull(progress)) return enter(progress, nowMs);
   if (progress.state !== "selecting" && progress.expected < minimum) return abandon(progress, reason);
   if (progress.deadlineMs === null || nowMs < progress.deadlineMs) return stay(progress);
   return progress.answered >= minimum ? enter(progress, nowMs) : abandon(progress, reason);
+}
+
+/** Whether a buffer has what it takes: only the first state after training is waited for by its size. */
+function isFull({ state, rules, answered }: RoundProgress): boolean {
+  if (rules.bufferSize === undefined || state !== (rules.secureAggregation ? "keys" : "masked")) return false;
+  return answered >= Math.max(rules.bufferSize, rules.minimum);
 }
 
 /**

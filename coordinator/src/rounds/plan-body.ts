@@ -13,6 +13,8 @@ export interface PlanFacts {
   readonly model: { readonly sha256: Uint8Array; readonly bytes: number };
   /** The population's ε after the round, a decimal string. */
   readonly epsilonAfter: string;
+  /** SHA-256 of the models before, newest first, as many as the round's staleness asks for; none where it asks for none. */
+  readonly staleModels: readonly Uint8Array[];
   /** Null for a round by itself. */
   readonly position: RunPosition | null;
 }
@@ -38,6 +40,14 @@ export function planBody(facts: PlanFacts): EntryBodies["round.plan"] {
     deadlines: spec.deadlines,
     trainer: { id: spec.trainer.id, settings: settingsEntry(spec.trainer.settings) },
     model: { sha256: base64url(model.sha256), parameters: parameterCount(schedule.tensors), bytes: model.bytes },
+    ...(spec.staleness === null
+      ? {}
+      : {
+          staleness: {
+            exponent: formatDecimal(spec.staleness.exponent),
+            models: [...new Set([model.sha256, ...facts.staleModels].map(base64url))],
+          },
+        }),
     update: {
       length: format.length,
       ...(mechanism?.at === "devices" ? { dimension: mechanism.dimension } : {}),

@@ -15,6 +15,7 @@ export function progressOf(spec: RoundSpec, found: StoredRound | undefined): Rou
     secureAggregation: spec.secureAggregation.enabled,
     selectionGoal: Math.ceil(target * overSelection),
     minimum,
+    bufferSize: spec.staleness === null ? undefined : target,
     ...spec.deadlines,
   });
   return found === undefined ? planned : { ...planned, state: found.state, deadlineMs: found.deadlineMs };

@@ -39,6 +39,8 @@ export interface RoundSpec {
   /** Clip, noise on the sum and their calibration; null where there is none. */
   readonly mechanism: RoundNoise | null;
   readonly adaptive: AdaptiveClip | null;
+  /** Where a round closes with so many updates, and those of earlier models count too; null where all are waited for. */
+  readonly staleness: { readonly maximum: number; readonly exponent: number } | null;
   /** Null where training adds no noise. */
   readonly examples: ExampleLevelSpec | null;
   readonly event: DpEvent;

@@ -116,12 +116,32 @@ export class PopulationRoundWork implements RoundWork {
       eligible,
       model: { sha256: state.model, bytes: modelBytes },
       epsilonAfter: claimedEpsilon(epsilonAfter),
+      staleModels: await this.#staleModels(),
       position: this.#position,
     });
     this.#plan = await this.#record.reserved(body);
     // A run that begins here has the name of this plan.
     state.budget.reserve(this.#cost);
     state.lastRound = this.#record.round;
+  }
+
+  /** The models before the present one, newest first, of which updates are still taken. */
+  async #staleModels(): Promise<readonly Uint8Array[]> {
+    const { staleness } = this.#spec;
+    if (staleness === null || staleness.maximum === 0) return [];
+    const { store, schedule, state } = this.#deps;
+    const before = await store.db
+      .selectFrom("rounds")
+      .select("model_in")
+      .where("population", "=", schedule.population)
+      .where("kind", "=", "train")
+      .where("state", "=", "closed")
+      .orderBy("round", "desc")
+      .limit(staleness.maximum)
+      .execute();
+    return before.flatMap(({ model_in: model }) =>
+      model === null || Buffer.from(model).equals(state.model) ? [] : [model],
+    );
   }
 
   configure(members: readonly Member[]): Promise<void> {

@@ -3,6 +3,7 @@ import { fedAdagrad, fedAdam, fedYogi } from "./adaptive.js";
 import { diagonalNewton } from "./diagonal-newton.js";
 import { factorNewton } from "./factor-newton.js";
 import { fedAvg } from "./fedavg.js";
+import { fedBuff } from "./fedbuff.js";
 import { qFedAvg } from "./q-fedavg.js";
 import { coordinateMedian, groupMedian, groupTrimmedMean, trimmedMeanStrategy } from "./robust/coordinate-rules.js";
 import { krum, multiKrum } from "./robust/krum.js";
@@ -28,6 +29,7 @@ const SUM: Readonly<Record<string, Maker<SumStrategy>>> = {
   fedadagrad: fedAdagrad,
   scaffold,
   "q-fedavg": qFedAvg,
+  fedbuff: fedBuff,
   "diagonal-newton": diagonalNewton,
   "factor-newton": factorNewton,
 };

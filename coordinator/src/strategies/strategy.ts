@@ -43,6 +43,8 @@ interface ServerStep {
 
 export interface SumStrategy extends ServerStep {
   readonly family: "sum";
+  /** Where updates of earlier models count too: of how many, and by which power of 1/(1 + their age). */
+  readonly staleness?: { readonly maximum: number; readonly exponent: number };
 }
 
 /** Estimates the mean of updates from vectors some of which may be poisoned. */

@@ -46,6 +46,7 @@ async function adaptiveSpec(
     eligible: { members: new Map(), treeSize: 1, root: "r", count: 0 },
     model: { sha256: new Uint8Array(32), bytes: 12 },
     epsilonAfter: "1",
+    staleModels: [],
     position: null,
   });
   return { spec, body };

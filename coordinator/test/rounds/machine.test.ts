@@ -120,3 +120,26 @@ t.test("no course of messages leaves a spent round abandoned or an ended one ali
     { seed: 1, numRuns: 2_000 },
   );
 });
+
+t.test("a buffer closes when it is full, whoever else still trains", async (t) => {
+  const rules = { ...RULES, bufferSize: 2 };
+  const masked = run(plannedRound(rules), done, done, answered, answered, answered, done);
+  t.equal(masked.state, "masked");
+  t.equal(run(masked, answered).state, "masked");
+  t.equal(run(masked, answered, answered).state, "aggregated", "the third is not waited for");
+  const few = stepRound(run(masked, answered), { type: "tick", nowMs: 200 });
+  t.same(few.effects, [{ type: "abandon", reason: "TOO_FEW_UPDATES" }], "the minimum holds as ever");
+  const asked = run(
+    plannedRound({ ...rules, secureAggregation: true }),
+    done,
+    done,
+    answered,
+    answered,
+    answered,
+    done,
+  );
+  t.equal(run(asked, answered).state, "keys");
+  const masking = run(asked, answered, answered);
+  t.equal(masking.state, "shares", "with secure aggregation it is full when so many have come with keys");
+  t.equal(run(masking, answered).state, "shares", "and those are waited for");
+});

@@ -127,3 +127,18 @@ t.test("a tenth of flipped updates ruins a mean, and not a median", async (t) =>
   const median = await simulated(t, { ...poisoned, rounds: 12, strategy: { id: "coordinate-median" } });
   t.ok((median.accuracy ?? 0) > 0.8 && (mean.accuracy ?? 1) < 0.7, `${median.accuracy} against ${mean.accuracy}`);
 });
+
+t.test("with FedBuff slow devices hand in late, and their rounds wait for nobody", async (t) => {
+  const slow = virtualSection({ stragglers: { fraction: 0.3, slowdown: 20 }, trainingTime: "1s" });
+  const plan = { ...slow, rounds: 6, cohort: { target: 30, minimum: 20, overSelection: 1.5 } };
+  const buffered = { ...plan, strategy: { id: "fedbuff", settings: { maximumStaleness: 5 } } };
+  const [one, two] = [await simulated(t, buffered, 1), await simulated(t, buffered, 2)];
+  t.equal(one.modelSha256, two.modelSha256);
+  t.ok(one.rounds.every(({ submitted, selected }) => submitted === 30 && selected > 30));
+  const waited = await simulated(t, { ...plan, strategy: { id: "fedavg" } });
+  const [fast, slower] = [one.rounds.at(-1)?.endMs ?? 0, waited.rounds.at(-1)?.endMs ?? 0];
+  t.ok(3 * fast < slower, `${fast} ms of virtual time against ${slower}`);
+  const without = { ...plan, strategy: { id: "fedbuff", settings: { maximumStaleness: 0 } } };
+  t.not((await simulated(t, without)).modelSha256, one.modelSha256, "late updates are in the sum");
+  t.ok((one.accuracy ?? 0) > 0.8, `accuracy ${one.accuracy}`);
+});

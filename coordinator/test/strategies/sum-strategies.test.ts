@@ -105,6 +105,18 @@ t.test("q-FedAvg (Li et al. 2020): two devices' reweighted updates over the sum 
   near(t, plain.apply({ ...result, sum: new Float32Array(3) }).parameters, [1, 1], "θ with nothing to learn from");
 });
 
+t.test("FedBuff (Nguyen et al. 2022): the buffer's mean, whose parts are weighted already", async (t) => {
+  // K = 2: updates 2 and 6 of which the second is 3 models old, a = 0.5: 6·(1 + 3)^(−½) = 3. θ = 0.5·(2 + 3)/2.
+  const { one, two } = twoSteps("fedbuff", { learningRate: 0.5 }, [2 + 6 / Math.sqrt(4)], [0]);
+  near(t, one.parameters, [1.25], "θ₁");
+  near(t, two.parameters, [1.25], "θ₂");
+  const { staleness } = sumStrategyFor({ id: "fedbuff", settings: { maximumStaleness: 3, stalenessExponent: 1 } });
+  t.same(staleness, { maximum: 3, exponent: 1 });
+  t.equal(sumStrategyFor({ id: "fedavg", settings: {} }).staleness, undefined);
+  const settings = { maximumStaleness: 101 };
+  t.throws(() => strategyFor({ id: "fedbuff", settings }), { code: "BAD_PLAN", message: /maximumStaleness/ });
+});
+
 t.test("settings that a strategy has not, or that cannot be, are refused by name", async (t) => {
   const wrong: [string, StrategySettings, RegExp][] = [
     [

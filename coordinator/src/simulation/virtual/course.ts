@@ -27,7 +27,7 @@ export interface Course {
   /** Those whose updates are in the sum, group by group and in the order in which they came; one group without secure aggregation. */
   readonly groups: readonly (readonly number[])[];
   readonly selected: readonly number[];
-  /** Updates that came when the round took no more. */
+  /** Those who came from training when the round took no more. */
   readonly late: readonly number[];
   readonly vanished: readonly number[];
   readonly endMs: number;
@@ -109,10 +109,11 @@ export function courseOf(
     if (step === undefined) continue;
     const expected = groups.flatMap(({ members }) => members);
     const staying = expected.filter(({ vanishesAt }) => vanishesAt !== step);
-    const isUpdate = step === "masked";
-    const answered = collect(staying, ({ trainingMs }) => (isUpdate ? offeredMs + trainingMs : nowMs));
+    // Devices train first, and then come with keys or with their update.
+    const isAfterTraining = step === (secure === null ? "masked" : "keys");
+    const answered = collect(staying, ({ trainingMs }) => (isAfterTraining ? offeredMs + trainingMs : nowMs));
     const inTime = new Set(answered);
-    if (isUpdate) late.push(...staying.filter((journey) => !inTime.has(journey)));
+    if (isAfterTraining) late.push(...staying.filter((journey) => !inTime.has(journey)));
     groups = groups.flatMap((group) => goesOn(group, step, inTime, secure));
     if (secure === null || hasEnded(progress.state)) continue;
     const members = groups.reduce((sum, group) => sum + countOf(group, step), 0);

@@ -25,7 +25,7 @@ import { SeededRandom } from "../seeded-random.js";
 import { type Course, courseOf, type GroupRules, type Journey } from "./course.js";
 import type { DeviceThreads } from "./device-threads.js";
 import { GroupSums } from "./group-sums.js";
-import type { RoundTask } from "./messages.js";
+import type { RoundTask, StaleModel } from "./messages.js";
 import { vanishingStep } from "./vanishing.js";
 
 /** What one round came to. Counts are devices. */
@@ -80,6 +80,10 @@ export class VirtualFederation {
   readonly #budget: PopulationBudget;
   readonly #participants = new ParticipantBudgets();
   readonly #busyUntilMs = new Map<number, number>();
+  /** By device, the model that it has trained on for a round that closed without it. */
+  readonly #pending = new Map<number, string>();
+  /** Released models, newest first: the present one, and those whose updates are still taken. */
+  #history: readonly StaleModel[] = [];
   #strategyState = new Float32Array(0);
   #clipNorm: number | undefined;
   #run: StoredRun | undefined;
@@ -132,7 +136,7 @@ export class VirtualFederation {
     const leafHash = Buffer.from(task.leafHash, "base64url");
     const name = runName(position, leafHash);
     const course = this.#course(spec, round, name, position);
-    for (const device of course.late) this.#busyUntilMs.set(device, this.#slowUntil(device, round));
+    for (const device of course.late) this.#isLate(device, round, spec);
     this.#nowMs = course.endMs + BETWEEN_ROUNDS_MS;
     if (course.abandoned !== null) {
       this.#budget.release();
@@ -156,18 +160,23 @@ export class VirtualFederation {
   #planned(spec: RoundSpec, round: number, position: RunPosition | null, epsilonAfter: number): RoundTask {
     const { plan, simulation } = this.#options;
     const model = this.model();
+    const sha256 = createHash("sha256").update(model).digest();
+    const present = { sha256: sha256.toString("base64url"), parameters: this.parameters };
+    const older = this.#history.filter(({ sha256: other }) => other !== present.sha256);
+    this.#history = [present, ...older.slice(0, spec.staleness?.maximum ?? 0)];
     const body = planBody({
       schedule: this.schedule,
       spec,
       round,
       // There is no log: nobody's consent is named.
       eligible: { members: new Map(), treeSize: 1, root: NO_HASH, count: simulation.devices },
-      model: { sha256: createHash("sha256").update(model).digest(), bytes: model.length },
+      model: { sha256, bytes: model.length },
+      staleModels: this.#history.slice(1).map((stale) => Buffer.from(stale.sha256, "base64url")),
       epsilonAfter: claimedEpsilon(epsilonAfter),
       position,
     });
     const leafHash = createHash("sha256").update(canonicalBytes(body)).digest("base64url");
-    return { body, leafHash, manifest: plan.model.tensors, parameters: this.parameters };
+    return { body, leafHash, manifest: plan.model.tensors, parameters: this.parameters, stale: new Map() };
   }
 
   #course(spec: RoundSpec, round: number, run: string | undefined, position: RunPosition | null): Course {
@@ -177,6 +186,7 @@ export class VirtualFederation {
       secureAggregation: secureAggregation.enabled,
       selectionGoal: Math.ceil(cohort.target * cohort.overSelection),
       minimum: cohort.minimum,
+      bufferSize: spec.staleness === null ? undefined : cohort.target,
       ...deadlines,
     };
     const random = new SeededRandom(simulation.seed, ["cohort", round]);
@@ -193,7 +203,8 @@ export class VirtualFederation {
     for (const device of random.permutation(simulation.devices)) {
       if ((this.#busyUntilMs.get(device) ?? 0) > this.#nowMs) continue;
       if (isLimited && !mayTakePart(question, subjectOf(device), NO_LIMITS)) continue;
-      arriving.push(this.#journey(device, round, secureAggregation.enabled));
+      const journey = this.#journey(device, round, secureAggregation.enabled);
+      arriving.push(this.#staleOf(device) === undefined ? journey : { ...journey, trainingMs: 0 });
       if (arriving.length === rules.selectionGoal) break;
     }
     return courseOf(rules, arriving, groupRules(spec), this.#nowMs, random);
@@ -211,8 +222,20 @@ export class VirtualFederation {
   }
 
   /** A device that was late goes on training until it is done, and has no time for other rounds meanwhile. */
-  #slowUntil(device: number, round: number): number {
-    return this.#nowMs + this.#journey(device, round, false).trainingMs;
+  #isLate(device: number, round: number, spec: RoundSpec): void {
+    this.#busyUntilMs.set(device, this.#nowMs + this.#journey(device, round, false).trainingMs);
+    const [present] = this.#history;
+    if (spec.staleness === null || spec.kind !== "train" || present === undefined) return;
+    // One that was late once more has what it trained for the round before.
+    if (this.#staleOf(device) === undefined) this.#pending.set(device, present.sha256);
+  }
+
+  /** The model that a device has an update of which is still taken; what is older is dropped. */
+  #staleOf(device: number): StaleModel | undefined {
+    const model = this.#pending.get(device);
+    const found = this.#history.find(({ sha256 }) => sha256 === model);
+    if (model !== undefined && found === undefined) this.#pending.delete(device);
+    return found;
   }
 
   async #collect(
@@ -223,9 +246,17 @@ export class VirtualFederation {
     let refused = 0;
     const { threads } = this.#options;
     const devices = groups.flat();
+    const stale = new Map(
+      devices.flatMap((device) => {
+        const model = spec.kind === "train" ? this.#staleOf(device) : undefined;
+        return model === undefined ? [] : [[device, model] as const];
+      }),
+    );
+    for (const device of stale.keys()) this.#pending.delete(device);
+    const staleTask = { ...task, stale };
     if (spec.secureAggregation.enabled) {
       const sums = new GroupSums(groups, spec.format);
-      await threads.train(task, devices, (device, update) => {
+      await threads.train(staleTask, devices, (device, update) => {
         if (update instanceof Int32Array) sums.add(device, update);
         else refused += 1;
       });
@@ -234,7 +265,7 @@ export class VirtualFederation {
     }
     const keepsAll = this.schedule.strategy.family === "per-update" && spec.kind === "train";
     const sum = keepsAll ? new UpdateCollection(spec.format) : new UpdateSum(spec.format);
-    await threads.train(task, devices, (_, update) => {
+    await threads.train(staleTask, devices, (_, update) => {
       try {
         if (update instanceof Uint8Array) sum.add(update);
         else refused += 1;

@@ -30,6 +30,15 @@ export interface RoundTask {
   readonly leafHash: string;
   readonly manifest: readonly TensorShape[];
   readonly parameters: Float32Array;
+  /** By device, the earlier model that it trains on, where it does. */
+  readonly stale: ReadonlyMap<number, StaleModel>;
+}
+
+/** A model that was released before the round's. */
+export interface StaleModel {
+  /** base64url. */
+  readonly sha256: string;
+  readonly parameters: Float32Array;
 }
 
 export type ToThread =

@@ -64,11 +64,16 @@ function trainerFor(device: number): LayersTrainer {
   return kind === "q-fedavg" ? qFedAvgTrainer(options) : layersTrainer(options);
 }
 
-async function train({ body, leafHash, manifest, parameters }: RoundTask, devices: readonly number[]): Promise<void> {
+async function train(
+  { body, leafHash, manifest, parameters, stale }: RoundTask,
+  devices: readonly number[],
+): Promise<void> {
   const plan = simulatedPlan(body, leafHash);
   for (const device of devices) {
     const isPoisoned = poisoned[device] === 1 && body.kind === "train";
-    const update = await updateOf(plan, { parameters, manifest }, device, isPoisoned);
+    const old = stale.get(device);
+    const model = { parameters: old?.parameters ?? parameters, manifest };
+    const update = await updateOf(plan, model, { device, isPoisoned, staleModel: old?.sha256 });
     tell({ type: "update", device, update }, update?.buffer instanceof ArrayBuffer ? [update.buffer] : []);
   }
   tell({ type: "done" });
@@ -78,8 +83,7 @@ async function train({ body, leafHash, manifest, parameters }: RoundTask, device
 async function updateOf(
   plan: VerifiedPlan,
   model: SimulatedModel,
-  device: number,
-  isPoisoned: boolean,
+  { device, isPoisoned, staleModel }: { device: number; isPoisoned: boolean; staleModel: string | undefined },
 ): Promise<Uint8Array | Int32Array | null> {
   try {
     return await simulatedUpdate(plan, model, {
@@ -87,6 +91,7 @@ async function updateOf(
       state: stateOf(device),
       random: new SeededRandom(seed, ["device", device, plan.round]),
       signal: never,
+      staleModel,
       poison: isPoisoned
         ? (trained) => poisonUpdate(trained, attack, scale, new SeededRandom(seed, ["poison", device, plan.round]))
         : undefined,
