@@ -1,18 +1,10 @@
-// gRPC over HTTP/2 with grpc-js, for Node.
+// gRPC over HTTP/2, for Node: with what Node brings, and no package.
+import type { OutgoingHttpHeaders, SecureClientSessionOptions } from "node:http2";
 import type { DescMessage, DescMethodServerStreaming, DescMethodUnary, MessageShape } from "@bufbuild/protobuf";
-import { decodeMessage, FLOW_CONTROL_WINDOW_BYTES, MAX_MESSAGE_BYTES, METADATA, methodPath } from "@fedloop/proto";
-import {
-  type ChannelCredentials,
-  type ChannelOptions,
-  Client,
-  credentials,
-  type CallOptions as GrpcCallOptions,
-  Metadata,
-  type ServiceError,
-  status,
-} from "@grpc/grpc-js";
+import { decodeMessage, methodPath } from "@fedloop/proto";
 import { ClientError } from "../errors.js";
-import { remoteError } from "./remote-error.js";
+import { type CallListener, GrpcCall, sendMessage } from "./grpc-call.node.js";
+import { GrpcConnection } from "./grpc-connection.node.js";
 import type { CallOptions, Transport } from "./transport.js";
 
 /** PEM texts. Without a client certificate the device proves itself by its signatures alone, which is the rule. */
@@ -26,115 +18,78 @@ export interface GrpcTransportOptions {
   readonly address: string;
   /** Required for every address that is not loopback. */
   readonly tls?: TlsOptions;
-  /** grpc-js channel options, over those of this transport. */
-  readonly channelOptions?: ChannelOptions;
 }
 
 const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]):[0-9]+$/;
 
-function channelCredentials({ address, tls }: GrpcTransportOptions): ChannelCredentials {
-  if (tls !== undefined) {
-    const key = tls.clientCertificate?.key;
-    const chain = tls.clientCertificate?.certificates;
-    return credentials.createSsl(asBuffer(tls.rootCertificates), asBuffer(key), asBuffer(chain));
-  }
-  if (LOOPBACK.test(address)) return credentials.createInsecure();
+/** Messages of a stream that wait for their reader before no more are read. */
+const READ_AHEAD = 2;
+
+/** @throws ClientError BAD_OPTION */
+function connectionTo({ address, tls }: GrpcTransportOptions): GrpcConnection {
+  if (tls !== undefined) return new GrpcConnection(`https://${address}`, secureOptions(tls));
+  if (LOOPBACK.test(address)) return new GrpcConnection(`http://${address}`, {});
   throw new ClientError(
     "BAD_OPTION",
     `expected TLS for an address off loopback, came none for ${address}; pass tls: {} to use the system's certificates`,
   );
 }
 
-function asBuffer(bytes: Uint8Array): Buffer;
-function asBuffer(bytes: Uint8Array | undefined): Buffer | null;
-function asBuffer(bytes: Uint8Array | undefined): Buffer | null {
-  return bytes === undefined ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function metadataOf(entries: Readonly<Record<string, string>>): Metadata {
-  const metadata = new Metadata();
-  for (const [name, value] of Object.entries(entries)) metadata.set(name, value);
-  return metadata;
-}
-
-function isServiceError(cause: unknown): cause is ServiceError {
-  return cause instanceof Error && "code" in cause && "metadata" in cause;
-}
-
-/** What a failed call means to the caller. */
-function clientError(path: string, cause: unknown): ClientError {
-  if (cause instanceof ClientError) return cause;
-  if (!isServiceError(cause)) return new ClientError("PROTOCOL", `${path} failed in transport`, { cause });
-  const [detailBytes] = cause.metadata?.get(METADATA.error) ?? [];
-  if (detailBytes instanceof Uint8Array) return remoteError(path, detailBytes, cause);
-  switch (cause.code) {
-    case status.UNAVAILABLE:
-      return new ClientError("UNAVAILABLE", `${path}: the coordinator cannot be reached`, { cause });
-    case status.DEADLINE_EXCEEDED:
-      return new ClientError("DEADLINE", `${path}: no answer in time`, { cause });
-    case status.CANCELLED:
-      return new ClientError("ABORTED", `${path} was aborted`, { cause });
-    // What an HTTP/2 stream that was reset in mid-answer looks like.
-    case status.INTERNAL:
-    case status.UNKNOWN:
-      return new ClientError("UNAVAILABLE", `${path}: the connection broke`, { cause });
-    default:
-      return new ClientError("PROTOCOL", `${path}: gRPC status ${status[cause.code] ?? cause.code}`, { cause });
-  }
+function secureOptions({ rootCertificates, clientCertificate }: TlsOptions): SecureClientSessionOptions {
+  return {
+    ...(rootCertificates === undefined ? {} : { ca: Buffer.from(rootCertificates) }),
+    ...(clientCertificate === undefined
+      ? {}
+      : { key: Buffer.from(clientCertificate.key), cert: Buffer.from(clientCertificate.certificates) }),
+  };
 }
 
 class GrpcTransport implements Transport {
-  readonly #client: Client;
+  readonly #connection: GrpcConnection;
 
   constructor(options: GrpcTransportOptions) {
-    this.#client = new Client(options.address, channelCredentials(options), {
-      "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
-      "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
-      "grpc-node.flow_control_window": FLOW_CONTROL_WINDOW_BYTES,
-      // Diagnostics that nobody reads, at a cost for every call.
-      "grpc.enable_channelz": 0,
-      // One transport, one connection: grpc-js would else lead all transports of a process over the same one.
-      "grpc.use_local_subchannel_pool": 1,
-      // A connection that died without a word is noticed, so that no round event is waited for in vain.
-      "grpc.keepalive_time_ms": 60_000,
-      "grpc.keepalive_timeout_ms": 20_000,
-      "grpc.initial_reconnect_backoff_ms": 100,
-      "grpc.max_reconnect_backoff_ms": 10_000,
-      // Retries need a new nonce and signature, so they are made above the transport.
-      "grpc.enable_retries": 0,
-      ...options.channelOptions,
-    });
+    this.#connection = connectionTo(options);
   }
 
-  unary<I extends DescMessage, O extends DescMessage>(
+  async unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     _request: MessageShape<I>,
     { metadata, body, signal, timeoutMs }: CallOptions,
   ): Promise<MessageShape<O>> {
     const path = methodPath(method);
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted === true) {
-        reject(new ClientError("ABORTED", `${path} was aborted`, { cause: signal.reason }));
-        return;
-      }
-      const options: GrpcCallOptions = timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
-      const cancel = (): void => call.cancel();
-      const call = this.#client.makeUnaryRequest<Uint8Array, MessageShape<O>>(
-        path,
-        asBuffer,
-        (bytes) => decodeMessage(method.output, bytes),
-        body,
-        metadataOf(metadata),
-        options,
-        (error, answer) => {
-          signal?.removeEventListener("abort", cancel);
-          if (error !== null) reject(clientError(path, error));
-          else if (answer === undefined) reject(new ClientError("PROTOCOL", `${path}: came no message`));
-          else resolve(answer);
+    const headers = timeoutMs === undefined ? metadata : { ...metadata, "grpc-timeout": `${Math.ceil(timeoutMs)}m` };
+    const ended = new Deferred<MessageShape<O>>();
+    let answer: MessageShape<O> | undefined;
+    const late = timeoutMs === undefined ? undefined : setTimeout(() => stop("DEADLINE"), timeoutMs);
+    let call: GrpcCall | undefined;
+    const stop = (code: "DEADLINE" | "ABORTED"): void => {
+      const error = new ClientError(code, code === "DEADLINE" ? `${path}: no answer in time` : `${path} was aborted`);
+      ended.reject(error);
+      call?.cancel(error);
+    };
+    const abort = (): void => stop("ABORTED");
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      const begun = this.#begin(path, headers, body, signal, {
+        onMessage: (message) => {
+          answer = decodeMessage(method.output, message);
         },
-      );
-      signal?.addEventListener("abort", cancel, { once: true });
-    });
+        onEnd: (error) => {
+          if (error !== undefined) ended.reject(error);
+          else if (answer === undefined) ended.reject(new ClientError("PROTOCOL", `${path}: came no message`));
+          else ended.resolve(answer);
+        },
+      });
+      begun.then((started) => {
+        call = started;
+        // It may have been stopped while there was no connection yet.
+        if (ended.isOver) started.cancel(new ClientError("ABORTED", `${path} was aborted`));
+      }, ended.reject);
+      return await ended.promise;
+    } finally {
+      clearTimeout(late);
+      signal?.removeEventListener("abort", abort);
+    }
   }
 
   async *serverStream<I extends DescMessage, O extends DescMessage>(
@@ -143,33 +98,96 @@ class GrpcTransport implements Transport {
     { metadata, body, signal }: CallOptions,
   ): AsyncGenerator<MessageShape<O>> {
     const path = methodPath(method);
-    if (signal?.aborted === true) throw new ClientError("ABORTED", `${path} was aborted`, { cause: signal.reason });
-    const call = this.#client.makeServerStreamRequest<Uint8Array, MessageShape<O>>(
-      path,
-      asBuffer,
-      (bytes) => decodeMessage(method.output, bytes),
-      body,
-      metadataOf(metadata),
-      {},
-    );
-    // A cancelled call may report its end after the loop below has gone; nobody else listens then.
-    call.on("error", () => {});
-    const cancel = (): void => call.cancel();
-    signal?.addEventListener("abort", cancel, { once: true });
+    const messages: MessageShape<O>[] = [];
+    let end: { readonly error: ClientError | undefined } | undefined;
+    let wake: (() => void) | undefined;
+    const call = await this.#begin(path, metadata, body, signal, {
+      onMessage: (message) => {
+        messages.push(decodeMessage(method.output, message));
+        if (messages.length >= READ_AHEAD) call.pause();
+        wake?.();
+      },
+      onEnd: (error) => {
+        end = { error };
+        wake?.();
+      },
+    });
+    const abort = (): void => call.cancel(new ClientError("ABORTED", `${path} was aborted`, { cause: signal?.reason }));
+    if (signal?.aborted === true) abort();
+    signal?.addEventListener("abort", abort, { once: true });
     try {
-      for await (const message of call) yield message;
-    } catch (cause) {
-      throw clientError(path, cause);
+      for (;;) {
+        const message = messages.shift();
+        if (message !== undefined) {
+          if (messages.length < READ_AHEAD) call.resume();
+          yield message;
+        } else if (end !== undefined) {
+          if (end.error !== undefined) throw end.error;
+          return;
+        } else {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      }
     } finally {
-      signal?.removeEventListener("abort", cancel);
-      call.cancel();
+      signal?.removeEventListener("abort", abort);
+      call.cancel(new ClientError("ABORTED", `${path} is not read any more`));
     }
   }
 
   close(): Promise<void> {
-    this.#client.close();
-    return Promise.resolve();
+    return this.#connection.close();
   }
+
+  async #begin(
+    path: string,
+    metadata: OutgoingHttpHeaders,
+    body: Uint8Array,
+    signal: AbortSignal | undefined,
+    listener: CallListener,
+  ): Promise<GrpcCall> {
+    if (signal?.aborted === true) throw new ClientError("ABORTED", `${path} was aborted`, { cause: signal.reason });
+    try {
+      const stream = await this.#connection.request({
+        ":method": "POST",
+        ":path": path,
+        te: "trailers",
+        "content-type": "application/grpc+proto",
+        "grpc-accept-encoding": "identity",
+        ...metadata,
+      });
+      const call = new GrpcCall(path, stream, listener);
+      sendMessage(stream, body);
+      return call;
+    } catch (cause) {
+      const code = this.#connection.isClosed ? "ABORTED" : "UNAVAILABLE";
+      throw new ClientError(code, `${path}: the coordinator cannot be reached`, { cause });
+    }
+  }
+}
+
+/** A promise that is settled from outside, once. */
+class Deferred<Value> {
+  readonly promise: Promise<Value>;
+  isOver = false;
+  #settle: { resolve(value: Value): void; reject(cause: unknown): void } | undefined;
+
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+  }
+
+  readonly resolve = (value: Value): void => {
+    this.isOver = true;
+    this.#settle?.resolve(value);
+  };
+
+  readonly reject = (cause: unknown): void => {
+    this.isOver = true;
+    this.#settle?.reject(cause);
+  };
 }
 
 /**

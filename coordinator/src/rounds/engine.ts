@@ -12,6 +12,7 @@ import { type RoundEffect, type RoundMessage, type RoundProgress, stepRound, wai
 import { SECURE_STEPS, type SecureGroup, type SecureStep } from "./secure-group.js";
 import { asCoordinatorError, type SecureRound, type SecureStanding, takeSecurely } from "./secure-round.js";
 import { type AbandonReason, hasEnded, isSpent, type RoundState } from "./states.js";
+import type { UploadBuffers } from "./upload-buffers.js";
 import { type Chunk, Uploads } from "./uploads.js";
 
 /** What watchers of a population are told. */
@@ -52,6 +53,8 @@ export interface RoundEngineOptions {
   readonly onNotice?: ((notice: RoundNotice) => void) | undefined;
   /** Uploads of large updates held at a time. */
   readonly concurrentUploads: number;
+  /** What uploads of the rounds before lay in; by default this round begins without. */
+  readonly uploadBuffers?: UploadBuffers | undefined;
   /** Makes the round's secure aggregation, once its plan is in the log; null where the plan does without. */
   readonly secure: (() => SecureRound) | null;
 }
@@ -109,7 +112,7 @@ export class RoundEngine {
     this.#options = options;
     this.round = options.round;
     this.#progress = options.progress;
-    this.#uploads = new Uploads(options.concurrentUploads, options.clock);
+    this.#uploads = new Uploads(options.concurrentUploads, options.clock, options.uploadBuffers);
     this.ended = new Promise((resolve, reject) => {
       this.#settleEnded = { resolve, reject };
     });

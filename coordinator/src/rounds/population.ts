@@ -25,6 +25,7 @@ import type { Schedule } from "./schedule.js";
 import type { SecureGroup } from "./secure-group.js";
 import { SecureRound } from "./secure-round.js";
 import { hasEnded } from "./states.js";
+import { UploadBuffers } from "./upload-buffers.js";
 import type { Chunk } from "./uploads.js";
 
 /** With the budget spent, only a new policy brings more rounds: devices look for it now and then. Milliseconds. */
@@ -89,6 +90,7 @@ export class Population {
   readonly #deps: PopulationDependencies;
   readonly #initialModel: Uint8Array;
   readonly #gate = new ConsentGate();
+  readonly #uploadBuffers = new UploadBuffers();
   #state: PopulationState | undefined;
   #current: Current | undefined;
   #finished: "rounds-done" | "budget" | "abandoned" | undefined;
@@ -390,6 +392,7 @@ export class Population {
       hub: this.hub,
       onNotice: (notice) => this.#deps.onNotice?.(this.name, notice),
       concurrentUploads: this.#deps.concurrentUploads,
+      uploadBuffers: this.#uploadBuffers,
       secure: spec.secureAggregation.enabled ? () => secureRoundOf(work, this.#deps) : null,
     });
     this.#current = { engine, work, spec, position, eligible: undefined };

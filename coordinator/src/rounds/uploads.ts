@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { CHUNK_BYTES } from "@fedloop/proto";
 import { CoordinatorError } from "../errors.js";
 import { HeldCalls } from "./held-calls.js";
+import { UploadBuffers } from "./upload-buffers.js";
 
 interface Upload {
   readonly bytes: Uint8Array;
@@ -29,17 +30,17 @@ export interface Chunk {
  */
 export class Uploads {
   readonly #uploads = new Map<string, Upload>();
-  /** Buffers of uploads that are done, for the next ones: large allocations are what a garbage collector is slow at. */
-  readonly #spare: Uint8Array[] = [];
   /** Those that wait for a place. */
   readonly #waiting = new HeldCalls();
   readonly #limit: number;
   readonly #clock: { now(): number };
+  readonly #buffers: UploadBuffers;
 
   /** @param limit uploads held at a time */
-  constructor(limit: number, clock: { now(): number }) {
+  constructor(limit: number, clock: { now(): number }, buffers: UploadBuffers = new UploadBuffers()) {
     this.#limit = limit;
     this.#clock = clock;
+    this.#buffers = buffers;
   }
 
   get size(): number {
@@ -136,13 +137,13 @@ export class Uploads {
     const upload = this.#uploads.get(device);
     if (upload === undefined) return;
     this.#uploads.delete(device);
-    this.#spare.push(upload.bytes);
+    this.#buffers.give(upload.bytes);
     this.#waiting.releaseNext();
   }
 
   clear(): void {
+    for (const { bytes } of this.#uploads.values()) this.#buffers.give(bytes);
     this.#uploads.clear();
-    this.#spare.length = 0;
     this.release();
   }
 
@@ -151,7 +152,7 @@ export class Uploads {
     if (this.#uploads.size >= this.#limit) return undefined;
     const chunks = Math.ceil(bytes / CHUNK_BYTES);
     const upload = {
-      bytes: this.#buffer(bytes),
+      bytes: this.#buffers.take(bytes),
       digests: new Array<Uint8Array | undefined>(chunks),
       missing: chunks,
       touchedMs: this.#clock.now(),
@@ -164,12 +165,6 @@ export class Uploads {
   #dropQuiet(): void {
     const quietSince = this.#clock.now() - QUIET_MS;
     for (const [device, { touchedMs }] of this.#uploads) if (touchedMs <= quietSince) this.drop(device);
-  }
-
-  /** Of the right size; what it held is overwritten chunk by chunk before anyone may take it. */
-  #buffer(bytes: number): Uint8Array {
-    const spare = this.#spare.pop();
-    return spare?.length === bytes ? spare : new Uint8Array(bytes);
   }
 }
 

@@ -146,7 +146,6 @@ t.test("a message over the limit, or none at all, is refused and the process sta
   const oversized = new Uint8Array(MAX_MESSAGE_BYTES + 1);
   const large = grpcTransport({
     address: federation.address,
-    channelOptions: { "grpc.max_send_message_length": -1 },
   });
   t.teardown(() => large.close());
   const method = Rounds.method.leave;

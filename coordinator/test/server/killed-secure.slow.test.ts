@@ -89,7 +89,6 @@ for (const [state, outcome] of Object.entries(STATES)) {
     const sent = new Sent();
     const transport = grpcTransport({
       address: `127.0.0.1:${port}`,
-      channelOptions: { "grpc.initial_reconnect_backoff_ms": 50, "grpc.max_reconnect_backoff_ms": 50 },
     });
     t.teardown(() => transport.close());
     const stop = new AbortController();

@@ -35,7 +35,6 @@ async function killAndRestart(t: Test, state: string, round: number) {
   const { port = 0, verifierKey = "" } = await first.line((line) => line.port !== undefined);
   const transport = grpcTransport({
     address: `127.0.0.1:${port}`,
-    channelOptions: { "grpc.initial_reconnect_backoff_ms": 50, "grpc.max_reconnect_backoff_ms": 50 },
   });
   t.teardown(() => transport.close());
   const stop = new AbortController();

@@ -10,17 +10,34 @@ export interface Clipping {
 /** One part in 2^22: more than rounding to 32-bit floats can add to a norm. */
 const SHRINK = 1 - 2 ** -22;
 
+/** Σ of the squares, in four sums: a processor adds to one of them while it waits for another. */
+function squares(values: Float32Array): number {
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
+  const fours = values.length & ~3;
+  for (let i = 0; i < fours; i += 4) {
+    const p = values[i] ?? 0;
+    const q = values[i + 1] ?? 0;
+    const r = values[i + 2] ?? 0;
+    const s = values[i + 3] ?? 0;
+    a += p * p;
+    b += q * q;
+    c += r * r;
+    d += s * s;
+  }
+  for (let i = fours; i < values.length; i++) a += (values[i] ?? 0) ** 2;
+  return a + b + c + d;
+}
+
 /**
  * The L2 norm of a vector, summed in doubles.
  *
  * @throws PrivacyError NON_FINITE when an entry is NaN or infinite
  */
 export function normL2(values: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i] ?? 0;
-    sum += value * value;
-  }
+  const sum = squares(values);
   // A squared float is below 1.2e77, so a sum that is not finite means an entry that is not.
   if (!Number.isFinite(sum)) {
     const index = values.findIndex((value) => !Number.isFinite(value));

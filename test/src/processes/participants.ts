@@ -15,7 +15,7 @@ function print(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
-const transport = grpcTransport({ address, channelOptions: { "grpc.max_reconnect_backoff_ms": 100 } });
+const transport = grpcTransport({ address });
 
 const verifier = nodeVerifier();
 

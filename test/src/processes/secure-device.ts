@@ -34,7 +34,7 @@ function pausingBefore(transport: Transport, name: string): Transport {
   };
 }
 
-const transport = grpcTransport({ address, channelOptions: { "grpc.max_reconnect_backoff_ms": 100 } });
+const transport = grpcTransport({ address });
 const verifier = nodeVerifier();
 const participant = await Participant.join({
   population: POPULATION,

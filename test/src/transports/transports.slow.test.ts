@@ -7,7 +7,7 @@ t.setTimeout(240_000);
 
 transportCompliance(t, "gRPC", {
   port: ({ grpc }) => grpc,
-  open: (address) => grpcTransport({ address, channelOptions: { "grpc.max_reconnect_backoff_ms": 100 } }),
+  open: (address) => grpcTransport({ address }),
 });
 
 transportCompliance(t, "Connect", {
