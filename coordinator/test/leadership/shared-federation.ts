@@ -189,7 +189,6 @@ export class SharedFederation {
       values.map(async (value) => {
         const transport = grpcTransport({
           address: `127.0.0.1:${this.balancer.port}`,
-          channelOptions: { "grpc.initial_reconnect_backoff_ms": 50, "grpc.max_reconnect_backoff_ms": 50 },
         });
         try {
           const options = { trainer: new ConstantTrainer(value), secureAggregation: crypto };
