@@ -11,6 +11,9 @@ export const ALERT_CODES = [
   "ROUNDS_ABANDONED",
   "POPULATION_STOPPED",
   "LOG_NOT_PUBLISHED",
+  "WEBHOOK_FAILING",
+  "POPULATION_PAUSED",
+  "DRAINING",
 ] as const;
 
 export const SEVERITIES = ["warning", "critical"] as const;
@@ -61,7 +64,7 @@ export function addAlerts(app: ZodRoutes, deps: AdminDependencies): void {
 export async function readAlerts(deps: AdminDependencies): Promise<Alert[]> {
   const alerts: Alert[] = [];
   for (const population of deps.populations.all()) {
-    alerts.push(...budgetAlerts(population), ...(await roundAlerts(deps, population)));
+    alerts.push(...budgetAlerts(population), ...pauseAlerts(population), ...(await roundAlerts(deps, population)));
   }
   const published = readUnverifiedCheckpoint(deps.publisher.checkpoint()).size;
   const { size } = deps.ledger;
@@ -69,7 +72,33 @@ export async function readAlerts(deps: AdminDependencies): Promise<Alert[]> {
     const message = `${size - published} of ${size} entries are not published: too few witnesses answer, or tiles cannot be written`;
     alerts.push({ code: "LOG_NOT_PUBLISHED", severity: "warning", population: null, message });
   }
+  alerts.push(...(await webhookAlerts(deps)));
+  if (deps.drain.isDraining()) {
+    const message = "no more rounds begin; the process ends when those under way have";
+    alerts.push({ code: "DRAINING", severity: "warning", population: null, message });
+  }
   return alerts;
+}
+
+/** Endpoints whose messages had to be given up, or wait for more than a few attempts. */
+async function webhookAlerts({ store }: AdminDependencies): Promise<Alert[]> {
+  const rows = await store.db
+    .selectFrom("webhook_deliveries")
+    .select(["endpoint", ({ fn }) => fn.countAll<number>().as("count")])
+    .where((is) =>
+      is.or([is("state", "=", "given-up"), is.and([is("state", "=", "pending"), is("attempts", ">=", 3)])]),
+    )
+    .groupBy("endpoint")
+    .execute();
+  return rows.map(({ endpoint, count }) => {
+    const message = `${count} messages to ${endpoint} were given up, or failed three times and more`;
+    return { code: "WEBHOOK_FAILING", severity: "warning", population: null, message };
+  });
+}
+
+function pauseAlerts({ name, isPaused }: Population): Alert[] {
+  const message = "an operator has paused it: no round begins until it is resumed";
+  return isPaused ? [{ code: "POPULATION_PAUSED", severity: "warning", population: name, message }] : [];
 }
 
 function budgetAlerts({ name, state, schedule, finished }: Population): Alert[] {

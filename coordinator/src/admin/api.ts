@@ -5,9 +5,11 @@ import type { AdminDependencies } from "./dependencies.js";
 import { addLedger } from "./ledger.js";
 import { addModels } from "./models.js";
 import { describeRoutes } from "./openapi.js";
+import { addOperations } from "./operations.js";
 import { addPopulations } from "./populations.js";
 import { tellProblems } from "./problem.js";
 import { addRounds } from "./rounds.js";
+import { addWebhooks } from "./webhooks.js";
 import { withZod } from "./zod-routes.js";
 
 /** The version of this interface: of its path, and in its document. */
@@ -30,6 +32,8 @@ export function adminApi(deps: AdminDependencies): FastifyPluginAsync {
         addModels(app, deps);
         addLedger(app, deps);
         addAlerts(app, deps);
+        addOperations(app, deps);
+        addWebhooks(app, deps);
         app.get(
           "/openapi.json",
           { schema: { operationId: "getOpenApi", summary: "This document", response: { 200: z.looseObject({}) } } },

@@ -4,6 +4,7 @@ import type { Publisher } from "../ledger/publisher.js";
 import type { ArtifactStore } from "../models/artifact-store.js";
 import type { Populations } from "../rounds/populations.js";
 import type { Store } from "../store/database.js";
+import type { Webhooks } from "../webhooks/webhooks.js";
 import type { Guard } from "./guard.js";
 
 /** What the API is made of. */
@@ -24,5 +25,11 @@ export interface AdminDependencies {
   readonly guard: Guard;
   /** Whether who asks may see a population. */
   readonly maySee: (request: FastifyRequest, population: string) => boolean;
+  readonly webhooks: Webhooks;
+  readonly drain: {
+    isDraining(): boolean;
+    /** Asks for the end of the process, in order. */
+    request(): void;
+  };
   readonly onFault: (where: string, cause: unknown) => void;
 }

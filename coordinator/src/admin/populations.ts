@@ -112,7 +112,7 @@ async function readPopulation(deps: AdminDependencies, name: string): Promise<Po
   };
 }
 
-async function countDevices({ store }: AdminDependencies, population: string): Promise<number> {
+export async function countDevices({ store }: AdminDependencies, population: string): Promise<number> {
   const { count } = await store.db
     .selectFrom("devices")
     .select(({ fn }) => fn.countAll<number>().as("count"))
@@ -122,7 +122,7 @@ async function countDevices({ store }: AdminDependencies, population: string): P
   return Number(count);
 }
 
-async function roundsByState({ store }: AdminDependencies, population: string): Promise<Record<string, number>> {
+export async function roundsByState({ store }: AdminDependencies, population: string): Promise<Record<string, number>> {
   const rows = await store.db
     .selectFrom("rounds")
     .select(["state", ({ fn }) => fn.countAll<number>().as("count")])

@@ -105,7 +105,7 @@ export async function exportModel(
   const where = await places(options, environment);
   await using store = await reader(where);
   const { sha256 } = await find(store, name);
-  const bytes = await ArtifactStore.reader(join(where.dataDir, "artifacts")).read(sha256);
+  const bytes = await ArtifactStore.reader(where.artifactsDir ?? join(where.dataDir, "artifacts")).read(sha256);
   const files = format === "safetensors" ? [out] : await writeTfjs(bytes, out, topology);
   if (format === "safetensors") {
     await mkdir(dirname(out), { recursive: true });

@@ -4,11 +4,13 @@ import { CoordinatorError } from "../errors.js";
 import { addInit, addTokens } from "./access-commands.js";
 import { addAnalytics } from "./analytics-commands.js";
 import { positiveNumber, someText, wholeNumber } from "./arguments.js";
+import { addBackup } from "./backup-commands.js";
 import { EXIT_CODES, type ExitCode } from "./exit-codes.js";
 import { addExperiments } from "./experiment-commands.js";
 import { failureOf } from "./failure.js";
 import { addModels } from "./models-commands.js";
 import { DEFAULT_CONFIG, type Surroundings } from "./surroundings.js";
+import { addWebhooks } from "./webhooks-commands.js";
 
 interface Global {
   readonly config: string;
@@ -290,6 +292,8 @@ export function fedloopProgram(surroundings: Surroundings, fail: (exitCode: Exit
   addWitness(program, surroundings);
   addTokens(program, surroundings);
   addModels(program, surroundings);
+  addBackup(program, surroundings);
+  addWebhooks(program, surroundings);
   forAll(program, (command) => {
     command.exitOverride();
     // What is wrong is told once, by runFedloop, in the form of all other errors.

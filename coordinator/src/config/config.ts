@@ -5,7 +5,9 @@ import * as z from "zod";
 import { CoordinatorError } from "../errors.js";
 import { DEFAULT_RATES } from "../limits/call-limits.js";
 import type { BucketRate } from "../limits/token-buckets.js";
+import type { WebhookEndpoint } from "../webhooks/sender.js";
 import { duration, integer, oneOf, section, text } from "./fields.js";
+import { type WrittenWebhook, webhooksOf, webhooksSection } from "./webhooks.js";
 import { checkYaml, parseYaml, readYamlFile, type YamlDocument } from "./yaml-document.js";
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
@@ -94,6 +96,10 @@ export interface Config {
   /** Whether FEDLOOP_TLS_CERT and FEDLOOP_TLS_KEY hold the certificates; they go before the files. */
   readonly tlsFromEnvironment: boolean;
   readonly log: { readonly level: LogLevel };
+  /** Who is told of what happens. */
+  readonly webhooks: readonly WebhookEndpoint[];
+  /** How long rounds under way may go on after the signal to end, milliseconds. */
+  readonly drainDeadlineMs: number;
   readonly limits: {
     /** Chunked uploads held in memory at a time; each takes the length of an update. */
     readonly concurrentUploads: number;
@@ -176,6 +182,8 @@ interface WrittenConfig {
   readonly tls?:
     | { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined; readonly reload: number }
     | undefined;
+  readonly webhooks: readonly WrittenWebhook[];
+  readonly drainDeadline: number;
   readonly log: { readonly level: LogLevel };
   readonly limits: Config["limits"];
 }
@@ -271,6 +279,8 @@ const configSchema: z.ZodType<WrittenConfig> = section({
     reload: duration().prefault("1m"),
   }).optional(),
   log: section({ level: oneOf(LOG_LEVELS).default("info") }).prefault({}),
+  webhooks: webhooksSection.default([]),
+  drainDeadline: duration().prefault("30s"),
   limits: section({
     concurrentUploads: integer(1, 10_000).default(16),
     perIdentity: rateSection(DEFAULT_RATES.perIdentity),
@@ -363,6 +373,8 @@ function complete(document: YamlDocument, folder: string, environment: ConfigEnv
     tls: tlsOf(written.tls, folder),
     tlsFromEnvironment,
     log: written.log,
+    webhooks: webhooksOf(written.webhooks, folder),
+    drainDeadlineMs: written.drainDeadline,
     limits: written.limits,
   };
 }

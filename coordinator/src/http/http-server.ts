@@ -5,8 +5,10 @@ import type { AddressInfo } from "node:net";
 import type { SecureVersion } from "node:tls";
 import helmet from "@fastify/helmet";
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from "fastify";
+import "../access/require-role.js";
 import { CoordinatorError } from "../errors.js";
 import type { CallLimiter } from "../limits/call-limits.js";
+import type { AnsweredRequest } from "../metrics/metrics.js";
 import { httpFailure } from "./http-status.js";
 
 /** Certificates in PEM. */
@@ -39,6 +41,8 @@ export interface HttpServerOptions {
   readonly limits?: CallLimiter | undefined;
   /** Told of every fault that a caller only sees as INTERNAL. */
   readonly onFault: (route: string, cause: unknown) => void;
+  /** Told of every answered request, by its route. */
+  readonly onAnswered?: (request: AnsweredRequest) => void;
 }
 
 /** A request body is no larger unless its route says so. */
@@ -82,6 +86,16 @@ export class HttpServer {
       strictTransportSecurity: tls === null ? false : { maxAge: 31_536_000, includeSubDomains: false },
       referrerPolicy: { policy: "no-referrer" },
       xFrameOptions: { action: "deny" },
+    });
+    app.addHook("onResponse", async (request, reply) => {
+      options.onAnswered?.({
+        requestId: request.id,
+        method: request.method,
+        route: request.routeOptions.url ?? "none",
+        status: reply.statusCode,
+        seconds: reply.elapsedTime / 1_000,
+        tokenId: request.access?.tokenId,
+      });
     });
     app.setNotFoundHandler((_request, reply) => {
       const message = "expected a path that is served here, came another";

@@ -71,16 +71,31 @@ export class Publisher implements PublishedLog {
    * the data folder was restored
    */
   static async open(options: PublisherOptions): Promise<Publisher> {
+    const publisher = await Publisher.#checked(options, []);
+    publisher.#unwatch = options.ledger.onGrowth(() => publisher.#wake());
+    publisher.#wake();
+    return publisher;
+  }
+
+  /**
+   * Compares the log with what was published of it, and publishes nothing.
+   *
+   * @param options.known further checkpoints of this log that somebody has
+   * @throws CoordinatorError LEDGER_CORRUPT as `open`
+   */
+  static async check({ known, ...options }: PublisherOptions & { readonly known: readonly string[] }): Promise<void> {
+    await Publisher.#checked(options, known);
+  }
+
+  static async #checked(options: PublisherOptions, further: readonly string[]): Promise<Publisher> {
     const { ledger, store, tiles, witnesses } = options;
     if (witnesses === undefined) await store.db.deleteFrom("published").execute();
     const row = await store.db.selectFrom("published").select(["size", "text"]).executeTakeFirst();
     const empty = { size: 0, text: ledger.checkpoint().text };
     const publisher = new Publisher(options, witnesses === undefined ? ledger.checkpoint() : (row ?? empty));
-    const known = [row?.text, tiles === undefined ? undefined : await new TileFolder(tiles).checkpoint()];
+    const known = [...further, row?.text, tiles === undefined ? undefined : await new TileFolder(tiles).checkpoint()];
     for (const text of known) if (text !== undefined) await publisher.#requirePrefix(text);
     await publisher.#requireWitnessed();
-    publisher.#unwatch = ledger.onGrowth(() => publisher.#wake());
-    publisher.#wake();
     return publisher;
   }
 

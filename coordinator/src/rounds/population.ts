@@ -24,9 +24,15 @@ import { PopulationRoundWork } from "./round-work.js";
 import type { Schedule } from "./schedule.js";
 import type { SecureGroup } from "./secure-group.js";
 import { SecureRound } from "./secure-round.js";
-import { hasEnded } from "./states.js";
+import { hasEnded, type RoundState } from "./states.js";
 import { UploadBuffers } from "./upload-buffers.js";
 import type { Chunk } from "./uploads.js";
+
+/** How often a paused population looks whether it still is, milliseconds. */
+const LOOK_AGAIN_MS = 5_000;
+
+/** States of a round in which no device has begun to work. */
+const BEFORE_WORK: ReadonlySet<RoundState> = new Set(["planned", "reserved", "selecting"]);
 
 /** With the budget spent, only a new policy brings more rounds: devices look for it now and then. Milliseconds. */
 const WHEN_SPENT_MS = { after: 60_000, before: 600_000 };
@@ -93,6 +99,11 @@ export class Population {
   readonly #uploadBuffers = new UploadBuffers();
   #state: PopulationState | undefined;
   #current: Current | undefined;
+  /** Aborted when no more rounds are to begin; and when the driving is to stop where it is. */
+  readonly #beginning = new AbortController();
+  readonly #stopping = new AbortController();
+  readonly #waiting: (() => void)[] = [];
+  #isPaused = false;
   #finished: "rounds-done" | "budget" | "abandoned" | undefined;
   #committer: Committer;
   #stepping = new AbortController();
@@ -137,6 +148,48 @@ export class Population {
    */
   async run(signal: AbortSignal, fence?: Fence): Promise<void> {
     this.#committer = fenced(this.#deps.ledger, fence);
+    await this.#driveAll(AbortSignal.any([signal, this.#stopping.signal]));
+  }
+
+  /** Whether an operator has paused it: the round under way ends, and no other begins. */
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** Reads from the store whether it is paused; called when that has changed. */
+  async readPause(): Promise<void> {
+    const row = await this.#deps.store.db
+      .selectFrom("populations")
+      .select("state")
+      .where("name", "=", this.name)
+      .executeTakeFirst();
+    this.#isPaused = row?.state === "paused";
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /**
+   * Begins no more rounds. A round that only selects so far is left to the next process, which selects anew; one in which
+   * devices work ends, or is given up at the deadline, unless its budget is spent: then it ends in any case.
+   */
+  async drain(deadlineMs: number): Promise<void> {
+    this.#beginning.abort();
+    const engine = this.#current?.engine;
+    if (engine === undefined || hasEnded(engine.progress.state) || BEFORE_WORK.has(engine.progress.state)) {
+      this.#stopping.abort();
+      return;
+    }
+    const timer = setTimeout(() => {
+      if (!engine.isSpent) engine.abandon("OPERATOR_STOPPED");
+    }, deadlineMs);
+    try {
+      // It rejects where the driving stops otherwise, which whoever drives is told.
+      await engine.ended.catch(() => undefined);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #driveAll(signal: AbortSignal): Promise<void> {
     const { state, underWay } = await PopulationState.load(this.#deps.store, this.schedule, this.#initialModel);
     this.#state = state;
     let abandoned = 0;
@@ -147,8 +200,12 @@ export class Population {
         this.#finish("rounds-done");
         break;
       }
-      if (found === undefined) await this.#enough(spec, state, signal);
-      if (signal.aborted) break;
+      if (found === undefined) {
+        const begin = AbortSignal.any([signal, this.#beginning.signal]);
+        await this.#unpaused(begin);
+        await this.#enough(spec, state, begin);
+        if (begin.aborted) break;
+      }
       const notice = await this.#drive(spec, state, found, signal);
       found = undefined;
       if (notice === undefined) break;
@@ -163,7 +220,7 @@ export class Population {
    *
    * @throws CoordinatorError WRONG_STATE when it is not under way, or past that
    */
-  abandonRound(round: number): void {
+  async abandonRound(round: number): Promise<void> {
     const engine = this.#current?.engine;
     if (engine === undefined || engine.round !== round || hasEnded(engine.progress.state) || engine.isSpent) {
       throw new CoordinatorError(
@@ -172,6 +229,24 @@ export class Population {
       );
     }
     engine.abandon("OPERATOR_STOPPED");
+    await engine.ended;
+  }
+
+  async #unpaused(signal: AbortSignal): Promise<void> {
+    await this.readPause();
+    while (this.#isPaused && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        // Where coordinators share the store, another one may have been told to resume.
+        const timer = setTimeout(resolve, LOOK_AGAIN_MS);
+        const wake = (): void => {
+          clearTimeout(timer);
+          resolve();
+        };
+        this.#waiting.push(wake);
+        signal.addEventListener("abort", wake, { once: true });
+      });
+      await this.readPause();
+    }
   }
 
   /** Another coordinator may lead the population from here on: what is known of its rounds is void, watchers are sent away. */

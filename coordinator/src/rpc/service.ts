@@ -59,7 +59,7 @@ export interface ServiceHost {
 export interface CallOptions {
   /** How much callers may ask; as much as they like unless given. */
   readonly limits?: CallLimiter | undefined;
-  readonly authenticator: Authenticator;
+  readonly authenticator: Pick<Authenticator, "authenticate">;
   readonly clock: { now(): number };
   /** Where coordinators share the store: what passes calls on to the one that leads the caller's population. */
   readonly forwarder?: CallForwarder | undefined;

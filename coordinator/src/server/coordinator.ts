@@ -11,14 +11,18 @@ import { type AccessStore, accessStorePath, openAccessStore } from "../access/ac
 import { AccessTokens } from "../access/access-tokens.js";
 import { isInScope, requireRole } from "../access/require-role.js";
 import { adminApi } from "../admin/api.js";
+import type { AdminDependencies } from "../admin/dependencies.js";
 import { ConnectHost } from "../http/connect.js";
 import { HttpServer, type HttpTls } from "../http/http-server.js";
+import { operationsRoutes } from "../http/operations.js";
 import { tileRoutes } from "../http/tiles.js";
 import { Cluster } from "../leadership/cluster.js";
 import { Ledger } from "../ledger/ledger.js";
 import { Publisher, type WitnessPolicy } from "../ledger/publisher.js";
 import { Upkeep } from "../ledger/upkeep.js";
 import { CallLimits, type CallRates, DEFAULT_RATES } from "../limits/call-limits.js";
+import type { AnsweredRequest, Metrics } from "../metrics/metrics.js";
+import { PrometheusMetrics } from "../metrics/prometheus.js";
 import { ArtifactStore } from "../models/artifact-store.js";
 import { initialParameters } from "../models/initial-model.js";
 import { encodeSafetensors } from "../models/safetensors.js";
@@ -40,7 +44,10 @@ import { transparencyService } from "../rpc/transparency.js";
 import type { Store } from "../store/database.js";
 import type { ServerCertificates } from "../tls/server-certificates.js";
 import { Erasures } from "../vault/erasures.js";
+import { Tombstones, tombstonesPath } from "../vault/tombstones.js";
 import type { Vault } from "../vault/vault.js";
+import type { WebhookEndpoint } from "../webhooks/sender.js";
+import { Webhooks } from "../webhooks/webhooks.js";
 import { addHealth } from "./health.js";
 import { type CoordinatorKeys, loadKeys } from "./keys.js";
 import { type Policy, publishPolicy } from "./policies.js";
@@ -88,6 +95,10 @@ export interface CoordinatorOptions extends StoragePlaces {
   readonly rates?: CallRates;
   readonly onFault: (where: string, cause: unknown) => void;
   readonly onNotice?: (population: string, notice: RoundNotice) => void;
+  /** Told of every answered HTTP request. */
+  readonly onAnswered?: (request: AnsweredRequest) => void;
+  /** Who is told of what happens. */
+  readonly webhooks?: readonly WebhookEndpoint[];
   readonly signal?: AbortSignal;
 }
 
@@ -112,6 +123,9 @@ export class Coordinator {
   readonly #cluster: Cluster | undefined;
   readonly #closeUnmaskEngine: () => Promise<void>;
   readonly #access: AccessStore;
+  readonly webhooks: Webhooks;
+  readonly #drain: { readonly requested: AbortController; readonly begun: AbortController };
+  readonly #refuseMore: () => void;
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
@@ -132,7 +146,13 @@ export class Coordinator {
     upkeep: Upkeep | undefined;
     cluster: Cluster | undefined;
     closeUnmaskEngine: () => Promise<void>;
+    webhooks: Webhooks;
+    drain: { readonly requested: AbortController; readonly begun: AbortController };
+    refuseMore: () => void;
   }) {
+    this.webhooks = parts.webhooks;
+    this.#drain = parts.drain;
+    this.#refuseMore = parts.refuseMore;
     this.ledger = parts.ledger;
     this.store = parts.store;
     this.artifacts = parts.artifacts;
@@ -188,7 +208,8 @@ export class Coordinator {
     const checkpoints = noteSigner(origin, keys.checkpoint);
     const ledger = await Ledger.open({ store, origin, operatorSigner: keys.operator, noteSigner: checkpoints, clock });
     const verifier: SignatureVerifier = nodeVerifier();
-    const erasures = await Erasures.open({ store, ledger, vault, clock });
+    const tombstones = store.isShared ? undefined : await Tombstones.open(tombstonesPath(options));
+    const erasures = await Erasures.open({ store, ledger, vault, clock, tombstones });
     const registry = new Registry({
       store,
       verifier,
@@ -205,6 +226,15 @@ export class Coordinator {
     };
     const policies = new Map<string, Policy>();
     const list: Population[] = [];
+    const metrics = new PrometheusMetrics(clock);
+    const onFault: CoordinatorOptions["onFault"] = (where, cause) => {
+      metrics.faulted();
+      options.onFault(where, cause);
+    };
+    const onNotice = (population: string, notice: RoundNotice): void => {
+      metrics.roundEntered(population, notice);
+      options.onNotice?.(population, notice);
+    };
     for (const loaded of options.plans) {
       const policy = await publishPolicy(ledger, loaded, keys.operator.publicKey);
       policies.set(loaded.plan.population, policy);
@@ -213,7 +243,18 @@ export class Coordinator {
       const random = aesCtrRandom();
       list.push(
         new Population(
-          { ...options, ledger, store, artifacts, registry, verifier, random, unmaskEngine, noiseKey: keys.noise },
+          {
+            ...options,
+            onNotice,
+            ledger,
+            store,
+            artifacts,
+            registry,
+            verifier,
+            random,
+            unmaskEngine,
+            noiseKey: keys.noise,
+          },
           schedule,
           initialModel,
         ),
@@ -221,21 +262,22 @@ export class Coordinator {
     }
     const populations = new Populations(list);
     const verifierKey = checkpoints.vkey;
-    const authenticator = new Authenticator({ registry, verifier, clock });
+    const signed = new Authenticator({ registry, verifier, clock });
+    const authenticator = counted(signed, metrics);
     const models = new ModelChunks();
     const turnstile = new Turnstile();
     const limits = new CallLimits(options.rates ?? DEFAULT_RATES, clock);
     let address = options.address;
     const cluster = store.isShared
       ? new Cluster({
-          ...{ store, ledger, registry, populations, authenticator, onFault: options.onFault },
+          ...{ store, ledger, registry, populations, authenticator: signed, onFault },
           secret: new Uint8Array(hkdfSync("sha256", keys.noise, "", "fedloop-cluster/v1", 32)),
           address: () => options.cluster?.address ?? address,
           credentials: options.cluster?.credentials ?? ChannelCredentials.createInsecure(),
           leaseMs: options.cluster?.leaseMs,
         })
       : undefined;
-    const calls = { authenticator, clock, limits, onFault: options.onFault, forwarder: cluster?.forwarder };
+    const calls = { authenticator, clock, limits, onFault, forwarder: cluster?.forwarder };
     const server = new GrpcServer(calls);
     const connect = new ConnectHost({ ...calls, corsOrigins: options.http?.corsOrigins ?? [] });
     for (const host of [server, connect]) {
@@ -265,7 +307,7 @@ export class Coordinator {
         transparencyService(ledger),
       );
     }
-    addHealth(server.server);
+    const refuseMore = addHealth(server.server);
     addReflection(server.server);
     const port = await server.listen(options.address, options.credentials);
     address = options.address.replace(/:\d+$/, `:${port}`);
@@ -276,36 +318,53 @@ export class Coordinator {
       verifier,
       tiles: options.tiles ?? undefined,
       witnesses: options.witnesses ?? undefined,
-      onFault: options.onFault,
+      onFault,
     }).catch(async (cause: unknown) => {
       await server.close(0);
       throw cause;
     });
-    const routes = [tileRoutes(publisher), connect.routes];
-    routes.push(
-      adminApi({
-        store,
-        ledger,
-        publisher,
-        artifacts,
-        populations,
-        clock,
-        origin,
-        verifierKey,
-        witnesses: (options.witnesses?.witnesses ?? []).map(({ vkey }) => ({ name: parseVkey(vkey).name, vkey })),
-        quorum: options.witnesses?.quorum ?? 0,
-        guard: (requirement) => requireRole(accessTokens, { ...requirement, limits }),
-        maySee: (request, population) => isInScope(request.access, population),
-        onFault: options.onFault,
-      }),
-    );
-    const http = await openHttp({ ...options, limits }, routes).catch(async (cause: unknown) => {
+    const webhooks = new Webhooks({
+      store,
+      ledger,
+      endpoints: options.webhooks ?? [],
+      clock,
+      onFault,
+      onAttempt: (endpoint, result) => metrics.webhookAttempted(endpoint, result),
+    });
+    const drain = { requested: new AbortController(), begun: new AbortController() };
+    const admin: AdminDependencies = {
+      store,
+      ledger,
+      publisher,
+      artifacts,
+      populations,
+      clock,
+      origin,
+      verifierKey,
+      witnesses: (options.witnesses?.witnesses ?? []).map(({ vkey }) => ({ name: parseVkey(vkey).name, vkey })),
+      quorum: options.witnesses?.quorum ?? 0,
+      guard: (requirement) => requireRole(accessTokens, { ...requirement, limits }),
+      maySee: (request, population) => isInScope(request.access, population),
+      webhooks,
+      drain: { isDraining: () => drain.begun.signal.aborted, request: () => drain.requested.abort() },
+      onFault,
+    };
+    const routes = [tileRoutes(publisher), connect.routes, adminApi(admin), operationsRoutes(admin, metrics)];
+    const onAnswered = (request: AnsweredRequest): void => {
+      metrics.requestAnswered(request);
+      options.onAnswered?.(request);
+    };
+    const http = await openHttp({ ...options, limits, onFault, onAnswered }, routes).catch(async (cause: unknown) => {
       await server.close(0);
       await publisher.close();
       throw cause;
     });
     if (http !== undefined) options.certificates?.onRenewal((tls) => http.renew(tls));
+    await webhooks.start();
     return new Coordinator({
+      webhooks,
+      drain,
+      refuseMore,
       ledger,
       store,
       artifacts,
@@ -323,7 +382,7 @@ export class Coordinator {
       upkeep:
         options.heartbeatMs === undefined
           ? undefined
-          : new Upkeep({ ledger, clock, heartbeatMs: options.heartbeatMs, onFault: options.onFault }),
+          : new Upkeep({ ledger, clock, heartbeatMs: options.heartbeatMs, onFault }),
       closeUnmaskEngine: async () => pool?.close(),
     });
   }
@@ -344,10 +403,27 @@ export class Coordinator {
     return this.#running;
   }
 
+  /** Aborted when somebody asked over the API for the end of the process. */
+  get drainRequested(): AbortSignal {
+    return this.#drain.requested.signal;
+  }
+
+  /**
+   * Begins no more rounds, says so to who asks whether it is ready, and waits for the rounds in which devices work, up to a
+   * deadline: then they are given up. `close` comes after it.
+   */
+  async drain(deadlineMs: number): Promise<void> {
+    this.#drain.begun.abort();
+    this.#refuseMore();
+    await Promise.all([...this.populations.all()].map((population) => population.drain(deadlineMs)));
+    await this.webhooks.settled();
+  }
+
   /** Stops driving, drains the calls under way, and closes what is open. */
   async close(): Promise<void> {
     this.#stopping.abort();
     await this.#running.catch(() => undefined);
+    await this.webhooks.close();
     this.#cluster?.close();
     await Promise.all([this.#server.close(), this.#http?.close()]);
     await this.#closeUnmaskEngine();
@@ -366,10 +442,31 @@ export class Coordinator {
 
 /** Serves the route groups where the options say so. */
 async function openHttp(
-  { http, onFault, limits }: CoordinatorOptions & { readonly limits: CallLimits },
+  {
+    http,
+    onFault,
+    onAnswered,
+    limits,
+  }: { readonly limits: CallLimits } & Pick<CoordinatorOptions, "http" | "onFault"> &
+    Required<Pick<CoordinatorOptions, "onAnswered">>,
   routes: readonly FastifyPluginAsync[],
 ): Promise<HttpServer | undefined> {
-  return http === undefined || http === null ? undefined : HttpServer.open({ ...http, routes, limits, onFault });
+  return http === undefined || http === null
+    ? undefined
+    : HttpServer.open({ ...http, routes, limits, onFault, onAnswered });
+}
+
+/** The authenticator, with its calls counted. */
+function counted(authenticator: Authenticator, metrics: Metrics): Pick<Authenticator, "authenticate"> {
+  return {
+    authenticate(path, credentials, signed) {
+      metrics.callReceived(
+        path,
+        signed.reduce((bytes, part) => bytes + part.length, 0),
+      );
+      return authenticator.authenticate(path, credentials, signed);
+    },
+  };
 }
 
 /** The population's row and the model before any round. */

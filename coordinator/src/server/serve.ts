@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { httpWitness } from "@fedloop/consent";
 import { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js";
 import pino from "pino";
+import { API_PREFIX } from "../admin/api.js";
 import { type Config, type ConfigEnvironment, loadConfig } from "../config/config.js";
 import { storagePlaces } from "../config/storage-places.js";
 import { CoordinatorError } from "../errors.js";
@@ -83,6 +84,11 @@ export async function runServe(options: ServeOptions): Promise<void> {
     concurrentUploads: config.limits.concurrentUploads,
     rates: config.limits,
     onFault: (where, cause) => log.error({ where, fault: describe(cause) }, "a call failed"),
+    webhooks: config.webhooks,
+    onAnswered: ({ requestId, method, route, status, seconds, tokenId }) => {
+      const level = method === "POST" && route.startsWith(API_PREFIX) ? "info" : "debug";
+      log[level]({ requestId, method, route, status, ms: Math.round(seconds * 1e4) / 10, tokenId }, "request");
+    },
     onNotice: (population, notice) => {
       log.info({ population, round: notice.round, state: notice.state, reason: notice.reason }, "round");
       const { user, system } = process.cpuUsage();
@@ -97,13 +103,19 @@ export async function runServe(options: ServeOptions): Promise<void> {
     log.info(where, "listening");
     tell({ event: "listening", ...where });
     if (config.tls !== null) certificates?.watch(config.tls.reloadMs, options.signal);
-    await coordinator.run(options.signal);
+    const asked = AbortSignal.any([options.signal, coordinator.drainRequested]);
+    // Rounds under way outlive the first signal: `drain` gives them time.
+    await Promise.race([coordinator.run(new AbortController().signal), aborted(asked)]);
     for (const population of coordinator.populations.all()) {
       if (population.finished === undefined) continue;
       log.info({ population: population.name, why: population.finished }, "finished");
       tell({ event: "finished", population: population.name, why: population.finished });
     }
-    if (!options.exitWhenFinished) await aborted(options.signal);
+    if (!options.exitWhenFinished) await aborted(asked);
+    if (asked.aborted) {
+      log.info({ deadlineMs: config.drainDeadlineMs }, "draining");
+      await coordinator.drain(config.drainDeadlineMs);
+    }
   } finally {
     await coordinator.close();
     const peakServerMb = Math.round(process.resourceUsage().maxRSS / 102.4) / 10;

@@ -3,6 +3,7 @@ import { CoordinatorError } from "../errors.js";
 import type { Committer, Ledger } from "../ledger/ledger.js";
 import type { Device } from "../registry/device.js";
 import type { Store } from "../store/database.js";
+import type { Tombstones } from "./tombstones.js";
 import type { Vault } from "./vault.js";
 
 export interface ErasureDependencies {
@@ -10,6 +11,8 @@ export interface ErasureDependencies {
   readonly ledger: Ledger;
   readonly vault: Vault;
   readonly clock: { now(): number };
+  /** Who was erased, as a list that an old copy of the database does not take back; none where several coordinators share. */
+  readonly tombstones?: Tombstones | undefined;
 }
 
 /** The steps of an erasure. It may end at any of them; opening the coordinator again completes it. */
@@ -62,6 +65,7 @@ export class Erasures {
     await erasures.#readLog();
     const pending = await deps.store.db.selectFrom("erasures").selectAll().execute();
     for (const row of pending) await erasures.#complete(row);
+    await erasures.#eraseAgain();
     await erasures.#replay();
     if (deps.store.isShared) deps.ledger.onGrowth(() => void erasures.#follow().catch(() => undefined));
     return erasures;
@@ -114,7 +118,9 @@ export class Erasures {
 
   async #complete({ device_id, subject, public_key }: Pending): Promise<number> {
     const { vault, ledger, store } = this.#deps;
-    this.#keys.add(Buffer.from(public_key).toString("base64url"));
+    const key = Buffer.from(public_key).toString("base64url");
+    this.#keys.add(key);
+    await this.#deps.tombstones?.add({ subject, key });
     await vault.subjects.destroy(Buffer.from(device_id).toString("base64url"));
     this.#onStep("key destroyed");
     const { result } = await ledger.commit(async (tx) => {
@@ -166,6 +172,36 @@ export class Erasures {
       if (key !== undefined) this.#keys.add(Buffer.from(decodeBase64Url(key)).toString("base64url"));
     }
     this.#readTo = size;
+  }
+
+  /** Those whom the list names and this log does not: an old copy of the database has brought them back. */
+  async #eraseAgain(): Promise<void> {
+    const { tombstones, ledger, store } = this.#deps;
+    if (tombstones === undefined) return;
+    for (const subject of this.#indices.keys()) {
+      const key = ledger.view.actor(subject)?.key;
+      if (key !== undefined) await tombstones.add({ subject, key });
+    }
+    for (const { subject, key } of [...tombstones.all()]) {
+      this.#keys.add(key);
+      if (this.#indices.has(subject)) continue;
+      const device = await store.db
+        .selectFrom("devices")
+        .select(["device_id", "subject", "public_key"])
+        .where("subject", "=", subject)
+        .executeTakeFirst();
+      if (device !== undefined) {
+        await store.db
+          .insertInto("erasures")
+          .values({ ...device, requested_ms: this.#deps.clock.now() })
+          .onConflict((conflict) => conflict.doNothing())
+          .execute();
+        await this.#complete(device);
+      } else if (ledger.view.actor(subject) !== undefined) {
+        const { result } = await ledger.commit((tx) => tx.append("erasure", { subject, reason: "requested" }));
+        this.#indices.set(subject, result.index);
+      }
+    }
   }
 
   async #replay(): Promise<void> {

@@ -111,7 +111,7 @@ t.test("rounds that were abandoned one after the other are an alert", async (t) 
   void federation.run();
   for (const round of [1, 2]) {
     await federation.notice((notice) => notice.round === round && notice.state === "selecting");
-    federation.population.abandonRound(round);
+    await federation.population.abandonRound(round);
     await federation.notice((notice) => notice.round === round && notice.state === "abandoned");
   }
   t.match((await get("/alerts")).body.items, [

@@ -38,6 +38,8 @@ t.test("a configuration that says only what it must listens on loopback, and any
     tls: null,
     tlsFromEnvironment: false,
     log: { level: "info" },
+    webhooks: [],
+    drainDeadlineMs: 30_000,
     limits: { concurrentUploads: 16, ...DEFAULT_RATES },
   });
 });
@@ -70,6 +72,9 @@ enrolment:
     - { sha256: ${HASH}, expires: 2026-06-30T12:00:00+02:00 }
 tls: { cert: cert.pem, key: /keys/key.pem, clientCa: ca.pem, reload: 10s }
 log: { level: warn }
+webhooks:
+  - { name: ops, url: "https://hooks.example.org/x", secretFile: secrets/ops, events: [round.closed] }
+drainDeadline: 2m
 limits: { concurrentUploads: 4, perIdentity: { perSecond: 5 } }
 `,
   );
@@ -100,6 +105,16 @@ limits: { concurrentUploads: 4, perIdentity: { perSecond: 5 } }
     },
     tlsFromEnvironment: false,
     log: { level: "warn" },
+    webhooks: [
+      {
+        name: "ops",
+        url: "https://hooks.example.org/x",
+        secretFile: join(folder, "etc", "secrets", "ops"),
+        events: ["round.closed"],
+        allowPrivate: false,
+      },
+    ],
+    drainDeadlineMs: 120_000,
     limits: { concurrentUploads: 4, ...DEFAULT_RATES, perIdentity: { perSecond: 5, burst: 2_000 } },
   });
 });
@@ -191,6 +206,19 @@ const WRONG: readonly (readonly [string, RegExp])[] = [
   ],
   ["tls: { cert: a.pem }\n", /tls\.key: expected text of 1 to 1000 characters on one line, came nothing/],
   ["log: { level: trace }\n", /log\.level: expected one of debug, info, warn, error, silent, came "trace"/],
+  [
+    'webhooks: [{ name: ops, url: "http://hooks.example.org/", secretFile: s }]\n',
+    /webhooks\[0\]\.url: expected https, or allowPrivate: true/,
+  ],
+  [
+    'webhooks: [{ name: ops, url: "https://a:b@hooks.example.org/", secretFile: s }]\n',
+    /webhooks\[0\]\.url: expected an address without user/,
+  ],
+  [
+    'webhooks: [{ name: ops, url: "https://hooks.example.org/", secretFile: s, events: [round.opened] }]\n',
+    /webhooks\[0\]\.events\[0\]: expected a list of round\.closed/,
+  ],
+  ["drainDeadline: soon\n", /drainDeadline: expected a time span/],
   ["limits: { concurrentUploads: 0 }\n", /limits\.concurrentUploads: expected a whole number from 1/],
   ["plans: []\n", /expected each key once, came "plans" again/],
   ["__proto__: { dataDir: x }\n", /fedloop\.yaml:3:1 __proto__: expected one of the keys/],

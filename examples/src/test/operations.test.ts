@@ -77,7 +77,7 @@ t.test("the configuration of defaults is what the shortest one stands for, and e
   const read = (yaml: string) => parseConfig("fedloop.yaml", yaml, "/", {});
   t.strictSame(read(block(operations, "defaults", "fedloop.yaml")), read(SHORTEST_CONFIG));
   // Sections that stand in lists are asked for as the one item of such a list.
-  const lists = ["enrolment.tokens", "witnesses.members"];
+  const lists = ["enrolment.tokens", "webhooks", "witnesses.members"];
   const listed = (name: string) => (yaml: string) =>
     read(yaml.replace(`${name}: {`, `${name}: [{`).replace(/1 \}((?: \})+)$/, "1 }]$1"));
   const keys = (await allKeys(read)).filter((key) => !lists.includes(key));

@@ -1,0 +1,89 @@
+import * as z from "zod";
+import { CoordinatorError } from "../errors.js";
+import type { AdminDependencies } from "./dependencies.js";
+import { idempotencyHeaders, once } from "./idempotency.js";
+import { readRounds, roundSchema } from "./rounds.js";
+import type { ZodRoutes } from "./zod-routes.js";
+
+const population = z.string().max(63);
+const pausedSchema = z.object({ population, state: z.enum(["running", "paused"]) }).meta({ id: "PopulationState" });
+const drainSchema = z.object({ status: z.literal("draining") }).meta({ id: "Drain" });
+
+/** What an operator does about rounds: pause and resume a population, give a round up, drain the coordinator. */
+export function addOperations(app: ZodRoutes, deps: AdminDependencies): void {
+  const { guard, populations, ledger, clock } = deps;
+  for (const [name, state] of [
+    ["pause", "paused"],
+    ["resume", "running"],
+  ] as const) {
+    app.post(
+      `/populations/:population/${name}`,
+      {
+        onRequest: guard({ role: "operator" }),
+        schema: {
+          operationId: `${name}Population`,
+          summary: name === "pause" ? "Begin no more rounds; the one under way ends" : "Begin rounds again",
+          tags: ["populations"],
+          params: z.object({ population }),
+          headers: idempotencyHeaders,
+          body: z.strictObject({}),
+          response: { 200: pausedSchema },
+        },
+      },
+      async (request) => {
+        const live = populations.get(request.params.population);
+        const { answer } = await once(ledger, clock, request, async ({ db }) => {
+          await db.updateTable("populations").set({ state }).where("name", "=", live.name).execute();
+          return { status: 200, answer: { population: live.name, state } };
+        });
+        await live.readPause();
+        return answer;
+      },
+    );
+  }
+  app.post(
+    "/populations/:population/rounds/:round/abandon",
+    {
+      onRequest: guard({ role: "operator" }),
+      schema: {
+        operationId: "abandonRound",
+        summary: "Give up a round whose budget is not spent yet; asked again for one given up, nothing more happens",
+        tags: ["rounds"],
+        params: z.object({ population, round: z.coerce.number().int().min(1) }),
+        headers: idempotencyHeaders,
+        body: z.strictObject({}),
+        response: { 200: roundSchema },
+      },
+    },
+    async ({ params }) => {
+      const live = populations.get(params.population);
+      const read = () => readRounds(deps, { population: live.name, after: [live.name, params.round + 1] }, 1);
+      const isGivenUp = (await read()).some(
+        ({ round, reason }) => round === params.round && reason === "OPERATOR_STOPPED",
+      );
+      if (!isGivenUp) await live.abandonRound(params.round);
+      const [found] = await read();
+      if (found?.round === params.round) return found;
+      throw new CoordinatorError("NOT_FOUND", `expected a round of ${live.name}, came ${params.round}`);
+    },
+  );
+  app.post(
+    "/drain",
+    {
+      onRequest: guard({ role: "operator" }),
+      schema: {
+        operationId: "drain",
+        summary: "Begin no more rounds, let the ones under way end for a while, then end the process",
+        tags: ["coordinator"],
+        headers: idempotencyHeaders,
+        body: z.strictObject({}),
+        response: { 202: drainSchema },
+      },
+    },
+    async (_request, reply) => {
+      // Asked again it is draining already: there is nothing to be remembered.
+      deps.drain.request();
+      return reply.status(202).send({ status: "draining" });
+    },
+  );
+}
