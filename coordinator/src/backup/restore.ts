@@ -39,7 +39,7 @@ export interface Restored extends ArchiveInfo {
  */
 export async function restoreArchive(options: RestoreOptions): Promise<Restored> {
   const { config, file, signal } = options;
-  const { dataDir, keysDir, origin } = config;
+  const { dataDir, origin } = config;
   if (config.store.type !== "sqlite") {
     throw new CoordinatorError(
       "USAGE",
