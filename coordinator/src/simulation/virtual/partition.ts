@@ -10,8 +10,8 @@ export interface Partition {
 
 /**
  * Deals all examples out in equal numbers. `iid`: at random. `dirichlet`: each device has a mixture of classes of its own, drawn from
- * Dirichlet(α·p) with p the share of each class (Hsu, Qi and Brown 2019, section 3.1): the smaller α, the fewer classes a device
- * knows. A class that is used up is taken out of the mixtures that come later.
+ * Dirichlet(α·k·p) with p the shares of the k classes: α for each where they are equally many (Hsu, Qi and Brown 2019, section
+ * 3.1, whose α is k times this one). The smaller α, the fewer classes a device knows. A class that is used up is taken out of the mixtures that come later.
  */
 export function partitionOf(
   { labels, classes }: Pick<LabelledData, "labels" | "classes">,
@@ -28,7 +28,7 @@ export function partitionOf(
   const rows = new Uint32Array(count);
   // In an order of its own, lest the leftovers of used-up classes all fall to the highest numbers.
   for (const device of random.permutation(devices)) {
-    const mixture = shares.map((share) => random.gamma(Math.max(partition.alpha * share, 1e-6)));
+    const mixture = shares.map((share) => random.gamma(Math.max(partition.alpha * classes * share, 1e-6)));
     for (let at = starts[device] ?? 0; at < (starts[device + 1] ?? 0); at++) {
       rows[at] = pools[chosen(mixture, pools, random)]?.pop() ?? 0;
     }
