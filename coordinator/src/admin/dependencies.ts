@@ -1,7 +1,7 @@
 import type { FastifyRequest } from "fastify";
 import type { Ledger } from "../ledger/ledger.js";
 import type { Publisher } from "../ledger/publisher.js";
-import type { ArtifactStore } from "../models/artifact-store.js";
+import type { ContentStore } from "../models/content-store.js";
 import type { Populations } from "../rounds/populations.js";
 import type { Store } from "../store/database.js";
 import type { Webhooks } from "../webhooks/webhooks.js";
@@ -12,7 +12,7 @@ export interface AdminDependencies {
   readonly store: Store;
   readonly ledger: Ledger;
   readonly publisher: Publisher;
-  readonly artifacts: ArtifactStore;
+  readonly artifacts: ContentStore;
   readonly populations: Populations;
   readonly clock: { now(): number };
   /** The log's name. */

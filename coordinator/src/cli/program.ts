@@ -1,6 +1,7 @@
 /** The `fedloop` command: what can be typed, and what it starts. The work itself is loaded when it is asked for. */
 import { Command, CommanderError, Option } from "commander";
 import { CoordinatorError } from "../errors.js";
+import { SERVE_ROLES, type ServeRole } from "../server/roles.js";
 import { addInit, addTokens } from "./access-commands.js";
 import { addAnalytics } from "./analytics-commands.js";
 import { positiveNumber, someText, wholeNumber } from "./arguments.js";
@@ -29,12 +30,22 @@ function addServe(program: Command, { environment, signal }: Surroundings): void
     .command("serve")
     .description("run a coordinator: serve devices and drive the rounds of its plans until it is stopped")
     .option("--exit-when-finished", "end by itself when all rounds of all plans are done", false)
+    .addOption(
+      new Option("--role <role>", "coordinate, sum groups for those that do, or both")
+        .choices(SERVE_ROLES)
+        .default("all"),
+    )
     .addOption(jsonOption("print events as JSON, one a line"))
-    .action(async ({ exitWhenFinished, json }: Json & { exitWhenFinished: boolean }, command: Command) => {
-      const { config } = command.optsWithGlobals<Global>();
-      const { runServe } = await import("../server/serve.js");
-      await runServe({ config, environment, json, exitWhenFinished, signal });
-    });
+    .action(
+      async (
+        { exitWhenFinished, role, json }: Json & { exitWhenFinished: boolean; role: ServeRole },
+        command: Command,
+      ) => {
+        const { config } = command.optsWithGlobals<Global>();
+        const { runServe } = await import("../server/serve.js");
+        await runServe({ config, environment, json, exitWhenFinished, role, signal });
+      },
+    );
 }
 
 function addStatus(program: Command, { environment }: Surroundings): void {

@@ -5,6 +5,7 @@ import * as z from "zod";
 import { CoordinatorError } from "../errors.js";
 import { DEFAULT_RATES } from "../limits/call-limits.js";
 import type { BucketRate } from "../limits/token-buckets.js";
+import type { NatsOptions } from "../messaging/connect.js";
 import type { WebhookEndpoint } from "../webhooks/sender.js";
 import { duration, integer, oneOf, section, text } from "./fields.js";
 import { type WrittenWebhook, webhooksOf, webhooksSection } from "./webhooks.js";
@@ -73,6 +74,8 @@ export interface Config {
   readonly store: StoreConfig;
   /** Folder of models and sums: the same for all coordinators that share a store. */
   readonly artifactsDir: string;
+  /** Where models lie and aggregators get their work; null for this process alone. */
+  readonly nats: NatsOptions | null;
   /** How coordinators that share a store reach one another. */
   readonly cluster: ClusterConfig;
   /** Folder of the subject vault: beside the data folder, so that a backup of that one does not hold it. */
@@ -132,6 +135,18 @@ const plans = { error: "a list of 1 to 100 plan files" };
 const webOrigin = { error: 'a web origin, as in "https://app.example.org", without a path' };
 const webOrigins = { error: "a list of at most 100 web origins" };
 
+const natsServers = { error: "a list of 1 to 16 NATS servers" };
+const natsServer = {
+  error: 'a NATS server without a password in it: "nats://127.0.0.1:4222", or off this machine "tls://host:4222"',
+};
+
+function isNatsServer(written: string): boolean {
+  if (!URL.canParse(written)) return false;
+  const { protocol, hostname, username } = new URL(written);
+  const isSecure = protocol === "tls:" || (protocol === "nats:" && isLoopback(hostname.replace(/^\[|\]$/g, "")));
+  return isSecure && username === "";
+}
+
 const hostAndPort = { error: "host:port at which other coordinators reach this one" };
 
 const tokens = { error: "a list of 1 to 1000 tokens" };
@@ -169,6 +184,13 @@ interface WrittenConfig {
   readonly vaultDir?: string | undefined;
   readonly keysDir?: string | undefined;
   readonly artifactsDir?: string | undefined;
+  readonly nats?:
+    | {
+        readonly servers: readonly string[];
+        readonly credentials?: string | undefined;
+        readonly ca?: string | undefined;
+      }
+    | undefined;
   readonly cluster: { readonly address?: string | undefined; readonly ca?: string | undefined; readonly lease: number };
   readonly store?: { readonly postgres: { readonly urlFile?: string | undefined } } | undefined;
   readonly listen: Listen;
@@ -252,6 +274,14 @@ const configSchema: z.ZodType<WrittenConfig> = section({
   vaultDir: text(1_000).optional(),
   keysDir: text(1_000).optional(),
   artifactsDir: text(1_000).optional(),
+  nats: section({
+    servers: z
+      .array(z.string(natsServer).refine(isNatsServer, natsServer), natsServers)
+      .min(1, natsServers)
+      .max(16, natsServers),
+    credentials: text(1_000).optional(),
+    ca: text(1_000).optional(),
+  }).optional(),
   cluster: section({
     address: z
       .string(hostAndPort)
@@ -326,6 +356,16 @@ function storeOf(store: WrittenConfig["store"], folder: string): StoreConfig {
   return { type: "postgres", urlFile: urlFile === undefined ? null : resolve(folder, urlFile) };
 }
 
+function natsOf(nats: WrittenConfig["nats"], folder: string): NatsOptions | null {
+  if (nats === undefined) return null;
+  const { servers, credentials, ca } = nats;
+  return {
+    servers,
+    credentialsFile: credentials === undefined ? null : resolve(folder, credentials),
+    caFile: ca === undefined ? null : resolve(folder, ca),
+  };
+}
+
 function complete(document: YamlDocument, folder: string, environment: ConfigEnvironment): Config {
   const written = checkYaml(document, configSchema, "BAD_CONFIG");
   const { FEDLOOP_LISTEN: listenOverride, FEDLOOP_DATA_DIR: dataDirOverride } = environment;
@@ -357,6 +397,7 @@ function complete(document: YamlDocument, folder: string, environment: ConfigEnv
     store: storeOf(written.store, folder),
     artifactsDir:
       written.artifactsDir === undefined ? join(dataDir, "artifacts") : resolve(folder, written.artifactsDir),
+    nats: natsOf(written.nats, folder),
     cluster: {
       address: written.cluster.address ?? null,
       ca: written.cluster.ca === undefined ? null : resolve(folder, written.cluster.ca),

@@ -3,6 +3,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { CoordinatorError } from "../errors.js";
+import type { ContentStore } from "./content-store.js";
 
 /** Hashing and writing go in steps of this size, so that a large model does not hold up the event loop. Bytes. */
 const STEP_BYTES = 4 << 20;
@@ -57,7 +58,7 @@ async function readFully(file: FileHandle, target: Uint8Array, position: number)
 }
 
 /** A content-addressed folder. A file that is there is whole: it was written aside, flushed and renamed. */
-export class ArtifactStore {
+export class ArtifactStore implements ContentStore {
   readonly #folder: string;
 
   private constructor(folder: string) {

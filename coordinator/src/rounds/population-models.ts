@@ -1,5 +1,6 @@
 import { CoordinatorError } from "../errors.js";
-import type { ArtifactStore, OpenArtifact } from "../models/artifact-store.js";
+import type { OpenArtifact } from "../models/artifact-store.js";
+import type { ContentStore } from "../models/content-store.js";
 import { modelFor, readRegistry } from "../models/model-registry.js";
 import type { Store } from "../store/database.js";
 import { closeOfModel } from "./population-state.js";
@@ -8,7 +9,7 @@ import { closeOfModel } from "./population-state.js";
 const WHILE_CLOSING_MS = 200;
 
 export interface PopulationModelsOptions {
-  readonly artifacts: ArtifactStore;
+  readonly artifacts: ContentStore;
   readonly store: Store;
   readonly population: string;
   /** SHA-256 of the model that the population began with. */

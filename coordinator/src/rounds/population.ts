@@ -5,7 +5,8 @@ import { nextQuery } from "../analytics/next-query.js";
 import { CoordinatorError } from "../errors.js";
 import { notLeading } from "../leadership/leases.js";
 import { type Committer, type Fence, fenced, type Ledger } from "../ledger/ledger.js";
-import type { ArtifactStore } from "../models/artifact-store.js";
+import type { AssignGroup } from "../messaging/aggregators.js";
+import type { ContentStore } from "../models/content-store.js";
 import type { Device } from "../registry/device.js";
 import type { Registry } from "../registry/registry.js";
 import type { Store } from "../store/database.js";
@@ -59,7 +60,7 @@ export interface Join {
 export interface PopulationDependencies {
   readonly ledger: Ledger;
   readonly store: Store;
-  readonly artifacts: ArtifactStore;
+  readonly artifacts: ContentStore;
   readonly registry: Registry;
   readonly verifier: SignatureVerifier;
   readonly clock: { now(): number };
@@ -68,6 +69,8 @@ export interface PopulationDependencies {
   readonly noiseKey: Uint8Array;
   /** What takes the masks out of sums. */
   readonly unmaskEngine: () => UnmaskEngine;
+  /** Gives groups of secure aggregation to other processes; all are this one's work unless given. */
+  readonly assignGroup?: AssignGroup | undefined;
   /** The log's name. */
   readonly origin: string;
   /** To whom cohort lists are sealed; open lists where there are none. */
@@ -543,14 +546,19 @@ export class Population {
 /** Secure aggregation as the round's logged plan has it. */
 function secureRoundOf(
   { plan }: PopulationRoundWork,
-  { verifier, random, unmaskEngine }: Pick<PopulationDependencies, "verifier" | "random" | "unmaskEngine">,
+  {
+    verifier,
+    random,
+    unmaskEngine,
+    assignGroup,
+  }: Pick<PopulationDependencies, "verifier" | "random" | "unmaskEngine" | "assignGroup">,
 ): SecureRound {
   const groupTarget = plan?.body.secureAggregation.parameters?.groupTarget;
   if (plan === undefined || groupTarget === undefined) {
     throw new CoordinatorError("INTERNAL", "expected a logged plan with secure aggregation before its keys");
   }
   const parameters = secureParametersOf(plan.body, plan.hash);
-  return new SecureRound({ parameters, groupTarget, verifier, random, engine: unmaskEngine() });
+  return new SecureRound({ parameters, groupTarget, verifier, random, engine: unmaskEngine(), assign: assignGroup });
 }
 
 /** The value, or undefined once the signal is aborted. */

@@ -4,7 +4,7 @@ import { CorrelatedNoise, type RandomSource } from "@fedloop/privacy";
 import { namedValues, readRelease } from "../analytics/release.js";
 import { CoordinatorError } from "../errors.js";
 import type { Committer } from "../ledger/ledger.js";
-import type { ArtifactStore } from "../models/artifact-store.js";
+import type { ContentStore } from "../models/content-store.js";
 import { decodeSafetensors, encodeSafetensors } from "../models/safetensors.js";
 import type { Store } from "../store/database.js";
 import type { Strategy } from "../strategies/strategy.js";
@@ -26,7 +26,7 @@ import type { AbandonReason, RoundState } from "./states.js";
 export interface RoundWorkDependencies {
   readonly ledger: Committer;
   readonly store: Store;
-  readonly artifacts: ArtifactStore;
+  readonly artifacts: ContentStore;
   readonly clock: { now(): number };
   readonly random: RandomSource;
   readonly schedule: Schedule;

@@ -4,6 +4,7 @@ import {
   ConfirmationsCollection,
   type KeyAdvertisement,
   KeysCollection,
+  maskAccumulator,
   type NeighbourList,
   type Receipt,
   SecAggError,
@@ -21,6 +22,7 @@ import {
   type UnmaskEngine,
   VectorsCollection,
 } from "@fedloop/privacy/secagg";
+import { type AssignGroup, GroupLost, type RemoteGroup } from "../messaging/aggregators.js";
 import type { Device } from "../registry/device.js";
 
 /** The steps of secure aggregation, named after the round's states. */
@@ -43,9 +45,20 @@ export class SecureGroup implements Disposable {
   #confirmations: ConfirmationsCollection | undefined;
   #isLeftOut = false;
   #isInconsistent = false;
+  #isLost = false;
+  #remote: RemoteGroup | undefined;
 
-  constructor(parameters: SecAggParameters, verifier: SignatureVerifier) {
-    this.#stage = new KeysCollection(parameters, verifier);
+  /** @param assign gives the group's sum to another process, when its vectors are asked for; none unless given */
+  constructor(parameters: SecAggParameters, verifier: SignatureVerifier, assign?: AssignGroup) {
+    this.#stage = new KeysCollection(parameters, verifier, () => {
+      this.#remote = assign?.(parameters);
+      return this.#remote?.sum ?? maskAccumulator(parameters.length, parameters.bits);
+    });
+  }
+
+  /** Whether the process that summed the group is gone, and its sum with it. */
+  get isLost(): boolean {
+    return this.#isLost;
   }
 
   /** Whether the group fell below what the protocol needs: its members are not in the round's sum. */
@@ -145,11 +158,23 @@ export class SecureGroup implements Disposable {
   async finish(engine: UnmaskEngine, signal: AbortSignal): Promise<SecureSum | undefined> {
     const stage = this.#stage;
     if (this.#isLeftOut || !(stage instanceof UnmaskCollection)) return undefined;
-    const outcome = await stage.finish(engine, signal);
+    const outcome = await this.#unmasked(stage, engine, signal);
+    if (outcome === undefined) return undefined;
     if (outcome.type === "finished") return outcome;
     this.#isLeftOut = true;
     this.#isInconsistent = outcome.reason === "INCONSISTENT_DEALER";
     return undefined;
+  }
+
+  async #unmasked(stage: UnmaskCollection, engine: UnmaskEngine, signal: AbortSignal) {
+    try {
+      return await stage.finish(this.#remote?.engine ?? engine, signal);
+    } catch (cause) {
+      if (!(cause instanceof GroupLost)) throw cause;
+      this.#isLeftOut = true;
+      this.#isLost = true;
+      return undefined;
+    }
   }
 
   [Symbol.dispose](): void {

@@ -11,6 +11,7 @@ import {
   type UnmaskEngine,
 } from "@fedloop/privacy/secagg";
 import { CoordinatorError, type CoordinatorErrorCode } from "../errors.js";
+import type { AssignGroup } from "../messaging/aggregators.js";
 import type { Device } from "../registry/device.js";
 import type { CollectedGroups, CollectedSum } from "./aggregator.js";
 import type { Member } from "./cohort.js";
@@ -23,6 +24,8 @@ export interface SecureRoundOptions {
   readonly verifier: SignatureVerifier;
   readonly random: RandomSource;
   readonly engine: UnmaskEngine;
+  /** Gives a group's sum to another process; all are this one's unless given. */
+  readonly assign?: AssignGroup | undefined;
 }
 
 /** Where all groups together stand when a step has ended. */
@@ -41,7 +44,7 @@ export interface UnmaskedSum {
   readonly collected: CollectedSum | CollectedGroups;
   /** Members whose vectors are in it. */
   readonly members: number;
-  /** Whether a group was lost to a member whose shares give another secret than it committed to. */
+  /** Whether a group was lost to a member whose shares give another secret than it committed to, or with its aggregator. */
   readonly isInconsistent: boolean;
 }
 
@@ -68,7 +71,7 @@ export class SecureRound implements Disposable {
     const { parameters, groupTarget, verifier, random } = this.#options;
     const sizes = { target: groupTarget, minimum: parameters.minimumMembers };
     for (const positions of splitIntoGroups(members.length, sizes, random)) {
-      const group = new SecureGroup(parameters, verifier);
+      const group = new SecureGroup(parameters, verifier, this.#options.assign);
       this.#groups.push(group);
       for (const position of positions) {
         const member = members[position];
@@ -159,7 +162,7 @@ export class SecureRound implements Disposable {
       }
     };
     await Promise.all(Array.from({ length: UNMASKING }, unmask));
-    const isInconsistent = this.#groups.some((group) => group.isInconsistent);
+    const isInconsistent = this.#groups.some((group) => group.isInconsistent || group.isLost);
     return { collected: apart ? { groups } : { values }, members: this.#count("masked"), isInconsistent };
   }
 

@@ -1,4 +1,3 @@
-import { hkdfSync } from "node:crypto";
 import { join } from "node:path";
 import { noteSigner, parseVkey, type SignatureVerifier } from "@fedloop/consent";
 import { nodeVerifier } from "@fedloop/consent/node";
@@ -21,9 +20,12 @@ import { Ledger } from "../ledger/ledger.js";
 import { Publisher, type WitnessPolicy } from "../ledger/publisher.js";
 import { Upkeep } from "../ledger/upkeep.js";
 import { CallLimits, type CallRates, DEFAULT_RATES } from "../limits/call-limits.js";
+import type { NatsOptions } from "../messaging/connect.js";
+import { Messaging } from "../messaging/messaging.js";
 import type { AnsweredRequest, Metrics } from "../metrics/metrics.js";
 import { PrometheusMetrics } from "../metrics/prometheus.js";
 import { ArtifactStore } from "../models/artifact-store.js";
+import type { ContentStore } from "../models/content-store.js";
 import { initialParameters } from "../models/initial-model.js";
 import { encodeSafetensors } from "../models/safetensors.js";
 import type { LoadedPlan } from "../plan/load.js";
@@ -89,6 +91,8 @@ export interface CoordinatorOptions extends StoragePlaces {
     /** How long a lease lasts without renewal. */
     readonly leaseMs?: number | undefined;
   };
+  /** Where models lie in an object store and groups are summed by aggregators; neither unless given. */
+  readonly nats?: NatsOptions | null;
   readonly clock: { now(): number };
   readonly concurrentUploads: number;
   /** How much callers may ask; the default rates unless given. */
@@ -106,7 +110,7 @@ export interface CoordinatorOptions extends StoragePlaces {
 export class Coordinator {
   readonly ledger: Ledger;
   readonly store: Store;
-  readonly artifacts: ArtifactStore;
+  readonly artifacts: ContentStore;
   readonly registry: Registry;
   readonly vault: Vault;
   /** Tokens of the HTTP API: `requireRole` takes them. */
@@ -121,6 +125,7 @@ export class Coordinator {
   readonly publisher: Publisher;
   readonly #upkeep: Upkeep | undefined;
   readonly #cluster: Cluster | undefined;
+  readonly #messaging: Messaging | undefined;
   readonly #closeUnmaskEngine: () => Promise<void>;
   readonly #access: AccessStore;
   readonly webhooks: Webhooks;
@@ -132,7 +137,7 @@ export class Coordinator {
   private constructor(parts: {
     ledger: Ledger;
     store: Store;
-    artifacts: ArtifactStore;
+    artifacts: ContentStore;
     registry: Registry;
     vault: Vault;
     access: AccessStore;
@@ -145,6 +150,7 @@ export class Coordinator {
     publisher: Publisher;
     upkeep: Upkeep | undefined;
     cluster: Cluster | undefined;
+    messaging: Messaging | undefined;
     closeUnmaskEngine: () => Promise<void>;
     webhooks: Webhooks;
     drain: { readonly requested: AbortController; readonly begun: AbortController };
@@ -169,6 +175,7 @@ export class Coordinator {
     this.publisher = parts.publisher;
     this.#upkeep = parts.upkeep;
     this.#cluster = parts.cluster;
+    this.#messaging = parts.messaging;
     this.#closeUnmaskEngine = parts.closeUnmaskEngine;
   }
 
@@ -202,9 +209,13 @@ export class Coordinator {
   ): Promise<Coordinator> {
     const { clock, dataDir, origin } = options;
     const accessTokens = new AccessTokens(access, clock);
-    const artifacts = await ArtifactStore.open(options.artifactsDir ?? join(dataDir, "artifacts"), {
+    const folder = await ArtifactStore.open(options.artifactsDir ?? join(dataDir, "artifacts"), {
       isShared: store.isShared,
     });
+    const messaging = options.nats
+      ? await Messaging.open({ ...options, nats: options.nats, secret: keys.cluster, folder })
+      : undefined;
+    const artifacts: ContentStore = messaging?.artifacts ?? folder;
     const checkpoints = noteSigner(origin, keys.checkpoint);
     const ledger = await Ledger.open({ store, origin, operatorSigner: keys.operator, noteSigner: checkpoints, clock });
     const verifier: SignatureVerifier = nodeVerifier();
@@ -253,6 +264,7 @@ export class Coordinator {
             verifier,
             random,
             unmaskEngine,
+            assignGroup: messaging && ((parameters) => messaging.aggregators.assign(parameters)),
             noiseKey: keys.noise,
           },
           schedule,
@@ -271,7 +283,7 @@ export class Coordinator {
     const cluster = store.isShared
       ? new Cluster({
           ...{ store, ledger, registry, populations, authenticator: signed, onFault },
-          secret: new Uint8Array(hkdfSync("sha256", keys.noise, "", "fedloop-cluster/v1", 32)),
+          secret: keys.cluster,
           address: () => options.cluster?.address ?? address,
           credentials: options.cluster?.credentials ?? ChannelCredentials.createInsecure(),
           leaseMs: options.cluster?.leaseMs,
@@ -379,6 +391,7 @@ export class Coordinator {
       http,
       publisher,
       cluster,
+      messaging,
       upkeep:
         options.heartbeatMs === undefined
           ? undefined
@@ -427,6 +440,7 @@ export class Coordinator {
     this.#cluster?.close();
     await Promise.all([this.#server.close(), this.#http?.close()]);
     await this.#closeUnmaskEngine();
+    await this.#messaging?.[Symbol.asyncDispose]();
     await this.#upkeep?.close();
     await this.ledger[Symbol.asyncDispose]();
     await this.publisher.close();
@@ -472,7 +486,7 @@ function counted(authenticator: Authenticator, metrics: Metrics): Pick<Authentic
 /** The population's row and the model before any round. */
 async function initialise(
   store: Store,
-  artifacts: ArtifactStore,
+  artifacts: ContentStore,
   { plan }: LoadedPlan,
   clock: { now(): number },
 ): Promise<Uint8Array> {

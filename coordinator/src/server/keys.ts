@@ -10,6 +10,8 @@ export interface CoordinatorKeys {
   readonly checkpoint: NodeSigner;
   /** Seals the noise that runs of DP-FTRL carry from round to round, 32 bytes. */
   readonly noise: Uint8Array;
+  /** What the processes of one log know each other by, and seal what passes between them with, 32 bytes. */
+  readonly cluster: Uint8Array;
 }
 
 /**
@@ -24,7 +26,14 @@ export async function loadKeys(folder: string): Promise<CoordinatorKeys> {
     operator: await loadSigner(join(folder, "operator.key")),
     checkpoint: await loadSigner(join(folder, "checkpoint.key")),
     noise: await seed(join(folder, "noise.key")),
+    cluster: await loadClusterKey(folder),
   };
+}
+
+/** The one key that an aggregator needs, made where there is none. @throws CoordinatorError FILE_UNREADABLE */
+export async function loadClusterKey(folder: string): Promise<Uint8Array> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  return seed(join(folder, "cluster.key"));
 }
 
 /** The signer whose 32 secret bytes are in a file, which is made where there is none. @throws CoordinatorError FILE_UNREADABLE */

@@ -8,12 +8,15 @@ import { storagePlaces } from "../config/storage-places.js";
 import { CoordinatorError } from "../errors.js";
 import type { HttpTls } from "../http/http-server.js";
 import type { WitnessPolicy } from "../ledger/publisher.js";
+import { type RunningAggregator, startAggregator } from "../messaging/run-aggregator.js";
 import { loadPlan } from "../plan/load.js";
 import type { RoundNotice } from "../rounds/engine.js";
 import { environmentCertificates, fileCertificates, ServerCertificates } from "../tls/server-certificates.js";
 import { Coordinator } from "./coordinator.js";
 import { letHeapGrow } from "./heap.js";
+import { loadClusterKey } from "./keys.js";
 import { LoopDelay } from "./loop-delay.js";
+import type { ServeRole } from "./roles.js";
 
 export interface ServeOptions {
   /** Path of fedloop.yaml. */
@@ -23,6 +26,8 @@ export interface ServeOptions {
   readonly json: boolean;
   /** End by itself when all populations have finished their rounds. */
   readonly exitWhenFinished: boolean;
+  /** Whether this process coordinates, sums groups for those that do, or both; both unless given. */
+  readonly role?: ServeRole | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -45,6 +50,7 @@ export type ServeEvent =
       /** Processor time that this process has used so far, all threads. */
       readonly processorMs: number;
     } & RoundNotice)
+  | { readonly event: "aggregating"; readonly name: string }
   | { readonly event: "finished"; readonly population: string; readonly why: string }
   | { readonly event: "stopped"; readonly peakServerMb: number };
 
@@ -55,11 +61,18 @@ export type ServeEvent =
 export async function runServe(options: ServeOptions): Promise<void> {
   letHeapGrow();
   const config = await loadConfig(options.config, options.environment);
-  const plans = await Promise.all(config.plans.map((path) => loadPlan(path)));
   const log = pino({ level: config.log.level, base: null }, pino.destination({ fd: 2, sync: true }));
   const tell = (event: ServeEvent): void => {
     if (options.json) process.stdout.write(`${JSON.stringify(event)}\n`);
   };
+  const { role = "all" } = options;
+  await using aggregator = await openAggregator(config, role, log);
+  if (aggregator !== undefined) {
+    log.info({ name: aggregator.name }, "aggregating");
+    tell({ event: "aggregating", name: aggregator.name });
+  }
+  if (role === "aggregator") return aborted(options.signal);
+  const plans = await Promise.all(config.plans.map((path) => loadPlan(path)));
   const certificates = await openCertificates(config, options.environment, log);
   using loop = new LoopDelay();
   const coordinator = await Coordinator.open({
@@ -75,6 +88,7 @@ export async function runServe(options: ServeOptions): Promise<void> {
       credentials: await peerCredentials(config, certificates?.current ?? null),
       leaseMs: config.cluster.leaseMs,
     },
+    nats: config.nats,
     tiles: config.tiles,
     witnesses: witnessesOf(config),
     auditors: config.auditors,
@@ -122,6 +136,25 @@ export async function runServe(options: ServeOptions): Promise<void> {
     log.info({ peakServerMb }, "stopped");
     tell({ event: "stopped", peakServerMb });
   }
+}
+
+/** The part of an aggregator, where it is this process's; undefined where it is not, or there is nobody to sum for. */
+async function openAggregator(
+  { nats, origin, keysDir }: Config,
+  role: ServeRole,
+  log: pino.Logger,
+): Promise<RunningAggregator | undefined> {
+  if (role === "aggregator" && nats === null) {
+    throw new CoordinatorError(
+      "BAD_CONFIG",
+      "nats: expected the servers from which an aggregator gets its work, came nothing; add nats with servers",
+    );
+  }
+  if (role === "coordinator" || nats === null) return undefined;
+  const secret = await loadClusterKey(keysDir);
+  const onFault = (where: string, cause: unknown): void =>
+    log.error({ where, fault: describe(cause) }, "a group failed");
+  return startAggregator({ nats, origin, secret, onFault });
 }
 
 /** A fault for the log: where it came from and its message, never what a device sent. */

@@ -26,6 +26,7 @@ t.test("a configuration that says only what it must listens on loopback, and any
     keysDir: "/srv/fedloop/fedloop-data/keys",
     store: { type: "sqlite" },
     artifactsDir: "/srv/fedloop/fedloop-data/artifacts",
+    nats: null,
     cluster: { address: null, ca: null, leaseMs: 10_000 },
     listen: { host: "127.0.0.1", port: 7443 },
     http: null,
@@ -55,6 +56,7 @@ dataDir: ../data
 vaultDir: /vault
 keysDir: /keys
 artifactsDir: ../artifacts
+nats: { servers: ["tls://nats.example.org:4222"], credentials: nats.creds, ca: ca.pem }
 cluster: { address: "c1.example.org:443", ca: ca.pem, lease: 5s }
 store: { postgres: { urlFile: secrets/postgres } }
 listen: { host: 0.0.0.0, port: 443 }
@@ -84,6 +86,11 @@ limits: { concurrentUploads: 4, perIdentity: { perSecond: 5 } }
     vaultDir: "/vault",
     keysDir: "/keys",
     artifactsDir: join(folder, "artifacts"),
+    nats: {
+      servers: ["tls://nats.example.org:4222"],
+      credentialsFile: join(folder, "etc", "nats.creds"),
+      caFile: join(folder, "etc", "ca.pem"),
+    },
     cluster: { address: "c1.example.org:443", ca: join(folder, "etc", "ca.pem"), leaseMs: 5_000 },
     store: { type: "postgres", urlFile: join(folder, "etc", "secrets", "postgres") },
     listen: { host: "0.0.0.0", port: 443 },

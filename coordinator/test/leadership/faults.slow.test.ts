@@ -96,6 +96,8 @@ t.test("in every state of a round", { skip: withoutPostgres() }, async (t) => {
   const postgres = await PostgresServer.start();
   t.teardown(() => postgres.close());
   for (const fault of Object.keys(FAULTS)) {
-    t.test(fault, (t) => through(t, fault, STATES, postgres));
+    // Who does not lead only passes calls on: its end matters where devices wait for an answer.
+    const states = fault === "the other coordinator is killed" ? STATES.slice(2, 9) : STATES;
+    t.test(fault, (t) => through(t, fault, states, postgres));
   }
 });

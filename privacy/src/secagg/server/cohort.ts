@@ -1,6 +1,7 @@
 import type { SignatureVerifier } from "../crypto/signatures.js";
 import { SecAggError } from "../errors.js";
 import type { MaskGraph } from "../graph/graph.js";
+import type { MaskAccumulator } from "../masking/accumulator.js";
 import type { KeyAdvertisement } from "../messages.js";
 import type { SecAggParameters } from "../parameters.js";
 
@@ -17,6 +18,8 @@ export interface Cohort {
   readonly graph: MaskGraph;
   readonly members: readonly Member[];
   readonly verifier: SignatureVerifier;
+  /** Makes the sum of the masked vectors; one of this process's own unless given. */
+  readonly accumulator?: (() => MaskAccumulator) | undefined;
 }
 
 /**

@@ -4,6 +4,7 @@ import type { SignatureVerifier } from "../crypto/signatures.js";
 import { SecAggError } from "../errors.js";
 import { maskGraph } from "../graph/graph.js";
 import { randomPermutation } from "../graph/permutation.js";
+import type { MaskAccumulator } from "../masking/accumulator.js";
 import { sameBytes } from "../members.js";
 import type { KeyAdvertisement } from "../messages.js";
 import type { SecAggParameters } from "../parameters.js";
@@ -17,12 +18,17 @@ export class KeysCollection {
   readonly type = "keys";
   readonly parameters: SecAggParameters;
   readonly #verifier: SignatureVerifier;
+  readonly #accumulator: (() => MaskAccumulator) | undefined;
   readonly #members = new Map<string, Member>();
   readonly #agreementKeys = new Set<string>();
   #closed = false;
 
-  /** @param verifier checks the devices' signatures here and in the consistency step */
-  constructor(parameters: SecAggParameters, verifier: SignatureVerifier) {
+  /**
+   * @param verifier checks the devices' signatures here and in the consistency step
+   * @param accumulator makes the sum of the masked vectors, once they are asked for; one of this process's own unless given
+   */
+  constructor(parameters: SecAggParameters, verifier: SignatureVerifier, accumulator?: () => MaskAccumulator) {
+    this.#accumulator = accumulator;
     this.parameters = parameters;
     this.#verifier = verifier;
   }
@@ -81,7 +87,15 @@ export class KeysCollection {
     }
     try {
       const graph = maskGraph(policy, members.length);
-      return advanced(new SharesCollection({ parameters: this.parameters, graph, members, verifier: this.#verifier }));
+      return advanced(
+        new SharesCollection({
+          parameters: this.parameters,
+          graph,
+          members,
+          verifier: this.#verifier,
+          accumulator: this.#accumulator,
+        }),
+      );
     } catch (error) {
       if (error instanceof SecAggError && error.code === "INFEASIBLE_GRAPH") {
         return abandoned("INFEASIBLE_GRAPH", error.message);

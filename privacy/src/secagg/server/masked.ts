@@ -26,7 +26,7 @@ export class VectorsCollection implements Disposable {
         new Map(shares.map(({ member, envelope }) => [member, envelope])),
       ]),
     );
-    this.#sum = maskAccumulator(cohort.parameters.length, cohort.parameters.bits);
+    this.#sum = cohort.accumulator?.() ?? maskAccumulator(cohort.parameters.length, cohort.parameters.bits);
   }
 
   /** Vectors in the sum. */

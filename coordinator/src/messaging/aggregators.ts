@@ -1,0 +1,230 @@
+import { randomUUID } from "node:crypto";
+import type { MaskAccumulator, UnmaskEngine, UnmaskOutcome, UnmaskWork } from "@fedloop/privacy/secagg";
+import type { NatsConnection, Subscription } from "@nats-io/transport-node";
+import { PRESENT_MS } from "./aggregator-process.js";
+import { GroupSeal } from "./seal.js";
+import { unmaskText } from "./unmask-text.js";
+import { contentsOf, type WorkMessage, WorkStream } from "./work-stream.js";
+
+/** An aggregator that was silent for so long is gone, milliseconds. */
+const GONE_MS = 6 * PRESENT_MS;
+
+/** A group's work in another process. */
+export interface RemoteGroup {
+  /** Takes vectors; what it "adds" goes to the aggregator. */
+  readonly sum: MaskAccumulator;
+  /** Takes the masks out, there. */
+  readonly engine: UnmaskEngine;
+}
+
+/** Gives a group to another process; undefined where there is none. */
+export type AssignGroup = (parameters: { readonly length: number; readonly bits: number }) => RemoteGroup | undefined;
+
+/** The group's aggregator is gone, or its sum is not the one that was agreed to. */
+export class GroupLost extends Error {
+  override readonly name = "GroupLost";
+}
+
+export interface AggregatorsOptions {
+  readonly connection: NatsConnection;
+  readonly origin: string;
+  readonly secret: Uint8Array;
+  readonly onFault: (where: string, cause: unknown) => void;
+}
+
+/** The aggregators that are there, as a coordinator uses them: each new group goes to the one that has the fewest. */
+export class Aggregators implements AsyncDisposable {
+  readonly #options: AggregatorsOptions;
+  readonly #stream: WorkStream;
+  readonly #seenMs = new Map<string, number>();
+  readonly #load = new Map<string, number>();
+  readonly #waiting = new Map<string, (message: WorkMessage) => void>();
+  readonly #presence: Subscription;
+  #receiving: Promise<void> = Promise.resolve();
+  #isClosed = false;
+
+  private constructor(options: AggregatorsOptions, stream: WorkStream) {
+    this.#options = options;
+    this.#stream = stream;
+    this.#presence = options.connection.subscribe(stream.presence, {
+      callback: (cause, message) => {
+        if (cause === null) this.#seenMs.set(message.string(), performance.now());
+      },
+    });
+  }
+
+  static async open(options: AggregatorsOptions): Promise<Aggregators> {
+    const stream = await WorkStream.open(options.connection, options.origin, `leader-${randomUUID()}`);
+    const aggregators = new Aggregators(options, stream);
+    aggregators.#receiving = aggregators.#receive();
+    return aggregators;
+  }
+
+  /** Names of those that were heard of lately. */
+  present(): string[] {
+    const now = performance.now();
+    return [...this.#seenMs].filter(([, seenMs]) => now - seenMs < GONE_MS).map(([name]) => name);
+  }
+
+  /**
+   * Gives a group to an aggregator.
+   *
+   * @returns undefined where there is none: the group is then this process's own work
+   */
+  assign(parameters: { readonly length: number; readonly bits: number }): RemoteGroup | undefined {
+    const [name] = this.present().sort((a, b) => (this.#load.get(a) ?? 0) - (this.#load.get(b) ?? 0));
+    if (name === undefined) return undefined;
+    this.#load.set(name, (this.#load.get(name) ?? 0) + 1);
+    const group = new AssignedGroup({
+      name,
+      parameters,
+      stream: this.#stream,
+      secret: this.#options.secret,
+      isPresent: () => performance.now() - (this.#seenMs.get(name) ?? 0) < GONE_MS,
+      waiting: this.#waiting,
+      onEnd: () => this.#load.set(name, (this.#load.get(name) ?? 1) - 1),
+    });
+    return { sum: group, engine: group };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    this.#presence.unsubscribe();
+    await this.#stream.close();
+    await this.#receiving;
+  }
+
+  async #receive(): Promise<void> {
+    while (!this.#isClosed) {
+      try {
+        for await (const message of this.#stream.receive()) this.#waiting.get(message.group)?.(message);
+      } catch (cause) {
+        if (this.#isClosed) return;
+        this.#options.onFault("receiving sums", cause);
+        await new Promise((resolve) => setTimeout(resolve, PRESENT_MS));
+      }
+    }
+  }
+}
+
+interface AssignedOptions {
+  /** The aggregator. */
+  readonly name: string;
+  readonly parameters: { readonly length: number; readonly bits: number };
+  readonly stream: WorkStream;
+  readonly secret: Uint8Array;
+  readonly isPresent: () => boolean;
+  readonly waiting: Map<string, (message: WorkMessage) => void>;
+  readonly onEnd: () => void;
+}
+
+/** A group at an aggregator. In the protocol it stands where the sum and the engine stand that a process has of its own. */
+class AssignedGroup implements MaskAccumulator, UnmaskEngine {
+  readonly length: number;
+  readonly bits: number;
+  readonly #options: AssignedOptions;
+  readonly #id = randomUUID();
+  readonly #seal: GroupSeal;
+  #sent: Promise<unknown>[] = [];
+  #vectors = 0;
+  #total: Uint32Array | undefined;
+  #hasEnded = false;
+
+  constructor(options: AssignedOptions) {
+    this.#options = options;
+    this.#seal = new GroupSeal(options.secret, this.#id);
+    const { length, bits } = options.parameters;
+    this.length = length;
+    this.bits = bits;
+    this.#send("open", Buffer.from(JSON.stringify({ length, bits })));
+  }
+
+  /** Numbered as they come: who they are of is the leader's to know. */
+  addPacked(packed: Uint8Array): void {
+    this.#send("vector", packed, this.#vectors++);
+  }
+
+  addStream(): never {
+    throw new TypeError("expected masks to be taken out at the aggregator");
+  }
+
+  /** What the aggregator has summed and unmasked. */
+  addValues(values: Int32Array | Uint32Array): void {
+    this.#total = Uint32Array.from(values);
+  }
+
+  finish(): Uint32Array {
+    const total = this.#total;
+    if (total === undefined) throw new TypeError("expected the aggregator's sum before it is used");
+    this.#total = undefined;
+    return total;
+  }
+
+  finishPacked(): never {
+    throw new TypeError("expected the sum of a group at an aggregator to be unpacked");
+  }
+
+  close(): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#total?.fill(0);
+    this.#options.onEnd();
+    this.#send("drop", new Uint8Array(0));
+    // Nobody waits for these any more.
+    for (const sent of this.#sent) sent.catch(() => undefined);
+  }
+
+  async run(work: UnmaskWork, signal?: AbortSignal): Promise<UnmaskOutcome> {
+    const { name, stream, isPresent, waiting } = this.#options;
+    const answered = new Promise<WorkMessage>((resolve, reject) => {
+      waiting.set(this.#id, resolve);
+      const watching = setInterval(() => {
+        if (!isPresent()) end(new GroupLost(`the aggregator ${name} is gone, and its group with it`));
+      }, PRESENT_MS);
+      const end = (cause?: unknown): void => {
+        clearInterval(watching);
+        signal?.removeEventListener("abort", stop);
+        if (cause !== undefined) reject(cause);
+      };
+      const stop = (): void => end(new GroupLost("the round was given up"));
+      signal?.addEventListener("abort", stop, { once: true });
+      waiting.set(this.#id, (message) => {
+        end();
+        resolve(message);
+      });
+    });
+    answered.catch(() => undefined);
+    try {
+      await Promise.race([
+        answered,
+        Promise.all(this.#sent).then(() =>
+          stream.send(name, { group: this.#id, kind: "finish", bytes: unmaskText(work) }, this.#seal),
+        ),
+      ]);
+      return outcomeOf(await answered, this.#seal);
+    } catch (cause) {
+      throw cause instanceof GroupLost ? cause : new GroupLost("a group's sum could not be had", { cause });
+    } finally {
+      waiting.delete(this.#id);
+    }
+  }
+
+  #send(kind: "open" | "vector" | "drop", bytes: Uint8Array, number = 0): void {
+    const { name, stream } = this.#options;
+    // The bytes are the caller's again when this returns: they are sealed, and so copied, before.
+    const sent = stream.send(name, { group: this.#id, kind, number, bytes }, this.#seal);
+    sent.catch(() => undefined);
+    this.#sent.push(sent);
+  }
+}
+
+function outcomeOf(message: WorkMessage, seal: GroupSeal): UnmaskOutcome {
+  if (message.kind !== "sum") throw new GroupLost("the aggregator has not the vectors that were agreed to");
+  const bytes = contentsOf(message, seal);
+  const end = bytes.indexOf(10);
+  const { inconsistent } = JSON.parse(Buffer.from(bytes.subarray(0, end)).toString()) as {
+    readonly inconsistent: readonly number[];
+  };
+  const aligned = Uint8Array.from(bytes.subarray(end + 1));
+  return { correction: new Uint32Array(aligned.buffer), inconsistent };
+}

@@ -1,0 +1,46 @@
+import { createHash } from "node:crypto";
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { ArtifactStore } from "../models/artifact-store.js";
+import { ObjectStoreArtifacts } from "../models/object-store-artifacts.js";
+import { Aggregators } from "./aggregators.js";
+import { connectNats, type NatsOptions } from "./connect.js";
+
+/** What a coordinator has over NATS: the artifacts that coordinators share, and the aggregators. */
+export class Messaging implements AsyncDisposable {
+  readonly artifacts: ObjectStoreArtifacts;
+  readonly aggregators: Aggregators;
+  readonly #connection: NatsConnection;
+
+  private constructor(connection: NatsConnection, artifacts: ObjectStoreArtifacts, aggregators: Aggregators) {
+    this.#connection = connection;
+    this.artifacts = artifacts;
+    this.aggregators = aggregators;
+  }
+
+  /**
+   * @param options.folder keeps what was read once
+   * @throws CoordinatorError UNREACHABLE, FILE_UNREADABLE
+   */
+  static async open(options: {
+    readonly nats: NatsOptions;
+    readonly origin: string;
+    readonly secret: Uint8Array;
+    readonly folder: ArtifactStore;
+    readonly onFault: (where: string, cause: unknown) => void;
+  }): Promise<Messaging> {
+    const connection = await connectNats(options.nats, "fedloop coordinator");
+    try {
+      const bucket = `fedloop-${createHash("sha256").update(options.origin).digest("hex").slice(0, 16)}`;
+      const artifacts = await ObjectStoreArtifacts.open(connection, bucket, options.folder);
+      return new Messaging(connection, artifacts, await Aggregators.open({ ...options, connection }));
+    } catch (cause) {
+      await connection.close();
+      throw cause;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.aggregators[Symbol.asyncDispose]();
+    await this.#connection.close();
+  }
+}

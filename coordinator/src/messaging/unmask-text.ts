@@ -1,0 +1,55 @@
+/** What is to be taken out of a group's sum, as text for another process. */
+import type { UnmaskTask, UnmaskWork } from "@fedloop/privacy/secagg";
+import * as z from "zod";
+
+const bytes = z.base64().transform((text) => new Uint8Array(Buffer.from(text, "base64")));
+const integer = z.int().nonnegative();
+const shares = z.object({ coordinates: z.array(integer), values: bytes });
+const parameters = z.object({
+  session: bytes,
+  round: integer,
+  planHash: bytes,
+  modelHash: bytes,
+  length: z.int().positive(),
+  bits: z.int().min(1).max(32),
+  valueBound: integer,
+  overflow: z.enum(["impossible", "improbable"]),
+  graph: z.record(z.string(), z.unknown()),
+  minimumMembers: integer,
+  maximumMembers: integer,
+  minimumSurvivors: integer,
+});
+const work = z.object({
+  parameters,
+  sharing: z.object({ holders: integer, threshold: integer }),
+  tasks: z.array(
+    z.discriminatedUnion("type", [
+      z.object({ type: z.literal("self-mask"), member: integer, shares, commitment: bytes }),
+      z.object({
+        type: z.literal("pair-masks"),
+        member: integer,
+        shares,
+        maskPublicKey: bytes,
+        survivors: z.array(z.object({ member: integer, maskPublicKey: bytes })),
+      }),
+    ]),
+  ),
+});
+
+/** @returns UTF-8 of JSON, bytes as base64 */
+export function unmaskText(value: UnmaskWork): Uint8Array {
+  // By the holder: a Buffer is made into something else before a replacer sees it.
+  const text = JSON.stringify(value, function (this: Readonly<Record<string, unknown>>, key: string, field: unknown) {
+    const own = this[key];
+    return own instanceof Uint8Array ? Buffer.from(own).toString("base64") : field;
+  });
+  return Buffer.from(text);
+}
+
+/** @throws ZodError, SyntaxError */
+export function parseUnmaskText(text: Uint8Array): UnmaskWork {
+  const parsed = work.parse(JSON.parse(Buffer.from(text).toString()));
+  // The graph's policy is not looked at when masks are taken out; it is part of what the parameters are.
+  const graph = parsed.parameters.graph as unknown as UnmaskWork["parameters"]["graph"];
+  return { ...parsed, parameters: { ...parsed.parameters, graph }, tasks: parsed.tasks satisfies UnmaskTask[] };
+}

@@ -1,0 +1,107 @@
+import { createHash } from "node:crypto";
+import { type ObjectStore, Objm, StorageType } from "@nats-io/obj";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { CoordinatorError } from "../errors.js";
+import type { ArtifactStore, OpenArtifact } from "./artifact-store.js";
+import type { ContentStore } from "./content-store.js";
+
+/** Objects go in messages of this size, below the megabyte that servers take unless configured otherwise. Bytes. */
+const CHUNK_BYTES = 128 << 10;
+/** How long the server may take for one object, milliseconds. */
+const TIMEOUT_MS = 60_000;
+
+/**
+ * Artifacts in a NATS object store, with a folder of this process's own before it: what was read once is read from there,
+ * in parts too. An object is there for others when it is whole.
+ */
+export class ObjectStoreArtifacts implements ContentStore {
+  readonly #objects: ObjectStore;
+  readonly #folder: ArtifactStore;
+  readonly #fetching = new Map<string, Promise<void>>();
+
+  private constructor(objects: ObjectStore, folder: ArtifactStore) {
+    this.#objects = objects;
+    this.#folder = folder;
+  }
+
+  /** @param bucket name of the object store, made where there is none; letters, digits, _ and - */
+  static async open(connection: NatsConnection, bucket: string, folder: ArtifactStore): Promise<ObjectStoreArtifacts> {
+    const objects = await new Objm(connection).create(bucket, { storage: StorageType.File });
+    return new ObjectStoreArtifacts(objects, folder);
+  }
+
+  async put(bytes: Uint8Array, options: { readonly signal?: AbortSignal } = {}): Promise<Uint8Array> {
+    const sha256 = await this.#folder.put(bytes, options);
+    const name = hex(sha256);
+    if ((await this.#info(name)) !== undefined) return sha256;
+    options.signal?.throwIfAborted();
+    await this.#reached(() =>
+      this.#objects.putBlob({ name, options: { max_chunk_size: CHUNK_BYTES } }, bytes, { timeout: TIMEOUT_MS }),
+    );
+    return sha256;
+  }
+
+  async size(sha256: Uint8Array): Promise<number | undefined> {
+    return (await this.#folder.size(sha256)) ?? (await this.#info(hex(sha256)));
+  }
+
+  async openArtifact(sha256: Uint8Array): Promise<OpenArtifact> {
+    await this.#fetch(sha256);
+    return this.#folder.openArtifact(sha256);
+  }
+
+  async range(sha256: Uint8Array, offset: number, length: number): Promise<{ bytes: Uint8Array; totalBytes: number }> {
+    await this.#fetch(sha256);
+    return this.#folder.range(sha256, offset, length);
+  }
+
+  async read(sha256: Uint8Array, options: { readonly signal?: AbortSignal } = {}): Promise<Uint8Array> {
+    await this.#fetch(sha256);
+    return this.#folder.read(sha256, options);
+  }
+
+  /** Has the artifact in the folder; once, however many ask for it. */
+  async #fetch(sha256: Uint8Array): Promise<void> {
+    if ((await this.#folder.size(sha256)) !== undefined) return;
+    const name = hex(sha256);
+    let fetching = this.#fetching.get(name);
+    if (fetching === undefined) {
+      fetching = this.#fetchFrom(name).finally(() => this.#fetching.delete(name));
+      this.#fetching.set(name, fetching);
+    }
+    await fetching;
+  }
+
+  async #fetchFrom(name: string): Promise<void> {
+    const bytes = await this.#reached(() => this.#objects.getBlob(name));
+    // Where there is none, the folder says so.
+    if (bytes === null) return;
+    if (createHash("sha256").update(bytes).digest("hex") !== name) {
+      throw new CoordinatorError(
+        "ARTIFACT_CORRUPT",
+        `expected the object ${name} to have the hash of its name, came other bytes; put it back from a backup`,
+      );
+    }
+    await this.#folder.put(bytes);
+  }
+
+  async #info(name: string): Promise<number | undefined> {
+    const info = await this.#reached(() => this.#objects.info(name));
+    return info === null || info.deleted ? undefined : info.size;
+  }
+
+  async #reached<T>(ask: () => Promise<T>): Promise<T> {
+    try {
+      return await ask();
+    } catch (cause) {
+      throw new CoordinatorError("RETRY", "the object store cannot be reached; come back", {
+        retryAfterMs: 1_000,
+        cause,
+      });
+    }
+  }
+}
+
+function hex(sha256: Uint8Array): string {
+  return Buffer.from(sha256).toString("hex");
+}
