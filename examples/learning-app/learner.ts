@@ -1,0 +1,248 @@
+// One person's loop: two consents, capture, a model trained in federation, messages, a test, a report.
+import {
+  type DeviceStore,
+  logisticRegressionTrainer,
+  type Notice,
+  Participant,
+  type Trainer,
+  type TrainingTask,
+} from "@fedloop/client-runtime";
+import { analyticsTrainer } from "@fedloop/client-runtime/analytics";
+import { connectTransport } from "@fedloop/client-runtime/connect";
+import { decodeBase64Url, type Signer, webCryptoVerifier } from "@fedloop/consent";
+import {
+  Capture,
+  type CapturedEvent,
+  type ConsentSource,
+  caps,
+  coolDown,
+  Delivery,
+  Experiments,
+  experimentContent,
+  experimentSecret,
+  FeedbackLoop,
+  featureVector,
+  learnedCadence,
+  type MessageSurface,
+  OutcomeLog,
+  ParticipantConsent,
+  purposeGate,
+  quietHours,
+  reportRows,
+} from "@fedloop/feedback";
+import { liquidTemplates, Messages } from "@fedloop/feedback/templates";
+import { logisticPropensity, openRules, type PropensityModel } from "@fedloop/feedback/triggers";
+import { systemRandom } from "@fedloop/privacy";
+import { browserDeviceCrypto } from "@fedloop/privacy/secagg";
+import { EXPERIMENTS } from "./campaign.js";
+import { FEATURES, MASTERY, QUALITY, registry, WEIGHTS, wasRight } from "./registry.js";
+
+/** What the app's own files say. */
+export interface CourseConfig {
+  readonly coordinator: string;
+  /** With a crowd in one page: an address of the coordinator for each, since a browser opens six connections to one. */
+  readonly gateways?: readonly string[];
+  /** Of who signs rules and templates: base64url of 32 bytes. */
+  readonly publisherKey: string;
+  readonly quietHours: { readonly from: string; readonly to: string };
+}
+
+/** A person, and the device that the person has. */
+export interface LearnerOptions {
+  readonly config: CourseConfig;
+  readonly decide: (notice: Notice, purpose: string) => Promise<boolean> | boolean;
+  /** A store for each name, and a key for each. */
+  readonly store: (name: string) => DeviceStore;
+  readonly signer: (name: string) => Promise<Signer>;
+  readonly surface: MessageSurface;
+  readonly language: string;
+}
+
+async function bytesOf(path: string): Promise<Uint8Array> {
+  return new Uint8Array(await (await fetch(path)).arrayBuffer());
+}
+
+/** Features before each answer, and whether it was right: every fifth answer is kept for evaluation. */
+function examples(events: readonly CapturedEvent[]): { features: number[]; labels: number[] } {
+  const [features, labels]: [number[], number[]] = [[], []];
+  for (const [at, event] of events.entries()) {
+    const right = wasRight(event);
+    if (right === undefined || at === 0) continue;
+    const moment = { nowMs: event.atMs, utcOffsetMinutes: 0, seed: 0 };
+    features.push(...featureVector(FEATURES, events.slice(0, at), moment).values);
+    labels.push(right ? 1 : 0);
+  }
+  return { features, labels };
+}
+
+/** Trains on what is in the log when a round begins: after a withdrawal that is nothing. */
+function masteryTrainer(read: () => Promise<CapturedEvent[]>): Trainer {
+  const now = async (): Promise<Trainer> => {
+    const { features, labels } = examples(await read());
+    const held = Uint8Array.from(labels, (_, row) => (row % 5 === 4 ? 1 : 0));
+    return logisticRegressionTrainer({ features: Float32Array.from(features), labels: Uint8Array.from(labels), held });
+  };
+  return {
+    id: "logistic-regression",
+    train: async (task: TrainingTask) => (await now()).train(task),
+    evaluate: async (task: TrainingTask) => (await now()).evaluate(task),
+  };
+}
+
+/** A learner with a running loop. */
+export class Learner {
+  readonly capture: Capture<(typeof registry)["definitions"]>;
+  readonly delivery: Delivery;
+  readonly mastery: Participant;
+  readonly quality: Participant;
+  readonly #consents: Readonly<Record<string, ParticipantConsent>>;
+  readonly #model: { current: PropensityModel };
+  readonly #loop: FeedbackLoop;
+
+  private constructor(parts: {
+    capture: Learner["capture"];
+    delivery: Delivery;
+    mastery: Participant;
+    quality: Participant;
+    consents: Readonly<Record<string, ParticipantConsent>>;
+    model: { current: PropensityModel };
+    loop: FeedbackLoop;
+  }) {
+    this.capture = parts.capture;
+    this.delivery = parts.delivery;
+    this.mastery = parts.mastery;
+    this.quality = parts.quality;
+    this.#consents = parts.consents;
+    this.#model = parts.model;
+    this.#loop = parts.loop;
+  }
+
+  /** Asks for both consents and starts the loop. */
+  static async open({ config, decide, store, signer, surface, language }: LearnerOptions): Promise<Learner> {
+    const verifier = webCryptoVerifier();
+    const trust = { keys: [decodeBase64Url(config.publisherKey)], verifier };
+    // The trainers read a log that can only be opened once its consents are known.
+    let opened: Learner["capture"] | undefined;
+    const read = async (): Promise<CapturedEvent[]> => {
+      const events: CapturedEvent[] = [];
+      if (opened !== undefined) for await (const event of opened.read(MASTERY)) events.push(event);
+      return events;
+    };
+    const events = store("events");
+    const experiments = new Experiments(EXPERIMENTS, await experimentSecret(events, systemRandom()));
+    const outcomes = new OutcomeLog(experiments, events);
+    const join = async (purpose: string, population: string, trainer: Trainer): Promise<Participant> =>
+      Participant.join({
+        population,
+        transport: connectTransport({ baseUrl: config.coordinator }),
+        store: store(population),
+        signer: await signer(population),
+        verifier,
+        trainer,
+        secureAggregation: browserDeviceCrypto({ random: systemRandom(), verifier }),
+        consent: {
+          purposes: [purpose],
+          decide,
+          dataCategories: ["answers to practice questions"],
+          storage: "in this browser",
+          retention: "90 days, or until withdrawn",
+          jurisdiction: "CH",
+          withdrawal: "one press in the page",
+          interface: "a dialog in the page",
+          signals: { gpc: Reflect.get(navigator, "globalPrivacyControl") === true },
+        },
+      });
+    const mastery = await join(MASTERY, "learners-mastery", masteryTrainer(read));
+    const tables = {
+      messages: () => outcomes.rows("encouragement"),
+      answers: async () => (opened === undefined ? [] : reportRows(opened, QUALITY, Date.now())),
+    };
+    const quality = await join(QUALITY, "learners-quality", analyticsTrainer({ tables }));
+    const consents: Readonly<Record<string, ParticipantConsent>> = {
+      [MASTERY]: new ParticipantConsent(mastery),
+      [QUALITY]: new ParticipantConsent(quality),
+    };
+    const both: ConsentSource = {
+      decision: (purpose) => consents[purpose]?.decision(purpose) ?? "not-asked",
+      onChange(listener) {
+        const ends = Object.values(consents).map((each) => each.onChange(listener));
+        return () => {
+          for (const end of ends) end();
+        };
+      },
+    };
+    const gate = purposeGate(both);
+    const capture = await Capture.open({ registry, store: events, gate });
+    opened = capture;
+    const delivery = await Delivery.open({
+      store: events,
+      limits: [
+        caps({ perSession: 1, perDay: 3, perWeek: 8 }),
+        coolDown(10),
+        quietHours(config.quietHours.from, config.quietHours.to),
+        learnedCadence({ minutes: 10 }),
+      ],
+    });
+    // Says nothing until a model was released.
+    const model = { current: logisticPropensity("mastery", {}, Number.NEGATIVE_INFINITY) };
+    const { triggers } = await openRules(await bytesOf("rules.bundle"), trust);
+    const content = experimentContent({
+      experiments,
+      outcomes,
+      experiment: "encouragement",
+      templates: { plain: "plain", warm: "warm" },
+      shown: "shown",
+      opened: "opened",
+    });
+    const loop = await FeedbackLoop.open({
+      capture,
+      gate,
+      store: events,
+      triggers,
+      features: FEATURES,
+      models: [{ id: "mastery", score: (features) => model.current.score(features) }],
+      messages: await Messages.open(await bytesOf("templates.bundle"), trust, liquidTemplates()),
+      delivery,
+      surface,
+      language,
+      campaigns: [{ trigger: "encourage", content, variables: () => ({ answers: capture.count(MASTERY).events }) }],
+    });
+    const learner = new Learner({ capture, delivery, mastery, quality, consents, model, loop });
+    await learner.useModel();
+    return learner;
+  }
+
+  /** Takes the newest released model, proven by the log, as what scores are from. */
+  async useModel(): Promise<boolean> {
+    const released = await this.mastery.model();
+    if (released === undefined) return false;
+    const weights = Object.fromEntries(WEIGHTS.map((name, at) => [name, released.parameters[at] ?? 0]));
+    this.#model.current = logisticPropensity("mastery", weights, released.parameters[WEIGHTS.length] ?? 0);
+    return true;
+  }
+
+  /** Takes part in the rounds that train the mastery model. @throws what the device refused a round for */
+  async train(): Promise<void> {
+    for await (const event of this.mastery.run()) {
+      if (event.type === "refused") throw new Error(event.message);
+      if (event.type === "released") await this.useModel();
+    }
+  }
+
+  /** Takes part in the rounds that answer the product team's questions. @throws what the device refused a round for */
+  async report(): Promise<void> {
+    for await (const event of this.quality.run()) if (event.type === "refused") throw new Error(event.message);
+  }
+
+  /** Holds on this device when the call returns: what was captured for the purpose is gone. */
+  async withdraw(purpose: string): Promise<void> {
+    const withdrawn = this.#consents[purpose]?.withdraw(purpose);
+    await this.capture.deleted();
+    await withdrawn;
+  }
+
+  async close(): Promise<void> {
+    await this.#loop.close();
+    await this.capture.close();
+  }
+}
