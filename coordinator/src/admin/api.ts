@@ -1,6 +1,7 @@
 import type { FastifyPluginAsync } from "fastify";
 import * as z from "zod";
 import { addAlerts } from "./alerts.js";
+import { addAnswers } from "./answers.js";
 import type { AdminDependencies } from "./dependencies.js";
 import { addLedger } from "./ledger.js";
 import { addModels } from "./models.js";
@@ -32,8 +33,12 @@ export function adminApi(deps: AdminDependencies): FastifyPluginAsync {
         addModels(app, deps);
         addLedger(app, deps);
         addAlerts(app, deps);
+<<<<<<< HEAD
         addOperations(app, deps);
         addWebhooks(app, deps);
+=======
+        addAnswers(app, deps);
+>>>>>>> abeabcd (Serve a dashboard and a consent centre: two pages, built by Vite, that speak to their own coordinator and nobody else)
         app.get(
           "/openapi.json",
           { schema: { operationId: "getOpenApi", summary: "This document", response: { 200: z.looseObject({}) } } },

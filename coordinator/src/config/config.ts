@@ -82,7 +82,7 @@ export interface Config {
   readonly vaultDir: string;
   readonly listen: Listen;
   /** Where HTTP is served, and to pages of which web origins; null for nowhere. */
-  readonly http: (Listen & { readonly corsOrigins: readonly string[] }) | null;
+  readonly http: HttpConfig | null;
   /** Folder that gets the published log as files; null for none. */
   readonly tiles: string | null;
   /** Who must have cosigned what is published; null for nobody. */
@@ -163,14 +163,25 @@ function listenAt(port: number) {
 
 const listenSection = section(listenAt(7443));
 
+const jurisdiction = { error: 'whose law consents are given under, as in "CH"' };
+
 const httpSection = section({
   ...listenAt(7480),
+  consentCentre: section({ jurisdiction: z.string(jurisdiction).regex(/^[^\n\r]{1,100}$/, jurisdiction) }).optional(),
   corsOrigins: z.array(z.string(webOrigin).refine(isWebOrigin, webOrigin), webOrigins).max(100, webOrigins).default([]),
 });
 
 /** As browsers write an origin: scheme, host and a port that is not the scheme's own; neither "*" nor a path. */
 function isWebOrigin(text: string): boolean {
   return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}
+
+/** Where HTTP is served, and what of it. */
+export interface HttpConfig extends Listen {
+  /** Web origins whose pages may take part. */
+  readonly corsOrigins: readonly string[];
+  /** Whether participants find a consent centre there. */
+  readonly consentCentre?: { readonly jurisdiction: string } | undefined;
 }
 
 interface WrittenToken {
@@ -194,7 +205,7 @@ interface WrittenConfig {
   readonly cluster: { readonly address?: string | undefined; readonly ca?: string | undefined; readonly lease: number };
   readonly store?: { readonly postgres: { readonly urlFile?: string | undefined } } | undefined;
   readonly listen: Listen;
-  readonly http?: (Listen & { readonly corsOrigins: readonly string[] }) | undefined;
+  readonly http?: HttpConfig | undefined;
   readonly tiles?: string | undefined;
   readonly witnesses?: WitnessConfig | undefined;
   readonly auditors: readonly string[];

@@ -14,6 +14,7 @@ import type { AdminDependencies } from "../admin/dependencies.js";
 import { ConnectHost } from "../http/connect.js";
 import { HttpServer, type HttpTls } from "../http/http-server.js";
 import { operationsRoutes } from "../http/operations.js";
+import { type ConsentCentre, pageRoutes, pagesFolder } from "../http/pages.js";
 import { tileRoutes } from "../http/tiles.js";
 import { Cluster } from "../leadership/cluster.js";
 import { Ledger } from "../ledger/ledger.js";
@@ -81,6 +82,8 @@ export interface CoordinatorOptions extends StoragePlaces {
     readonly tls: HttpTls | null;
     /** Web origins whose pages may take part. */
     readonly corsOrigins: readonly string[];
+    /** Whether a consent centre is served, and for which jurisdiction; none unless given. */
+    readonly consentCentre?: { readonly jurisdiction: string } | undefined;
   } | null;
   /** How this coordinator stands to those that share its store: how they reach it, and how it reaches them. */
   readonly cluster?: {
@@ -362,6 +365,7 @@ export class Coordinator {
       onFault,
     };
     const routes = [tileRoutes(publisher), connect.routes, adminApi(admin), operationsRoutes(admin, metrics)];
+    routes.push(pageRoutes(pagesFolder(), consentCentre(options)));
     const onAnswered = (request: AnsweredRequest): void => {
       metrics.requestAnswered(request);
       options.onAnswered?.(request);
@@ -452,6 +456,16 @@ export class Coordinator {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** What the consent centre asks; null where none is served. */
+function consentCentre({ http, plans }: CoordinatorOptions): ConsentCentre | null {
+  const centre = http?.consentCentre ?? null;
+  if (centre === null) return null;
+  const offers = plans.map(({ plan: { population, controller, purpose, dataCategories } }) => {
+    return { population, controller, purpose, dataCategories };
+  });
+  return { ...centre, offers };
 }
 
 /** Serves the route groups where the options say so. */

@@ -160,6 +160,10 @@ t.test("only whole web origins are let in, no wildcard and no path", async (t) =
 
 t.test("HTTP is served where the configuration has a section for it, at a port of its own", async (t) => {
   t.same(parse(`${SHORTEST}http: {}\n`).http, { host: "127.0.0.1", port: 7480, corsOrigins: [] });
+  t.match(parse(`${SHORTEST}http: { consentCentre: { jurisdiction: CH } }\n`).http, {
+    consentCentre: { jurisdiction: "CH" },
+  });
+  t.throws(() => parse(`${SHORTEST}http: { consentCentre: {} }\n`), { message: /http\.consentCentre\.jurisdiction/ });
 });
 
 t.test("off loopback there is no plaintext, wherever the address comes from", async (t) => {

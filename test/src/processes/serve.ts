@@ -60,6 +60,7 @@ export function temporaryFolder(t: Test): string {
 export interface HttpSection {
   readonly port: number;
   readonly corsOrigins: readonly string[];
+  readonly consentCentre?: { readonly jurisdiction: string };
 }
 
 /** Writes configuration, plan and notice. @returns path of the configuration */

@@ -1,0 +1,99 @@
+// The operator's dashboard, served by a coordinator in a process of its own that drives real rounds.
+import { fileURLToPath } from "node:url";
+import type { Locator, Page } from "playwright-core";
+import t from "tap";
+import { openBrowser, withoutChromium } from "../browser/chromium.js";
+import { LineProcess } from "../processes/lines.js";
+import { POPULATION, ServeProcess, temporaryFolder, writeConfiguration } from "../processes/serve.js";
+import { DESKTOP, leastContrast, openWatched, overflow, PHONE, picture, viewerToken } from "./pages.js";
+
+const PLAN = {
+  rounds: 3,
+  privacy: { mechanism: "central-discrete-gaussian", clipNorm: 8, epsilon: 6, delta: 1e-5 },
+  evaluation: { metric: "mean", every: 1, clipNorm: 8 },
+};
+const EVALUATIONS = 3;
+/** The metric that devices measure; beside it stands how many examples they had. */
+const chart = (page: Page): Locator => page.getByRole("figure").filter({ hasText: "mean as a table" });
+/** WCAG 2.2, level AA. */
+const LEAST_CONTRAST = 4.5;
+
+t.test("the dashboard shows what the coordinator does, to who has a token", { skip: withoutChromium }, async (t) => {
+  const config = writeConfiguration(temporaryFolder(t), PLAN, 0, { port: 0, corsOrigins: [] });
+  const server = new ServeProcess(t, config);
+  const { address, http } = await server.listening();
+  const script = fileURLToPath(new URL("../processes/participants.js", import.meta.url));
+  const people = new LineProcess<{ event: string }>(t, [script, address, "1", "2", "3"]);
+  const token = viewerToken(config);
+  const browser = await openBrowser(t);
+
+  await t.test("by keyboard alone, from the token to the figures", async (t) => {
+    const { page, origins, complaints } = await openWatched(t, browser, { viewport: DESKTOP, colorScheme: "light" });
+    await page.goto(`${http}/`);
+    await page.getByLabel("Access token").waitFor();
+    t.equal(page.url(), `${http}/dashboard/`);
+    await picture(page, "dashboard-login");
+    const focused = () => page.evaluate(() => document.activeElement?.getAttribute("name") ?? "");
+    for (let tabs = 0; tabs < 5 && (await focused()) !== "token"; tabs++) await page.keyboard.press("Tab");
+    await page.keyboard.type("not-a-token");
+    await page.keyboard.press("Enter");
+    await page.getByRole("alert").getByText("not, or no longer, in force").waitFor();
+    t.same(
+      complaints.filter((text) => !text.includes("401")),
+      [],
+      "but for the refusals, the browser has nothing to complain of",
+    );
+    for (let tabs = 0; tabs < 5 && (await focused()) !== "token"; tabs++) await page.keyboard.press("Tab");
+    await page.keyboard.type(token);
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Live round" }).waitFor();
+    await page.getByText("Example University").first().waitFor();
+    await page.getByText("example.org/processes", { exact: true }).waitFor();
+    t.same([...origins], [new URL(http).origin], "nothing is asked of anyone but the coordinator");
+
+    t.equal(await people.exit(), 0, people.log);
+    await page.getByText(`${PLAN.rounds + EVALUATIONS} of ${PLAN.rounds + EVALUATIONS} closed`).waitFor();
+    const gauge = page.getByRole("meter", { name: "privacy budget" });
+    t.ok(Number(await gauge.getAttribute("aria-valuenow")) > 5, "the budget is spent, to its last part");
+    await page.locator(".alerts").getByText("BUDGET_NEARLY_SPENT").waitFor();
+    await page.getByText("mean as a table").click();
+    t.equal(await chart(page).locator("tbody tr").count(), EVALUATIONS, "each evaluation is a point of the chart");
+    t.equal(await chart(page).locator("canvas").count(), 1);
+    t.match(await page.getByRole("region", { name: "rounds" }).textContent(), /closed/);
+
+    const outlines = await page.evaluate(() => {
+      const focusable = [
+        ...document.querySelectorAll<HTMLElement>("a, button, select, summary, input, [tabindex='0']"),
+      ];
+      return focusable.filter((element) => element.tabIndex < 0).length;
+    });
+    t.equal(outlines, 0, "everything that can be used can be reached by keyboard");
+    await page.getByRole("button", { name: "Forget the token" }).click();
+    await page.getByLabel("Access token").waitFor();
+    t.equal(await page.evaluate(() => sessionStorage.length), 0);
+  });
+
+  for (const [name, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
+    for (const colorScheme of ["light", "dark"] as const) {
+      await t.test(`on a ${name}, ${colorScheme}`, async (t) => {
+        const { page, complaints } = await openWatched(t, browser, { viewport, colorScheme });
+        await page.addInitScript((token) => sessionStorage.setItem("fedloop-token", token), token);
+        await page.goto(`${http}/dashboard/#${POPULATION}`);
+        await chart(page).locator("canvas").waitFor();
+        await page.getByText("before any round").waitFor();
+        t.equal(await overflow(page), 0, "nothing is wider than the window");
+        const { ratio, text } = await leastContrast(page);
+        t.ok(ratio >= LEAST_CONTRAST, `"${text}" has a contrast of ${ratio}`);
+        await picture(page, `dashboard-${name}-${colorScheme}`);
+        const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+        const before = await ground();
+        await page.getByLabel("Theme").selectOption(colorScheme === "light" ? "dark" : "light");
+        t.not(await ground(), before, "the switch goes over the system's theme");
+        await page.reload();
+        await chart(page).locator("canvas").waitFor();
+        t.not(await ground(), before, "and is remembered");
+        t.same(complaints, []);
+      });
+    }
+  }
+});
