@@ -7,7 +7,7 @@ import {
   indexedDbStore,
 } from "@fedloop/client-runtime/browser";
 import { connectTransport } from "@fedloop/client-runtime/connect";
-import { type Signer, webCryptoVerifier } from "@fedloop/consent";
+import { webCryptoVerifier } from "@fedloop/consent";
 import type { Offer } from "./offers.js";
 
 /** The centre asks and shows; training is the app's. */
@@ -28,7 +28,7 @@ function deviceName({ population }: Offer): string {
 /** Whether this browser holds a participant of the population. */
 export async function isKnown(offer: Offer): Promise<boolean> {
   const databases = await indexedDB.databases();
-  return databases.some(({ name }) => name?.includes(deviceName(offer)) === true);
+  return databases.some(({ name }) => name === deviceName(offer));
 }
 
 export interface Membership {
@@ -49,27 +49,37 @@ export async function openMembership(
   decide: (notice: Notice, purpose: string) => Promise<Decision>,
 ): Promise<Membership> {
   const device = deviceName(offer);
-  const signer: Signer = await browserSigner(device);
-  const participant = await Participant.join({
-    population: offer.population,
-    transport: connectTransport({ baseUrl: location.origin }),
-    store: indexedDbStore(device),
-    signer,
-    verifier: webCryptoVerifier(),
-    trainer: noTrainer,
-    consent: {
-      purposes: [offer.purpose],
-      decide,
-      dataCategories: offer.dataCategories,
-      storage: "on the participant's device",
-      retention: "until withdrawn or erased",
-      jurisdiction,
-      withdrawal: "in the consent centre, in one step",
-      interface: "the coordinator's consent centre",
-      signals: { gpc: Reflect.get(navigator, "globalPrivacyControl") === true },
-    },
-  });
+  const store = indexedDbStore(device);
+  const join = async (): Promise<Participant> =>
+    Participant.join({
+      population: offer.population,
+      transport: connectTransport({ baseUrl: location.origin }),
+      store,
+      signer: await browserSigner(device),
+      verifier: webCryptoVerifier(),
+      trainer: noTrainer,
+      consent: {
+        purposes: [offer.purpose],
+        decide,
+        dataCategories: offer.dataCategories,
+        storage: "on the participant's device",
+        retention: "until withdrawn or erased",
+        jurisdiction,
+        withdrawal: "in the consent centre, in one step",
+        interface: "the coordinator's consent centre",
+        signals: { gpc: Reflect.get(navigator, "globalPrivacyControl") === true },
+      },
+    });
+  let participant: Participant;
+  try {
+    participant = await join();
+  } catch (cause) {
+    // Whoever tries again, on this page too, finds the store free.
+    await store.close();
+    throw cause;
+  }
   const forget = async (): Promise<void> => {
+    await store.close();
     await Promise.all([deleteBrowserSigner(device), deleteIndexedDbStore(device)]);
   };
   return { participant, forget };

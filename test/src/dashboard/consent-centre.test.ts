@@ -5,10 +5,9 @@ import { nodeVerifier } from "@fedloop/consent/node";
 import t from "tap";
 import { openBrowser, withoutChromium } from "../browser/chromium.js";
 import { POPULATION, PURPOSE, ServeProcess, temporaryFolder, writeConfiguration } from "../processes/serve.js";
-import { DESKTOP, leastContrast, openWatched, overflow, PHONE, picture } from "./pages.js";
+import { DESKTOP, openWatched, picture, requireReadable } from "./pages.js";
 
 const HTTP = { port: 0, corsOrigins: [], consentCentre: { jurisdiction: "CH" } };
-const LEAST_CONTRAST = 4.5;
 
 t.test(
   "a person refuses, consents, withdraws, sees everything and has it erased",
@@ -74,21 +73,10 @@ t.test(
     t.same([...origins], [new URL(http).origin], "nothing is asked of anyone but the coordinator");
     t.same(complaints, []);
 
-    for (const [name, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
-      for (const colorScheme of ["light", "dark"] as const) {
-        await t.test(`on a ${name}, ${colorScheme}`, async (t) => {
-          const { page } = await openWatched(t, browser, { viewport, colorScheme });
-          await page.goto(`${http}/consent/`);
-          await page.getByRole("button", { name: "Read the notice and decide" }).click();
-          await page.getByRole("button", { name: "Yes, I consent" }).click();
-          await page.locator(".badge").getByText("given", { exact: true }).waitFor();
-          t.equal(await overflow(page), 0, "nothing is wider than the window");
-          const { ratio, text } = await leastContrast(page);
-          t.ok(ratio >= LEAST_CONTRAST, `"${text}" has a contrast of ${ratio}`);
-          await picture(page, `consent-${name}-${colorScheme}`);
-        });
-      }
-    }
+    await page.getByRole("button", { name: "Read the notice and decide" }).click();
+    await dialog.getByRole("button", { name: "Yes, I consent" }).click();
+    await state("given");
+    await requireReadable(t, page, "consent");
   },
 );
 

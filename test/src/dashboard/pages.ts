@@ -9,7 +9,7 @@ import { FEDLOOP } from "../processes/serve.js";
 const PICTURES = process.env.FEDLOOP_SCREENSHOTS;
 
 export const DESKTOP = { width: 1280, height: 900 };
-export const PHONE = { width: 390, height: 844 };
+const PHONE = { width: 390, height: 844 };
 
 /** A token of the HTTP API, made by the command. */
 export function viewerToken(config: string): string {
@@ -49,13 +49,31 @@ export async function picture(page: Page, name: string): Promise<void> {
   if (PICTURES !== undefined) await page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true });
 }
 
+/** WCAG 2.2, level AA. */
+const LEAST_CONTRAST = 4.5;
+
+/** On a desktop and on a phone, light and dark: nothing is wider than the window, and every text can be read. */
+export async function requireReadable(t: Test, page: Page, name: string): Promise<void> {
+  for (const [device, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.setViewportSize(viewport);
+      await page.emulateMedia({ colorScheme });
+      const shown = `${name}-${device}-${colorScheme}`;
+      t.equal(await overflow(page), 0, `${shown} is no wider than its window`);
+      const { ratio, text } = await leastContrast(page);
+      t.ok(ratio >= LEAST_CONTRAST, `${shown}: "${text}" has a contrast of ${ratio}`);
+      await picture(page, shown);
+    }
+  }
+}
+
 /** By how much the page is wider than its window. */
-export function overflow(page: Page): Promise<number> {
+function overflow(page: Page): Promise<number> {
   return page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 }
 
 /** The least contrast between text and what is behind it (WCAG 2.2, 1.4.3), over all elements with text of their own. */
-export function leastContrast(page: Page): Promise<{ readonly ratio: number; readonly text: string }> {
+function leastContrast(page: Page): Promise<{ readonly ratio: number; readonly text: string }> {
   return page.evaluate(() => {
     const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
     if (canvas === null) throw new Error("expected a canvas");
