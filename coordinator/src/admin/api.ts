@@ -3,6 +3,7 @@ import * as z from "zod";
 import { addAlerts } from "./alerts.js";
 import { addAnswers } from "./answers.js";
 import type { AdminDependencies } from "./dependencies.js";
+import { addExperiments } from "./experiments.js";
 import { addLedger } from "./ledger.js";
 import { addModels } from "./models.js";
 import { describeRoutes } from "./openapi.js";
@@ -33,12 +34,10 @@ export function adminApi(deps: AdminDependencies): FastifyPluginAsync {
         addModels(app, deps);
         addLedger(app, deps);
         addAlerts(app, deps);
-<<<<<<< HEAD
         addOperations(app, deps);
         addWebhooks(app, deps);
-=======
         addAnswers(app, deps);
->>>>>>> abeabcd (Serve a dashboard and a consent centre: two pages, built by Vite, that speak to their own coordinator and nobody else)
+        addExperiments(app, deps);
         app.get(
           "/openapi.json",
           { schema: { operationId: "getOpenApi", summary: "This document", response: { 200: z.looseObject({}) } } },

@@ -83,7 +83,10 @@ export interface Model {
   readonly population: string;
   readonly round: number;
   readonly sha256: string;
-  readonly createdMs: number;
+  /** How far it has come: candidate, canary, live, or rolled back. */
+  readonly stage: string;
+  readonly sharePercent: number | null;
+  readonly sinceMs: number;
   readonly bytes: number | null;
 }
 
@@ -91,7 +94,9 @@ const model: z.ZodMiniType<Model> = z.object({
   population: text,
   round: number,
   sha256: text,
-  createdMs: number,
+  stage: text,
+  sharePercent: z.nullable(number),
+  sinceMs: number,
   bytes: z.nullable(number),
 });
 
@@ -137,7 +142,7 @@ export interface Estimate {
   readonly high: number | null;
 }
 
-/** An answered query of a population: an experiment's arms, a count, a quantile. */
+/** An answered query of a population, such as a count or quantiles. */
 export interface Answer {
   readonly population: string;
   readonly round: number;
@@ -162,6 +167,49 @@ const answer: z.ZodMiniType<Answer> = z.object({
   ),
 });
 
+/** An experiment with all its releases taken together. */
+export interface Experiment {
+  readonly population: string;
+  readonly name: string;
+  readonly looks: number;
+  readonly epsilon: string;
+  readonly isMismatch: boolean;
+  readonly arms: readonly {
+    readonly arm: string;
+    readonly participants: number | null;
+    readonly mean: number | null;
+  }[];
+  readonly comparisons: readonly {
+    readonly arm: string;
+    readonly control: string;
+    readonly difference: number;
+    readonly low: number | null;
+    readonly high: number | null;
+    readonly isDecided: boolean;
+    readonly probabilityBetter: number;
+  }[];
+}
+
+const experiment: z.ZodMiniType<Experiment> = z.object({
+  population: text,
+  name: text,
+  looks: number,
+  epsilon: text,
+  isMismatch: z.boolean(),
+  arms: z.array(z.object({ arm: text, participants: z.nullable(number), mean: z.nullable(number) })),
+  comparisons: z.array(
+    z.object({
+      arm: text,
+      control: text,
+      difference: number,
+      low: z.nullable(number),
+      high: z.nullable(number),
+      isDecided: z.boolean(),
+      probabilityBetter: number,
+    }),
+  ),
+});
+
 function listOf<Item>(item: z.ZodMiniType<Item>): z.ZodMiniType<{ readonly items: readonly Item[] }> {
   return z.object({ items: z.array(item) });
 }
@@ -173,6 +221,7 @@ export const resources: {
   readonly models: z.ZodMiniType<{ readonly items: readonly Model[] }>;
   readonly alerts: z.ZodMiniType<{ readonly items: readonly Alert[] }>;
   readonly answers: z.ZodMiniType<{ readonly items: readonly Answer[] }>;
+  readonly experiments: z.ZodMiniType<{ readonly items: readonly Experiment[] }>;
   readonly ledger: z.ZodMiniType<Ledger>;
 } = {
   populations: listOf(population),
@@ -180,5 +229,6 @@ export const resources: {
   models: listOf(model),
   alerts: listOf(alert),
   answers: listOf(answer),
+  experiments: listOf(experiment),
   ledger,
 };

@@ -2,11 +2,11 @@ import type { JSX } from "preact";
 import type { Answer } from "../api/resources.js";
 import { at, count, figure } from "../theme/figures.js";
 
-/** Experiments and other queries that devices have answered, as noised estimates with their intervals. */
+/** Queries that devices have answered, as noised estimates with their intervals. */
 export function AnswersCard({ answers }: { readonly answers: readonly Answer[] }): JSX.Element {
   return (
     <article class="card">
-      <h3>Experiments and queries</h3>
+      <h3>Queries</h3>
       {answers.length === 0 && <p class="quiet">None has been answered.</p>}
       {answers.map(({ round, query, kind, closedMs, members, estimates }) => (
         <div class="scroll" key={round}>

@@ -76,7 +76,7 @@ t.test("the dashboard shows what the coordinator does, to who has a token", { sk
     await page.addInitScript((token) => sessionStorage.setItem("fedloop-token", token), token);
     await page.goto(`${http}/dashboard/#${POPULATION}`);
     await chart(page).locator("canvas").waitFor();
-    await page.getByText("before any round").waitFor();
+    await page.getByText("live", { exact: true }).waitFor();
     await requireReadable(t, page, "dashboard");
     const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     await page.emulateMedia({ colorScheme: "light" });
