@@ -15,6 +15,7 @@ export interface Answer {
 /** How a test asks. */
 export interface Calls {
   readonly base: string;
+  readonly token: string;
   call(path: string, init?: RequestInit): Promise<Answer>;
   /** Below /api/v1. */
   get(path: string): Promise<Answer>;
@@ -56,5 +57,5 @@ export function callsTo(base: string, token: string): Calls {
       body: JSON.stringify(body),
       headers: { "content-type": "application/json", "idempotency-key": key },
     });
-  return { base, call, get, post };
+  return { base, token, call, get, post };
 }

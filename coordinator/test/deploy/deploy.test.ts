@@ -1,4 +1,4 @@
-// What is in deploy/: the unit as systemd reads it, the chart as its templates come out, the board in metrics.test.ts.
+// What is in deploy/: the unit as systemd reads it, the chart as its templates come out, the board in metrics.slow.test.ts.
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

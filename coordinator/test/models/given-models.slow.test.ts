@@ -1,6 +1,6 @@
 import t from "tap";
 import { isInCanary } from "../../src/models/stages.js";
-import { callsAs, HTTP, openWithApi } from "../admin/api.js";
+import { callsAs, callsTo, HTTP, openWithApi } from "../admin/api.js";
 import { Federation } from "../server/federation.js";
 import { ConstantTrainer } from "../server/people.js";
 import { POPULATION } from "../server/plans.js";
@@ -125,3 +125,40 @@ t.test("a repeated key has one effect and the same answer; for another request i
   t.equal((await post(path, { canaryPercent: 0 }, `${KEY}4`)).status, 400);
   t.equal((await federation.entries("model.stage")).length, 1);
 });
+
+t.test(
+  "a request whose answer was lost in a crash has had its one effect when it is sent again after the start",
+  async (t) => {
+    const first = await openWithApi(t, { plan: { rounds: 2, release: "manual" } });
+    const people = await Promise.all([1, 2, 3].map(() => first.federation.join()));
+    const parts = people.map((person) => first.federation.takePart(person));
+    await first.federation.run();
+    await Promise.all(parts);
+    const path = `/populations/${POPULATION}/models/1/promote`;
+    const leaving = new AbortController();
+    // The caller goes away the moment the effect is durable, and so does the coordinator.
+    const { ledger } = first.federation.coordinator;
+    const durable = new Promise<void>((resolve) => {
+      const stop = ledger.onGrowth(() => {
+        stop();
+        leaving.abort();
+        resolve();
+      });
+    });
+    const headers = { "content-type": "application/json", "idempotency-key": `${KEY}1` };
+    const lost = first.call(`/api/v1${path}`, { method: "POST", body: "{}", headers, signal: leaving.signal });
+    await t.rejects(lost, "the answer is lost");
+    await durable;
+    await first.federation.close();
+
+    const second = await Federation.open(t, {
+      dataDir: first.federation.folder,
+      plan: { rounds: 2, release: "manual" },
+      http: HTTP,
+    });
+    const again = callsTo(`http://127.0.0.1:${second.coordinator.httpPort}`, first.token);
+    t.match(await again.post(path, {}, `${KEY}1`), { status: 200, body: { changed: [{ round: 1, stage: "live" }] } });
+    t.equal((await second.entries("model.stage")).length, 1, "what had happened did not happen again");
+    t.match(await again.post(path, { canaryPercent: 1 }, `${KEY}1`), { status: 409, body: { code: "CONFLICT" } });
+  },
+);
