@@ -1,6 +1,11 @@
 // The rules of the papers, by hand, on models small enough to follow.
 import t, { type Test } from "tap";
-import { type PersonalisationMethod, personalisedTrainer, scaffoldTrainer } from "../../src/personalisation/index.js";
+import {
+  type PersonalisationMethod,
+  personalisedTrainer,
+  qFedAvgTrainer,
+  scaffoldTrainer,
+} from "../../src/personalisation/index.js";
 import type { LocalState, TrainingTask } from "../../src/trainers/trainer.js";
 
 /** y = w·x, or y = x·a·b: dense layers of one unit without bias. */
@@ -144,4 +149,30 @@ t.test("what does not fit is refused", async (t) => {
   await t.rejects(single("ditto").train(task([0], { learningRate: "1e38", epochs: 3 }, memory())), {
     code: "NON_FINITE",
   });
+});
+
+t.test("q-FedAvg sends F^q·L·Δw and h = q·F^(q−1)·‖L·Δw‖² + L·F^q, F at the round's model", async (t) => {
+  const options = { id: "m", topology: chain(1), loss: "meanSquaredError", examples: exampleOf(3) } as const;
+  const sent = async (settings: object) => {
+    const one = task([0], settings, memory());
+    return (await qFedAvgTrainer(options).train({ ...one, updateLength: 2 })).update;
+  };
+  // F(0) = 9; a step of 0.1·6 to 0.6; L = 1/0.1 = 10.
+  close(t, await sent({}), [9 * 10 * 0.6, 36 + 9 * 10], "q = 1: ‖L·Δw‖² = 36");
+  close(t, await sent({ q: "2" }), [81 * 10 * 0.6, 2 * 9 * 36 + 81 * 10], "q = 2");
+  close(t, await sent({ q: "0", curvatureScale: "0.1" }), [6, 0.1 * 10], "q = 0 is federated averaging: L·Δw and L");
+  close(t, await sent({ lipschitz: "1" }), [9 * 0.6, 0.36 + 9], "L = 1");
+  await t.rejects(qFedAvgTrainer(options).train(task([0], {}, memory())), { code: "WRONG_LENGTH" });
+  const none = { ...exampleOf(3), features: new Float32Array(0), labels: new Float32Array(0) };
+  const empty = qFedAvgTrainer({ ...options, examples: none }).train({ ...task([0], {}, memory()), updateLength: 2 });
+  close(t, (await empty).update, [0, 0], "no examples, no weight");
+});
+
+t.test("SCAFFOLD scales the half of the update that is about variates as the plan says", async (t) => {
+  const options = { id: "m", topology: chain(1), loss: "meanSquaredError", examples: exampleOf(3) } as const;
+  const sent = async (settings: object) =>
+    (await scaffoldTrainer(options).train(task([0, 0], settings, memory()))).update;
+  // Δy = 0.6; Δc = −0 − 0.6/(1·0.1) = −6.
+  close(t, await sent({}), [0.6, -6], "s = 1");
+  close(t, await sent({ variateScale: "0.1" }), [0.6, -0.6], "s = 0.1");
 });

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import t from "tap";
@@ -92,4 +93,34 @@ t.test("an error ends the process with its code and without a stack", async (t) 
   const { child, err } = start(["status", "--config", "/nowhere/fedloop.yaml"]);
   t.equal(await ended(child), 3);
   t.match(err(), /^error FILE_UNREADABLE: [^\n]+\n$/);
+});
+
+t.test("simulate runs a plan's virtual devices, and leaves a model and a page", async (t) => {
+  const config = configuration(t);
+  const folder = dirname(config);
+  const plan = join(folder, "plan.yaml");
+  const changed = readFileSync(plan, "utf8").replace(
+    "{ parameters: 10 }",
+    "{ tensors: { kernel: [3, 2], bias: [2] } }",
+  );
+  const data = "{ type: synthetic, classes: 2, features: 3, examples: 60 }";
+  writeFileSync(plan, `${changed}policy: { epsilon: 100, delta: 1.0e-5 }\nsimulation: { devices: 6, data: ${data} }\n`);
+  const { child, lines, err } = start(["simulate", plan, "--json", "--threads", "1", "--out", join(folder, "out")]);
+  let last = "";
+  for await (const line of lines) last = line;
+  t.equal(await ended(child), 0, err());
+  const summary = JSON.parse(last);
+  t.match(summary, { population: "lecturers", devices: 6, seed: 1, unit: "participant", strategy: "fedavg" });
+  t.equal(summary.rounds.length, 1);
+  t.ok(summary.epsilon > 0);
+  t.match(err(), /Round 1: 6 of 6 devices, accuracy/, "progress is told");
+  t.match(readFileSync(summary.page, "utf8"), /<!doctype html>/);
+  const digest = createHash("sha256").update(readFileSync(summary.model)).digest("base64url");
+  t.equal(digest, summary.modelSha256);
+});
+
+t.test("simulate says what it needs where a plan describes no devices and there are no data", async (t) => {
+  const { child, err } = start(["simulate", join(dirname(configuration(t)), "plan.yaml")]);
+  t.equal(await ended(child), 2);
+  t.match(err(), /error USAGE: expected a section simulation in the plan.*--data FILE/);
 });

@@ -22,9 +22,9 @@ const GROUPS: PlanChanges = {
 const ROBUST: readonly (readonly [PlanChanges, number])[] = [
   [strategy("coordinate-median"), 0.85],
   [strategy("trimmed-mean", { trimFraction: 0.2 }), 0.87],
-  // One device's update, of few classes: on unequal data Krum has no more than that, with or without an attack.
+  // One device's update, of few classes: from round to round, and from seed to seed, 0.77 to 0.94, attacked or not.
   [strategy("krum", { poisonedFraction: 0.2 }), 0.65],
-  [strategy("multi-krum", { poisonedFraction: 0.2 }), 0.75],
+  [strategy("multi-krum", { poisonedFraction: 0.2 }), 0.87],
   [strategy("norm-bounding"), 0.87],
   [{ ...strategy("group-median"), ...GROUPS }, 0.85],
   [{ ...strategy("group-trimmed-mean", { trimFraction: 0.3 }), ...GROUPS }, 0.85],

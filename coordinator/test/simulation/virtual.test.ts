@@ -5,7 +5,10 @@ import { SeededRandom } from "../../src/simulation/seeded-random.js";
 import { partitionOf } from "../../src/simulation/virtual/partition.js";
 import { simulationPage } from "../../src/simulation/virtual/report-page.js";
 import { simulationReport } from "../../src/simulation/virtual/report-text.js";
-import { simulated, virtualSection } from "./virtual-plan.js";
+import { simulatePlan } from "../../src/simulation/virtual/simulate-plan.js";
+import { testPlan } from "../server/plans.js";
+import { temporaryFolder } from "../temporary-folder.js";
+import { simulated, VIRTUAL, virtualSection } from "./virtual-plan.js";
 
 t.setTimeout(180_000);
 
@@ -123,4 +126,19 @@ t.test("with FedBuff rounds wait for nobody, and late devices hand in with a lat
   t.ok(rounds.every(({ submitted, selected }) => submitted === 30 && selected > 30));
   t.ok((rounds.at(-1)?.endMs ?? 0) < 8 * 5_000, "none of eight rounds waited for devices of 20 s");
   t.ok((accuracy ?? 0) > 0.8, `accuracy ${accuracy}`);
+});
+
+t.test("a simulation that is stopped says so, and leaves no thread behind", async (t) => {
+  const folder = temporaryFolder(t);
+  const loaded = await testPlan(folder, { ...VIRTUAL, ...virtualSection(), rounds: 1_000 });
+  const stop = new AbortController();
+  const running = simulatePlan({ loaded, folder, threads: 1, signal: stop.signal, onRound: () => stop.abort() });
+  await t.rejects(running, { code: "CANCELLED" });
+});
+
+t.test("what cannot be simulated is refused", async (t) => {
+  const many = { ...virtualSection({ devices: 4_001 }) };
+  await t.rejects(simulated(t, many), { code: "BAD_PLAN", message: /at most one device for each of 4000 examples/ });
+  const missing = virtualSection({ data: { type: "fashion-mnist", folder: "/nowhere" } });
+  await t.rejects(simulated(t, missing), { code: "FILE_UNREADABLE", message: /apt-get install dataset-fashion-mnist/ });
 });

@@ -64,6 +64,9 @@ export async function simulatePlan(options: VirtualSimulationOptions): Promise<V
   if (plan.simulation === null) {
     throw new CoordinatorError("BAD_PLAN", "expected a section simulation in the plan, came none");
   }
+  if (plan.analytics !== null) {
+    throw new CoordinatorError("BAD_PLAN", "expected a plan that trains a model, came one that asks queries");
+  }
   const simulation: WrittenSimulation = {
     ...plan.simulation,
     devices: options.devices ?? plan.simulation.devices,
