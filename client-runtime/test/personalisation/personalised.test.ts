@@ -42,7 +42,8 @@ function task(parameters: readonly number[], settings: object, state: LocalState
 function close(t: Test, came: Iterable<number>, due: readonly number[], message: string): void {
   const values = [...came];
   t.ok(
-    values.length === due.length && values.every((value, i) => Math.abs(value - (due[i] ?? 0)) < 1e-5),
+    values.length === due.length &&
+      values.every((value, i) => Math.abs(value - (due[i] ?? 0)) < 1e-5 * Math.max(Math.abs(due[i] ?? 0), 1)),
     `${message}: ${values}`,
   );
 }
