@@ -24,5 +24,6 @@ t.test("the table of bundle sizes is what Vite makes now", async (t) => {
     t.ok(Math.abs(there - size) <= TOLERANCE * size, `${name}: ${size} kB, the table has ${there}; npm run sizes`);
   }
   t.ok((now[0]?.[1] ?? 0) <= MOST_IN_PAGE, "the page's own thread loads next to nothing");
-  t.ok((now.at(-1)?.[1] ?? Number.POSITIVE_INFINITY) <= MOST_FOR_CAPTURE, "capturing events costs little");
+  const [, capture = Number.POSITIVE_INFINITY] = now.find(([name]) => name.startsWith("the core of feedback")) ?? [];
+  t.ok(capture <= MOST_FOR_CAPTURE, "capturing events costs little");
 });
