@@ -34,9 +34,13 @@ export const PAGE_POLICY =
 /** Files are named after their content. */
 const IMMUTABLE = "public, max-age=31536000, immutable";
 
-/** Where the built pages lie. */
-export function pagesFolder(): string {
-  return join(dirname(createRequire(import.meta.url).resolve("@fedloop/dashboard/package.json")), "dist", "pages");
+/** Where the built pages lie; null where the package is not installed. */
+export function pagesFolder(): string | null {
+  try {
+    return join(dirname(createRequire(import.meta.url).resolve("@fedloop/dashboard/package.json")), "dist", "pages");
+  } catch {
+    return null;
+  }
 }
 
 interface PageFile {
@@ -45,7 +49,8 @@ interface PageFile {
 }
 
 /** The built files by their addresses; none where they have not been built. */
-async function readPages(folder: string): Promise<ReadonlyMap<string, PageFile>> {
+async function readPages(folder: string | null): Promise<ReadonlyMap<string, PageFile>> {
+  if (folder === null) return new Map();
   const entries = await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => []);
   const files = new Map<string, PageFile>();
   for (const entry of entries) {
@@ -61,7 +66,7 @@ async function readPages(folder: string): Promise<ReadonlyMap<string, PageFile>>
  * `/dashboard/`, and where there is a centre `/consent/`. The files are few, and kept in memory: no path of a request ever
  * leads into a folder.
  */
-export function pageRoutes(folder: string, centre: ConsentCentre | null): FastifyPluginAsync {
+export function pageRoutes(folder: string | null, centre: ConsentCentre | null): FastifyPluginAsync {
   return async (app) => {
     const files = await readPages(folder);
     const send = (reply: FastifyReply, path: string): FastifyReply => {
