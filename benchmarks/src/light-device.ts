@@ -10,7 +10,7 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import type { Transport } from "@fedloop/client-runtime";
+import { ClientError, type Transport } from "@fedloop/client-runtime";
 import { buildEntry, encodeBase64Url, joinMessage, leafHash, newEntryId, parseEntry } from "@fedloop/consent";
 import { generateNodeSigner, type NodeSigner } from "@fedloop/consent/node";
 import {
@@ -41,6 +41,18 @@ function sha256(bytes: Uint8Array): Uint8Array {
 /** What the device's life is counted by. */
 export interface DeviceEvents {
   readonly accepted: () => void;
+  readonly refused: (code: string) => void;
+}
+
+/** What a call answers; undefined, and counted, where the coordinator refused it: the device goes on. */
+async function counted<T>(call: Promise<T>, signal: AbortSignal, events: DeviceEvents): Promise<T | undefined> {
+  try {
+    return await call;
+  } catch (cause) {
+    if (signal.aborted || !(cause instanceof ClientError) || cause.code !== "REMOTE") throw cause;
+    events.refused(cause.remoteCode ?? "");
+    return undefined;
+  }
 }
 
 export class LightDevice {
@@ -80,6 +92,11 @@ export class LightDevice {
     await this.#call(transport, Consent.method.recordConsent, { entry: await this.#consent(transport) });
   }
 
+  /** Someone else, in the place of one who did not come in. */
+  another(): LightDevice {
+    return new LightDevice(this.population, this.#draw);
+  }
+
   /** Takes part until the signal is aborted. Then it leaves its round, unless it is to fall silent. */
   async stay(transport: Transport, signal: AbortSignal, inSilence: () => boolean, events: DeviceEvents): Promise<void> {
     let joined = 0n;
@@ -90,16 +107,13 @@ export class LightDevice {
           await pause(returnAfterMs + this.#draw() * Math.max(returnBeforeMs - returnAfterMs, 0), undefined, {
             signal,
           });
-          joined = (await this.#join(transport)) ?? joined;
+          joined = (await counted(this.#join(transport), signal, events)) ?? joined;
         } else if (event.state === RoundState.MASKED && event.round === joined) {
-          await this.#call(transport, Rounds.method.submitMasked, {
-            population: this.population,
-            round: joined,
-            inlineUpdate: UPDATE,
-            chunksSha256: CHUNKS_SHA256,
-          });
+          const update = { inlineUpdate: UPDATE, chunksSha256: CHUNKS_SHA256 };
+          const request = { population: this.population, round: joined, ...update };
+          const answer = await counted(this.#call(transport, Rounds.method.submitMasked, request), signal, events);
           joined = 0n;
-          events.accepted();
+          if (answer !== undefined) events.accepted();
         }
       }
     } finally {

@@ -124,16 +124,21 @@ class WholeDevice {
     await this.#join(transport);
   }
 
+  /** Someone else, in the place of one who did not come in. */
+  another(): WholeDevice {
+    return new WholeDevice(this.population);
+  }
+
   async stay(
     transport: Transport,
     signal: AbortSignal,
     _inSilence: () => boolean,
-    { accepted }: DeviceEvents,
+    { accepted, refused }: DeviceEvents,
   ): Promise<void> {
     const participant = await this.#join(transport);
     for await (const event of participant.run({ signal })) {
       if (event.type === "accepted") accepted();
-      if (event.type === "refused") tally.fail(`refused ${event.code}`);
+      if (event.type === "refused") refused(event.code);
     }
   }
 
@@ -175,6 +180,10 @@ interface Device {
   readonly self: LightDevice | WholeDevice;
 }
 
+function codeOf(cause: unknown): string {
+  return cause instanceof ClientError ? (cause.remoteCode ?? cause.code) : String(cause);
+}
+
 /** One stay: it ends in words or in silence, both at any moment of a round. */
 async function stay(device: Device, stayMs: number, inSilence: boolean): Promise<void> {
   const transport = new Cuttable(device.connection);
@@ -189,12 +198,12 @@ async function stay(device: Device, stayMs: number, inSilence: boolean): Promise
       accepted: () => {
         tally.accepted += 1;
       },
+      refused: (code) => tally.fail(code),
     });
     // A stream that the coordinator ended: look for it a little later.
     if (!ending.signal.aborted) await pause(1_000);
   } catch (cause) {
-    if (!ending.signal.aborted)
-      tally.fail(cause instanceof ClientError ? (cause.remoteCode ?? cause.code) : String(cause));
+    if (!ending.signal.aborted) tally.fail(codeOf(cause));
   } finally {
     clearTimeout(timer);
     tally.online -= 1;
@@ -232,7 +241,8 @@ async function run(settings: LoadSettings): Promise<void> {
         tally.entered += 1;
         void live(device, settings, draw);
       } catch (cause) {
-        tally.fail(cause instanceof ClientError ? (cause.remoteCode ?? cause.code) : String(cause));
+        tally.fail(codeOf(cause));
+        devices.push({ connection: device.connection, self: device.self.another() });
       }
     }
   };

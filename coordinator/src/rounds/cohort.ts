@@ -27,6 +27,12 @@ export class Cohort {
     return this.#members.get(deviceId);
   }
 
+  /** Whether a device takes part: who left a round that had begun to collect does not come back into it. */
+  hasPlace(deviceId: string): boolean {
+    const member = this.#members.get(deviceId);
+    return member !== undefined && member.state !== "left";
+  }
+
   add(member: Member): void {
     this.#members.set(member.device.id, member);
   }

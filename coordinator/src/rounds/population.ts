@@ -288,7 +288,7 @@ export class Population {
   checkIn(device: Device): CheckIn {
     const current = this.#current;
     if (current === undefined || hasEnded(current.engine.progress.state)) return { type: "idle", idle: this.idle() };
-    if (current.engine.cohort.get(device.id) !== undefined) return { type: "joined", notice: current.engine.notice };
+    if (current.engine.cohort.hasPlace(device.id)) return { type: "joined", notice: current.engine.notice };
     if (current.engine.progress.state !== "selecting") {
       return { type: "idle", idle: { ...this.idle(), reason: "full" } };
     }
@@ -314,7 +314,7 @@ export class Population {
     ) {
       throw new CoordinatorError("STALE_OFFER", "expected a join of the round on offer; check in for the present one");
     }
-    if (current.engine.cohort.get(device.id) !== undefined) return { type: "joined", notice: current.engine.notice };
+    if (current.engine.cohort.hasPlace(device.id)) return { type: "joined", notice: current.engine.notice };
     const message = joinMessage({
       log: this.#deps.origin,
       plan: Buffer.from(plan.hash).toString("base64url"),
