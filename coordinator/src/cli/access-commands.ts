@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { ROLES, type Role } from "../access/access-tokens.js";
-import { nameOfHost, populationName, someText, timeSpan } from "./arguments.js";
+import { nameOfHost, populationName, someText, timeSpan, wholeNumber } from "./arguments.js";
 import type { Surroundings } from "./surroundings.js";
 
 interface Flags {
@@ -66,6 +66,50 @@ export function addTokens(program: Command, surroundings: Surroundings): void {
     .action(async (id: string, { json, grace }: Flags & { grace: number }, command: Command) => {
       const { rotateToken } = await import("./tokens.js");
       await rotateToken({ config: configOf(command), json }, id, grace, surroundings);
+    });
+}
+
+interface InvitationFlags extends Flags {
+  readonly name: string;
+  readonly population?: string;
+  readonly uses: number;
+  readonly expiresIn: number;
+}
+
+/** `fedloop invitations …`: who may enroll where the configuration asks for an invitation. */
+export function addInvitations(program: Command, surroundings: Surroundings): void {
+  const invitations = program
+    .command("invitations")
+    .description("invitations to enroll; a coordinator may run meanwhile");
+  invitations
+    .command("create")
+    .description("make an invitation and print it, the one time that it is shown")
+    .requiredOption("--name <name>", "whom it is for", someText)
+    .option("--population <name>", "the population that it lets in; all unless given", populationName)
+    .option("--uses <n>", "how many devices it lets in", wholeNumber(1), 1)
+    .option("--expires-in <time>", "how long it is good for, as in 7d or 12h", timeSpan, 7 * DAY_MS)
+    .addOption(json())
+    .action(async ({ json, name, population, uses, expiresIn }: InvitationFlags, command: Command) => {
+      const { createInvitation } = await import("./tokens.js");
+      const terms = { name, population: population ?? null, uses, lifeMs: expiresIn };
+      await createInvitation({ config: configOf(command), json }, terms, surroundings);
+    });
+  invitations
+    .command("list")
+    .description("list invitations, with how often each was used")
+    .addOption(json())
+    .action(async ({ json }: Flags, command: Command) => {
+      const { listInvitations } = await import("./tokens.js");
+      await listInvitations({ config: configOf(command), json }, surroundings);
+    });
+  invitations
+    .command("revoke")
+    .description("end an invitation at once; who is in stays in")
+    .argument("<id>", "as the list shows it")
+    .addOption(json())
+    .action(async (id: string, { json }: Flags, command: Command) => {
+      const { revokeInvitation } = await import("./tokens.js");
+      await revokeInvitation({ config: configOf(command), json }, id, surroundings);
     });
 }
 

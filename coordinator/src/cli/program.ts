@@ -2,7 +2,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { CoordinatorError } from "../errors.js";
 import { SERVE_ROLES, type ServeRole } from "../server/roles.js";
-import { addInit, addTokens } from "./access-commands.js";
+import { addInit, addInvitations, addTokens } from "./access-commands.js";
 import { addAnalytics } from "./analytics-commands.js";
 import { positiveNumber, someText, wholeNumber } from "./arguments.js";
 import { addBackup } from "./backup-commands.js";
@@ -302,6 +302,7 @@ export function fedloopProgram(surroundings: Surroundings, fail: (exitCode: Exit
   addVault(program, surroundings);
   addWitness(program, surroundings);
   addTokens(program, surroundings);
+  addInvitations(program, surroundings);
   addModels(program, surroundings);
   addBackup(program, surroundings);
   addWebhooks(program, surroundings);

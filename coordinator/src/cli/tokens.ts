@@ -1,5 +1,6 @@
 import { type AccessStore, accessStorePath, openAccessStore } from "../access/access-store.js";
 import { AccessTokens, type ListedToken, type MadeToken, type TokenTerms } from "../access/access-tokens.js";
+import { Invitations, type InvitationTerms, type ListedInvitation } from "../access/invitations.js";
 import { loadConfig } from "../config/config.js";
 import type { Surroundings } from "./surroundings.js";
 
@@ -68,4 +69,40 @@ function lineOf({ tokenId, name, role, populations, state, expiresMs }: ListedTo
 function printMade({ json }: TokensOptions, made: MadeToken, { print }: Surroundings): void {
   if (json) print(`${JSON.stringify(made)}\n`);
   else print(`${lineOf(made)}\n\n${made.token}\n\nThis is the only time it is shown: only its hash is kept.\n`);
+}
+
+/** Makes an invitation and prints it: nobody can be shown it again. */
+export async function createInvitation(
+  options: TokensOptions,
+  terms: InvitationTerms,
+  around: Surroundings,
+): Promise<void> {
+  await using store = await openConfiguredAccess(options.config, around);
+  const made = await new Invitations(store, Date).create(terms);
+  if (options.json) around.print(`${JSON.stringify(made)}\n`);
+  else
+    around.print(
+      `${invitationLine(made)}\n\n${made.invitation}\n\nThis is the only time it is shown: only its hash is kept.\n`,
+    );
+}
+
+/** Ends an invitation at once, in a coordinator that runs too. */
+export async function revokeInvitation(options: TokensOptions, id: string, around: Surroundings): Promise<void> {
+  await using store = await openConfiguredAccess(options.config, around);
+  await new Invitations(store, Date).revoke(id);
+  around.print(options.json ? `${JSON.stringify({ revoked: id })}\n` : `Invitation ${id} is revoked.\n`);
+}
+
+/** Lists invitations, with how often each was used. */
+export async function listInvitations(options: TokensOptions, around: Surroundings): Promise<void> {
+  await using store = await openConfiguredAccess(options.config, around);
+  const list = await new Invitations(store, Date).list();
+  if (options.json) around.print(`${JSON.stringify({ invitations: list })}\n`);
+  else if (list.length === 0) around.print("There are no invitations. Make one with fedloop invitations create.\n");
+  else around.print(`${list.map(invitationLine).join("\n")}\n`);
+}
+
+function invitationLine({ id, name, population, uses, used, state, expiresMs }: ListedInvitation): string {
+  const scope = population ?? "all populations";
+  return `${id}  ${state.padEnd(7)}  used ${used} of ${uses}  ends ${new Date(expiresMs).toISOString()}  ${scope}  ${name}`;
 }

@@ -32,10 +32,17 @@ export interface TlsFiles {
   readonly reloadMs: number;
 }
 
-/** Who may enroll: anyone, or who holds an invitation of which only the hash is known here. */
+/** Who may enroll: anyone; who holds an invitation, of which only the hash is known here; or who is attested. */
 export type EnrolmentConfig =
   | { readonly type: "open" }
-  | { readonly type: "token"; readonly tokens: readonly { readonly sha256: Uint8Array; readonly expiresMs: number }[] };
+  | { readonly type: "token"; readonly tokens: readonly { readonly sha256: Uint8Array; readonly expiresMs: number }[] }
+  | {
+      readonly type: "attestation";
+      /** A service that is asked about each statement, or the hashes of those that are known. */
+      readonly by:
+        | { readonly type: "http"; readonly url: string; readonly timeoutMs: number }
+        | { readonly type: "allowed"; readonly hashes: readonly Uint8Array[] };
+    };
 
 /** Witnesses of the log, as the configuration names them. */
 export interface WitnessConfig {
@@ -149,6 +156,8 @@ function isNatsServer(written: string): boolean {
 
 const hostAndPort = { error: "host:port at which other coordinators reach this one" };
 
+const attestationUrl = { error: 'an https address, as in "https://attest.example.org/check", or http on loopback' };
+const allowed = { error: "a list of 1 to 100000 hashes of statements" };
 const tokens = { error: "a list of 1 to 1000 tokens" };
 
 function listenAt(port: number) {
@@ -189,6 +198,14 @@ interface WrittenToken {
   readonly expires: string;
 }
 
+interface WrittenEnrolment {
+  readonly mode: "open" | "token" | "attestation";
+  readonly tokens?: readonly WrittenToken[] | undefined;
+  readonly attestation?:
+    | { readonly url?: string | undefined; readonly timeout: number; readonly allow?: readonly string[] | undefined }
+    | undefined;
+}
+
 interface WrittenConfig {
   readonly origin: string;
   readonly dataDir: string;
@@ -211,7 +228,7 @@ interface WrittenConfig {
   readonly auditors: readonly string[];
   readonly heartbeat: number;
   readonly plans: readonly string[];
-  readonly enrolment: { readonly mode: "open" | "token"; readonly tokens?: readonly WrittenToken[] | undefined };
+  readonly enrolment: WrittenEnrolment;
   readonly tls?:
     | { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined; readonly reload: number }
     | undefined;
@@ -222,7 +239,7 @@ interface WrittenConfig {
 }
 
 const enrolmentSection = section({
-  mode: oneOf(["open", "token"]),
+  mode: oneOf(["open", "token", "attestation"]),
   tokens: z
     .array(
       section({
@@ -234,11 +251,33 @@ const enrolmentSection = section({
     .min(1, tokens)
     .max(1_000, tokens)
     .optional(),
-}).superRefine(({ mode, tokens }, context) => {
-  if ((mode === "token") === (tokens !== undefined)) return;
-  const message = `expected tokens with mode token and only with it, came mode ${mode} ${tokens ? "and" : "without"} tokens`;
-  context.addIssue({ code: "custom", path: ["mode"], message });
+  attestation: section({
+    url: z.string(attestationUrl).refine(isGuardedUrl, attestationUrl).optional(),
+    timeout: duration(60_000).prefault("5s"),
+    allow: z
+      .array(z.string(tokenHash).regex(/^[0-9a-f]{64}$/, tokenHash), allowed)
+      .min(1, allowed)
+      .max(100_000, allowed)
+      .optional(),
+  }).optional(),
+}).superRefine(({ mode, tokens, attestation }, context) => {
+  const refuse = (message: string): void => context.addIssue({ code: "custom", path: ["mode"], message });
+  if (mode !== "token" && tokens !== undefined)
+    refuse(`expected tokens with mode token only, came mode ${mode} and tokens`);
+  if ((mode === "attestation") !== (attestation !== undefined)) {
+    refuse(`expected attestation with mode attestation and only with it, came mode ${mode}`);
+  }
+  if (attestation !== undefined && (attestation.url === undefined) === (attestation.allow === undefined)) {
+    refuse("expected attestation to have a url or a list allow, and not both");
+  }
 });
+
+/** Statements say what devices are: off this machine they go under TLS only. */
+function isGuardedUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname } = new URL(text);
+  return protocol === "https:" || (protocol === "http:" && isLoopback(hostname.replace(/^\[|\]$/g, "")));
+}
 
 const auditorKey = { error: "an auditor's X25519 public key, 32 bytes as base64url, from `fedloop-audit keygen`" };
 const auditorKeys = { error: "a list of at most 64 keys of auditors" };
@@ -340,8 +379,15 @@ export function parseListen(written: string, where: string): Listen {
   );
 }
 
-function enrolmentOf({ tokens }: WrittenConfig["enrolment"]): EnrolmentConfig {
-  if (tokens === undefined) return { type: "open" };
+function enrolmentOf({ mode, tokens = [], attestation }: WrittenEnrolment): EnrolmentConfig {
+  if (attestation?.url !== undefined) {
+    return { type: "attestation", by: { type: "http", url: attestation.url, timeoutMs: attestation.timeout } };
+  }
+  if (attestation !== undefined) {
+    const hashes = (attestation.allow ?? []).map((hash) => Uint8Array.from(Buffer.from(hash, "hex")));
+    return { type: "attestation", by: { type: "allowed", hashes } };
+  }
+  if (mode !== "token") return { type: "open" };
   return {
     type: "token",
     tokens: tokens.map(({ sha256, expires }) => ({

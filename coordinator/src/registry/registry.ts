@@ -1,8 +1,10 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { type SignatureVerifier, subjectPseudonym } from "@fedloop/consent";
+import type { Invitations } from "../access/invitations.js";
 import { CoordinatorError } from "../errors.js";
 import type { Store } from "../store/database.js";
 import type { Vault } from "../vault/vault.js";
+import type { AttestationCheck } from "./attestation.js";
 import type { Device } from "./device.js";
 import { RecentEnrolments } from "./recent-enrolments.js";
 
@@ -19,10 +21,15 @@ export interface EnrolmentToken {
   readonly expiresMs: number;
 }
 
-/** Who may enroll: anyone, or who holds an invitation. */
+/** Who may enroll: anyone; who holds an invitation, one of the configuration or one that was made; or who is attested. */
 export type EnrolmentPolicy =
   | { readonly type: "open" }
-  | { readonly type: "token"; readonly tokens: readonly EnrolmentToken[] };
+  | {
+      readonly type: "token";
+      readonly tokens: readonly EnrolmentToken[];
+      readonly invitations?: Pick<Invitations, "admit">;
+    }
+  | { readonly type: "attestation"; readonly check: AttestationCheck };
 
 export interface Enrolment {
   readonly population: string;
@@ -60,7 +67,7 @@ export class Registry {
    * session nor opens one.
    *
    * @throws CoordinatorError UNKNOWN_POPULATION, BAD_REQUEST, BAD_SIGNATURE, CLOCK_SKEW, TOKEN_REQUIRED,
-   * TOKEN_INVALID, TOKEN_EXPIRED, ERASED
+   * TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_USED, NOT_ATTESTED, RETRY, ERASED
    */
   enroll(enrolment: Enrolment): Promise<Device> {
     return this.#recent.answerTo(enrolment, () => this.#enroll(enrolment));
@@ -76,7 +83,7 @@ export class Registry {
     }
     const now = this.#options.clock.now();
     const known = await this.#findByKey(enrolment.population, enrolment.publicKey);
-    if (known === undefined || known.hasLeft) this.#checkToken(enrolment.token);
+    if (known === undefined || known.hasLeft) await this.#admit(enrolment);
     const session = randomBytes(16);
     const expires = now + SESSION_MS;
     if (known === undefined) {
@@ -227,14 +234,19 @@ export class Registry {
     }
   }
 
-  #checkToken(token: string): void {
+  async #admit({ token, population, publicKey }: Enrolment): Promise<void> {
     const { policy, clock } = this.#options;
     if (policy.type === "open") return;
     if (token === "")
       throw new CoordinatorError("TOKEN_REQUIRED", "expected an invitation token; ask the operator for one");
+    if (policy.type === "attestation") {
+      if (await policy.check.isGenuine(token, { population, publicKey })) return;
+      throw new CoordinatorError("NOT_ATTESTED", "expected an attestation that the operator accepts, came another");
+    }
     const digest = createHash("sha256").update(token).digest();
     const match = policy.tokens.find((candidate) => timingSafeEqual(digest, candidate.sha256));
     if (match === undefined) {
+      if (policy.invitations !== undefined) return policy.invitations.admit(token, population, publicKey);
       throw new CoordinatorError("TOKEN_INVALID", "expected an invitation of this coordinator, came an unknown one");
     }
     if (match.expiresMs <= clock.now()) {

@@ -8,6 +8,7 @@ import { ChannelCredentials, type ServerCredentials } from "@grpc/grpc-js";
 import type { FastifyPluginAsync } from "fastify";
 import { type AccessStore, accessStorePath, openAccessStore } from "../access/access-store.js";
 import { AccessTokens } from "../access/access-tokens.js";
+import { Invitations } from "../access/invitations.js";
 import { isInScope, requireRole } from "../access/require-role.js";
 import { adminApi } from "../admin/api.js";
 import type { AdminDependencies } from "../admin/dependencies.js";
@@ -228,7 +229,10 @@ export class Coordinator {
       store,
       verifier,
       clock,
-      policy: options.enrolment,
+      policy:
+        options.enrolment.type === "token"
+          ? { invitations: new Invitations(access, clock), ...options.enrolment }
+          : options.enrolment,
       vault,
       isErasedKey: (publicKey) => erasures.isErasedKey(publicKey),
     });

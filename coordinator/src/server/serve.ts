@@ -10,6 +10,8 @@ import type { HttpTls } from "../http/http-server.js";
 import type { WitnessPolicy } from "../ledger/publisher.js";
 import { type RunningAggregator, startAggregator } from "../messaging/run-aggregator.js";
 import { loadPlan } from "../plan/load.js";
+import { allowedStatements, httpAttestation } from "../registry/attestation.js";
+import type { EnrolmentPolicy } from "../registry/registry.js";
 import type { RoundNotice } from "../rounds/engine.js";
 import { environmentCertificates, fileCertificates, ServerCertificates } from "../tls/server-certificates.js";
 import { Coordinator } from "./coordinator.js";
@@ -79,7 +81,7 @@ export async function runServe(options: ServeOptions): Promise<void> {
     origin: config.origin,
     ...(await storagePlaces(config, options.environment)),
     plans,
-    enrolment: config.enrolment,
+    enrolment: enrolmentOf(config),
     credentials: certificates?.grpcCredentials() ?? ServerCredentials.createInsecure(),
     certificates,
     address: `${config.listen.host}:${config.listen.port}`,
@@ -191,6 +193,13 @@ async function peerCredentials({ cluster }: Config, tls: HttpTls | null): Promis
       cause,
     });
   }
+}
+
+function enrolmentOf({ enrolment }: Config): EnrolmentPolicy {
+  if (enrolment.type !== "attestation") return enrolment;
+  const { by } = enrolment;
+  const check = by.type === "http" ? httpAttestation({ ...by, fetch }) : allowedStatements(by.hashes);
+  return { type: "attestation", check };
 }
 
 function witnessesOf({ witnesses }: Config): WitnessPolicy | null {

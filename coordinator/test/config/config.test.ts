@@ -192,8 +192,11 @@ const WRONG: readonly (readonly [string, RegExp])[] = [
   ["listen: { host: 'a b' }\n", /listen\.host: expected a host name or address/],
   ["listen: 7443\n", /listen: expected a mapping, came 7443/],
   ["enrolment: open\n", /enrolment: expected a mapping, came "open"/],
-  ["enrolment: { mode: closed }\n", /enrolment\.mode: expected one of open, token, came "closed"/],
-  ["enrolment: { mode: token }\n", /enrolment\.mode: expected tokens with mode token/],
+  ["enrolment: { mode: closed }\n", /enrolment\.mode: expected one of open, token, attestation, came "closed"/],
+  ["enrolment: { mode: attestation }\n", /enrolment\.mode: expected attestation with mode attestation/],
+  ["enrolment: { mode: open, attestation: { url: 'https://a.example' } }\n", /enrolment\.mode: expected attestation/],
+  ["enrolment: { mode: attestation, attestation: {} }\n", /expected attestation to have a url or a list/],
+  ["enrolment: { mode: attestation, attestation: { url: 'http://a.example' } }\n", /expected an https address/],
   [
     `enrolment: { mode: open, tokens: [{ sha256: ${HASH}, expires: 2026-01-01T00:00:00Z }] }\n`,
     /enrolment\.mode: expected tokens/,
