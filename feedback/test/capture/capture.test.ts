@@ -30,7 +30,10 @@ compliance(
 );
 compliance(
   "sealed files",
-  captureCases(async (place) => sealedStore(fileStore(join(root, `sealed-${place}`)), key), true),
+  // What sealing could spoil: the rest is the files' own.
+  captureCases(async (place) => sealedStore(fileStore(join(root, `sealed-${place}`)), key), true).filter(
+    ({ name }) => !/none is lost|ring/.test(name),
+  ),
 );
 
 function gateOf(given: readonly string[]): PurposeGate {

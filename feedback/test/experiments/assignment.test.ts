@@ -26,7 +26,7 @@ const GREETING: ExperimentDefinition = {
   ],
   outcomes: ["opened", "returned"],
 };
-const DEVICES = 10_000;
+const DEVICES = 4_000;
 
 /** Devices with secrets of their own, the same each time. */
 function* devices(definition: ExperimentsDefinition, count: number = DEVICES): Generator<Experiments> {
