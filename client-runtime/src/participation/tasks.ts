@@ -215,8 +215,8 @@ export class ParticipationTasks {
   /** What was trained for an earlier round, at the weight that it has in this one; undefined where there is none. */
   #pendingFor(plan: VerifiedPlan): Float32Array | undefined {
     const pending = this.#pending;
-    const { staleness, trainer } = plan.body;
-    if (pending === undefined) return undefined;
+    const { staleness, trainer, kind } = plan.body;
+    if (pending === undefined || kind !== "train") return undefined;
     const weight = staleness === undefined ? undefined : stalenessWeight(staleness, pending.model);
     if (weight === undefined || JSON.stringify(trainer) !== pending.trainer) {
       this.forget();
@@ -297,7 +297,7 @@ export class ParticipationTasks {
     throwIfAborted(signal);
     const accepted = await submitUpdate(this.#transfer(signal), { population, round: BigInt(round), bytes: update });
     if (accepted) {
-      this.forget();
+      if (plan.body.kind === "train") this.forget();
       const { purpose } = plan.body;
       const timeMs = Math.round(clock.now());
       const { receipts } = keeper.current;
