@@ -18,6 +18,8 @@ export interface AnsweredQuery extends AskedQuery {
   readonly delta: string;
   /** The noised sum that the result is read from, SHA-256. */
   readonly aggregate: Uint8Array;
+  /** The same, as numbers. */
+  readonly sums: Float32Array;
   readonly result: AnalyticsResult;
   /** The numbers that were kept when the round was released: `result` has to give the same. */
   readonly kept: Readonly<Record<string, number>>;
@@ -68,6 +70,7 @@ export async function answeredQueries(
       epsilon: entry.body.reservation.epsilon,
       delta: entry.body.reservation.delta,
       aggregate: row.aggregate,
+      sums,
       result: readRelease(entry.body, sums, members),
       kept: row.metrics === null ? {} : JSON.parse(row.metrics),
     });

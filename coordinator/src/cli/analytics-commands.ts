@@ -32,6 +32,12 @@ export function addAnalytics(program: Command, surroundings: Surroundings, fail:
       const { showAnswer } = await import("./analytics.js");
       await showAnswer(name, optionsOf(flags, command), surroundings);
     });
+  add("drift", "compare each turn of a histogram with the one that the last drift was found at").action(
+    async (flags: Flags, command: Command) => {
+      const { showDrift } = await import("./analytics.js");
+      await showDrift(optionsOf(flags, command), surroundings);
+    },
+  );
   add("replay", "compute every answer again from its noised sum and say whether it comes out the same").action(
     async (flags: Flags, command: Command) => {
       const { replayAnswers } = await import("./analytics.js");

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Estimate } from "@fedloop/privacy/analytics";
+import { driftReports } from "../analytics/drift.js";
 import { type AnsweredQuery, answeredQueries, replays } from "../analytics/results.js";
 import { loadConfig } from "../config/config.js";
 import { CoordinatorError } from "../errors.js";
@@ -109,6 +110,29 @@ export async function showAnswer(
           ? "withheld: too few devices, or nothing but noise"
           : `${rounded(estimate.value)}  (95 %: ${rounded(estimate.interval[0])} to ${rounded(estimate.interval[1])}; noise ±${rounded(Math.sqrt(estimate.noiseVariance))})`;
       print(`  ${label.padEnd(20)}  ${text}\n`);
+    }
+  }
+}
+
+/** Says of each histogram that was asked more than once whether it has moved. */
+export async function showDrift(options: AnalyticsOptions, surroundings: Surroundings): Promise<void> {
+  const reports = driftReports(await readAnswers(options, surroundings));
+  if (options.json) {
+    surroundings.print(`${JSON.stringify({ reports })}\n`);
+    return;
+  }
+  if (reports.length === 0) surroundings.print("no histogram has been asked twice yet\n");
+  for (const { population, name, looks } of reports) {
+    surroundings.print(`${population}: ${name}\n`);
+    for (const { turn, reference, drift } of looks) {
+      const against = `  time ${turn} against ${reference}  `;
+      if (drift === null) surroundings.print(`${against}nothing to compare but noise\n`);
+      else {
+        const { jensenShannon: js, stabilityIndex: psi } = drift;
+        surroundings.print(
+          `${against}${drift.isDrift ? "DRIFT" : "no drift"}, p ${rounded(drift.pValue)}; Jensen–Shannon ${rounded(js.value)} (noise reaches ${rounded(js.threshold)}), stability index ${rounded(psi.value)} (${rounded(psi.threshold)})\n`,
+        );
+      }
     }
   }
 }

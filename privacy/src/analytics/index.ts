@@ -1,4 +1,5 @@
 export { contribution } from "./contribution.js";
+export { type Divergence, type Drift, driftAtNewest, driftBetween, type NoisedHistogram } from "./drift.js";
 export {
   type AnalyticsResult,
   type ArmMoments,

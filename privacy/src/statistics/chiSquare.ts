@@ -66,10 +66,10 @@ export function chiSquareThreshold(tail: number, degrees: number): number {
 /**
  * The value that Σ wᵢ·χ²₁ exceeds with a given probability, by Satterthwaite's match of mean and variance (1946): exact for
  * weights of one size.
+ *
+ * @param sum Σ wᵢ
+ * @param squares Σ wᵢ²
  */
-export function weightedChiSquareThreshold(tail: number, weights: readonly number[]): number {
-  const mean = weights.reduce((sum, weight) => sum + weight, 0);
-  const squares = weights.reduce((sum, weight) => sum + weight * weight, 0);
-  if (squares === 0) return 0;
-  return (squares / mean) * chiSquareThreshold(tail, (mean * mean) / squares);
+export function weightedChiSquareThreshold(tail: number, sum: number, squares: number): number {
+  return squares === 0 ? 0 : (squares / sum) * chiSquareThreshold(tail, (sum * sum) / squares);
 }
