@@ -4,6 +4,7 @@ import { inAnalytics } from "./analytics.js";
 import type { WrittenPlan } from "./schema.js";
 import { DEFAULT_DROPOUT_FRACTION, DEFAULT_GROUP_TARGET, SMALLEST_COHORT } from "./secure-groups.js";
 import { KNOWN_STRATEGIES, MOST_UPDATE_BYTES, strategyFamily } from "./support.js";
+import { inWatch } from "./watch.js";
 
 /** One thing that cannot be, where it stands; the message goes on after "expected". */
 export interface Contradiction {
@@ -222,6 +223,7 @@ export function contradictions(plan: WrittenPlan): readonly Contradiction[] {
     ...inSecureAggregation(plan),
     ...inStrategy(plan),
     ...inAnalytics(plan),
+    ...inWatch(plan),
   ];
   if (cohort.minimum !== undefined && cohort.minimum > cohort.target) {
     found.push(at("cohort.minimum", `at most the target, ${cohort.target}, came ${cohort.minimum}`));

@@ -6,6 +6,7 @@ import { completeAnalytics, type PlanAnalytics } from "./analytics.js";
 import type { ADVERSARIES, INITIALISATIONS, Mechanism, Settings, UNITS, WrittenPlan } from "./schema.js";
 import { DEFAULT_CORRUPT_FRACTION, DEFAULT_DROPOUT_FRACTION, DEFAULT_GROUP_TARGET } from "./secure-groups.js";
 import type { WrittenSimulation } from "./simulation-schema.js";
+import type { PlanWatch } from "./watch.js";
 
 type Adversary = (typeof ADVERSARIES)[number];
 
@@ -140,6 +141,8 @@ export interface PopulationPlan {
   readonly strategy: { readonly id: string; readonly settings: Settings };
   /** Null when the plan asks for none. */
   readonly evaluation: PlanEvaluation | null;
+  /** Null where it does nothing by itself because of what others answer. */
+  readonly watch: PlanWatch | null;
   /** Null where the plan trains a model. */
   readonly analytics: PlanAnalytics | null;
   /** Null: no limit of this kind beside the cap. A consent may set a lower one for its giver. */
@@ -264,6 +267,7 @@ export function completePlan(written: WrittenPlan, notice: NoticeFile): Populati
     secureAggregation: secureAggregationOf(written),
     strategy: written.strategy,
     evaluation: evaluation === undefined ? null : { ...evaluation, every, count: Math.ceil(rounds / every) },
+    watch: written.watch ?? null,
     analytics: written.analytics === undefined ? null : completeAnalytics(written.analytics),
     participantLimits: {
       epsilon: written.participantLimits.epsilon ?? null,

@@ -4,6 +4,7 @@ import { above, between, duration, flag, identifier, integer, oneOf, section, te
 import { analyticsSection, type WrittenAnalytics, withoutTraining } from "./analytics.js";
 import { contradictions } from "./contradictions.js";
 import { simulationSchema, type WrittenSimulation } from "./simulation-schema.js";
+import { type PlanWatch, watchSection } from "./watch.js";
 
 /** Where and how noise comes in; `none` has to be asked for, with a reason that the ledger records. */
 export const MECHANISMS = [
@@ -122,6 +123,7 @@ export interface WrittenPlan {
         readonly settings: Settings;
       }
     | undefined;
+  readonly watch?: PlanWatch | undefined;
   /** Instead of model, trainer and rounds. */
   readonly analytics?: WrittenAnalytics | undefined;
   readonly participantLimits: { readonly epsilon?: number | undefined; readonly rounds?: number | undefined };
@@ -272,6 +274,7 @@ const plan = section({
   strategy: section({ id: identifier(), settings }).prefault({ id: "fedavg" }),
   evaluation: evaluation.optional(),
   analytics: analyticsSection.optional(),
+  watch: watchSection.optional(),
   participantLimits: section({
     epsilon: above(0, 1e3).optional(),
     rounds: integer(1, MAX_ROUNDS).optional(),

@@ -78,6 +78,8 @@ export interface PopulationDependencies {
   /** Uploads of large updates held at a time. */
   readonly concurrentUploads: number;
   readonly onNotice?: (population: string, notice: RoundNotice) => void;
+  /** Waits until the training round after so many closed ones is due; each is at once unless given. */
+  readonly untilDue?: (trained: number, signal: AbortSignal) => Promise<void>;
 }
 
 type Tail<List extends readonly unknown[]> = List extends readonly [unknown, ...infer Rest] ? Rest : never;
@@ -205,6 +207,7 @@ export class Population {
       }
       if (found === undefined) {
         const begin = AbortSignal.any([signal, this.#beginning.signal]);
+        if (spec.kind === "train") await this.#deps.untilDue?.(state.trained, begin);
         await this.#unpaused(begin);
         await this.#enough(spec, state, begin);
         if (begin.aborted) break;

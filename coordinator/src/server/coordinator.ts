@@ -12,6 +12,7 @@ import { Invitations } from "../access/invitations.js";
 import { isInScope, requireRole } from "../access/require-role.js";
 import { adminApi } from "../admin/api.js";
 import type { AdminDependencies } from "../admin/dependencies.js";
+import { driftMessage, Watch, type WatchNotice } from "../analytics/watch.js";
 import { ConnectHost } from "../http/connect.js";
 import { HttpServer, type HttpTls } from "../http/http-server.js";
 import { operationsRoutes } from "../http/operations.js";
@@ -107,6 +108,8 @@ export interface CoordinatorOptions extends StoragePlaces {
   readonly onAnswered?: (request: AnsweredRequest) => void;
   /** Who is told of what happens. */
   readonly webhooks?: readonly WebhookEndpoint[];
+  /** Told when drift was found, and when a canary was moved because of answers. */
+  readonly onWatch?: (notice: WatchNotice) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -130,6 +133,7 @@ export class Coordinator {
   readonly #upkeep: Upkeep | undefined;
   readonly #cluster: Cluster | undefined;
   readonly #messaging: Messaging | undefined;
+  readonly #watch: Watch;
   readonly #closeUnmaskEngine: () => Promise<void>;
   readonly #access: AccessStore;
   readonly webhooks: Webhooks;
@@ -155,6 +159,7 @@ export class Coordinator {
     upkeep: Upkeep | undefined;
     cluster: Cluster | undefined;
     messaging: Messaging | undefined;
+    watch: Watch;
     closeUnmaskEngine: () => Promise<void>;
     webhooks: Webhooks;
     drain: { readonly requested: AbortController; readonly begun: AbortController };
@@ -180,6 +185,7 @@ export class Coordinator {
     this.#upkeep = parts.upkeep;
     this.#cluster = parts.cluster;
     this.#messaging = parts.messaging;
+    this.#watch = parts.watch;
     this.#closeUnmaskEngine = parts.closeUnmaskEngine;
   }
 
@@ -249,9 +255,22 @@ export class Coordinator {
       metrics.faulted();
       options.onFault(where, cause);
     };
+    const watch = new Watch({
+      ledger,
+      store,
+      artifacts,
+      clock,
+      plans: options.plans.map(({ plan }) => plan),
+      onFault,
+      onNotice: async (notice) => {
+        options.onWatch?.(notice);
+        if (notice.type === "drift") await webhooks.emit("drift.detected", ...driftMessage(notice.report));
+      },
+    });
     const onNotice = (population: string, notice: RoundNotice): void => {
       metrics.roundEntered(population, notice);
       options.onNotice?.(population, notice);
+      if (notice.state === "closed") watch.closed(population);
     };
     for (const loaded of options.plans) {
       const policy = await publishPolicy(ledger, loaded, keys.operator.publicKey);
@@ -273,6 +292,7 @@ export class Coordinator {
             unmaskEngine,
             assignGroup: messaging && ((parameters) => messaging.aggregators.assign(parameters)),
             noiseKey: keys.noise,
+            untilDue: (trained, signal) => watch.untilDue(loaded.plan.watch, trained, signal),
           },
           schedule,
           initialModel,
@@ -404,6 +424,7 @@ export class Coordinator {
         options.heartbeatMs === undefined
           ? undefined
           : new Upkeep({ ledger, clock, heartbeatMs: options.heartbeatMs, onFault }),
+      watch,
       closeUnmaskEngine: async () => pool?.close(),
     });
   }
@@ -444,6 +465,7 @@ export class Coordinator {
   async close(): Promise<void> {
     this.#stopping.abort();
     await this.#running.catch(() => undefined);
+    await this.#watch.settled();
     await this.webhooks.close();
     this.#cluster?.close();
     await Promise.all([this.#server.close(), this.#http?.close()]);

@@ -105,6 +105,12 @@ export async function runServe(options: ServeOptions): Promise<void> {
       const level = method === "POST" && route.startsWith(API_PREFIX) ? "info" : "debug";
       log[level]({ requestId, method, route, status, ms: Math.round(seconds * 1e4) / 10, tokenId }, "request");
     },
+    onWatch: (notice) => {
+      if (notice.type === "drift") {
+        const { population, name, looks } = notice.report;
+        log.warn({ population, query: name, turn: looks.at(-1)?.turn }, "drift");
+      } else log.warn({ population: notice.population, round: notice.round }, `canary: ${notice.verdict}`);
+    },
     onNotice: (population, notice) => {
       log.info({ population, round: notice.round, state: notice.state, reason: notice.reason }, "round");
       const { user, system } = process.cpuUsage();

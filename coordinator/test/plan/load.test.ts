@@ -75,6 +75,7 @@ t.test("a plan that says only what it must is private by default", async (t) => 
     strategy: { id: "fedavg", settings: {} },
     evaluation: null,
     analytics: null,
+    watch: null,
     participantLimits: { epsilon: null, rounds: null },
   });
 });

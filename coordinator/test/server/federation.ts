@@ -25,7 +25,7 @@ import { type PlanChanges, POPULATION, testPlan } from "./plans.js";
 
 export const ORIGIN = "example.org/coordinator-test";
 
-export interface FederationOptions extends Partial<Omit<CoordinatorOptions, "plans">> {
+export interface FederationOptions extends Partial<CoordinatorOptions> {
   readonly plan?: PlanChanges;
 }
 

@@ -38,9 +38,10 @@ export function armMean(
   if (!(count > 1 && count > FEWEST_DEVIATIONS * Math.sqrt(noiseVariance))) return null;
   const half = (upper - lower) / 2;
   const mean = Math.min(Math.max(scaled / count, -1), 1);
-  // A number between −1 and 1 of this mean has at most this variance, and an outcome that never varies needs no test.
-  const most = 1 - mean * mean;
-  const variance = Math.min(Math.max(squared / count - mean * mean, most / count), most);
+  // A number between −1 and 1 of this mean has at most this variance, where two people who differ from all others are
+  // thought in: who has seen 12 of 12 succeed does not know that all do (Agresti and Coull 1998).
+  const most = 1 - ((mean * count) / (count + 2)) ** 2;
+  const variance = Math.min(Math.max(squared / count - mean * mean, 4 / count), most);
   return {
     arm,
     count,
