@@ -9,6 +9,20 @@ interface Flags {
   readonly json: boolean;
 }
 
+/** `fedloop journal`: releases, and every number of them once more. */
+export function addJournal(program: Command, surroundings: Surroundings, fail: (exitCode: ExitCode) => void): void {
+  program
+    .command("journal")
+    .description("list what was released and what it cost, and compute every number of it again")
+    .option("--population <name>", "of one population only", someText)
+    .addOption(new Option("--json", "print one JSON object").default(false, "text for people"))
+    .action(async ({ population, json }: Flags, command: Command) => {
+      const { config } = command.optsWithGlobals<{ readonly config: string }>();
+      const { printJournal } = await import("./journal.js");
+      if (!(await printJournal({ config, population: population ?? null, json }, surroundings))) fail(4);
+    });
+}
+
 export function addAnalytics(program: Command, surroundings: Surroundings, fail: (exitCode: ExitCode) => void): void {
   const analytics = program.command("analytics").description("what federated queries have answered");
   const add = (name: string, description: string): Command =>

@@ -3,7 +3,7 @@ import { Command, CommanderError, Option } from "commander";
 import { CoordinatorError } from "../errors.js";
 import { SERVE_ROLES, type ServeRole } from "../server/roles.js";
 import { addInit, addInvitations, addTokens } from "./access-commands.js";
-import { addAnalytics } from "./analytics-commands.js";
+import { addAnalytics, addJournal } from "./analytics-commands.js";
 import { positiveNumber, someText, wholeNumber } from "./arguments.js";
 import { addBackup } from "./backup-commands.js";
 import { EXIT_CODES, type ExitCode } from "./exit-codes.js";
@@ -299,6 +299,7 @@ export function fedloopProgram(surroundings: Surroundings, fail: (exitCode: Exit
   addBudget(program, surroundings);
   addAnalytics(program, surroundings, fail);
   addExperiments(program, surroundings);
+  addJournal(program, surroundings, fail);
   addVault(program, surroundings);
   addWitness(program, surroundings);
   addTokens(program, surroundings);

@@ -17,6 +17,7 @@ const people = Array.from({ length: PEOPLE }, (_, i) => ({
 }));
 
 const ask = {
+  about: "templates 3f9a",
   kind: "experiment",
   table: "messages",
   arm: "arm",
@@ -72,6 +73,8 @@ t.test("each participant counts in one turn; releases are pooled, analysed and s
   const found = analysis?.analyses[0]?.analysis;
   t.ok(found !== null && found !== undefined && found.difference.value > 0.8);
   t.ok((found?.difference.noiseVariance ?? 0) > 0, "the noise is in the variance");
+  const federationEpsilon = federation.entries("budget.debit").then((all) => all.map(({ body }) => body.epsilon));
+  await federationEpsilon;
   await federation.close();
 
   const listed = await command(federation.folder, "experiments", "list", "--json");
@@ -94,6 +97,12 @@ t.test("each participant counts in one turn; releases are pooled, analysed and s
   const replayed = await command(federation.folder, "analytics", "replay");
   t.match(replayed.out, "2 answers read again, all the same");
   t.equal(replayed.code, 0);
+  const journal = JSON.parse((await command(federation.folder, "journal", "--json")).out);
+  t.equal(journal.same, true);
+  t.match(journal.journal, [
+    { type: "answer", query: { name: "message", turn: 1, about: "templates 3f9a" }, differing: [] },
+    { type: "answer", query: { name: "message", turn: 2 }, epsilon: (await federationEpsilon).at(-1) },
+  ]);
   const answered = JSON.parse((await command(federation.folder, "analytics", "show", "message", "--json")).out);
   t.match(answered.answers[0], { kind: "experiment", turn: 2, members: PEOPLE });
   t.match((await command(federation.folder, "analytics", "list")).out, /message \(experiment\) 1 .*10 devices/);

@@ -53,7 +53,7 @@ t.test("a plan that says only what it must is private by default", async (t) => 
     language: "en",
     dataCategories: ["lecture ratings"],
     cap: { epsilon: 4, delta: 1e-5 },
-    model: { tensors: [{ name: "parameters", shape: [1128] }], parameters: 1128, init: "zeros" },
+    model: { tensors: [{ name: "parameters", shape: [1128] }], parameters: 1128, init: "zeros", seed: 0 },
     trainer: { id: "biased-factorisation", settings: {} },
     rounds: 10,
     cohort: { target: 2000, minimum: 1600, overSelection: 1.1 },
@@ -76,6 +76,8 @@ t.test("a plan that says only what it must is private by default", async (t) => 
     evaluation: null,
     analytics: null,
     watch: null,
+    release: "automatic",
+    simulation: null,
     participantLimits: { epsilon: null, rounds: null },
   });
 });
@@ -113,6 +115,7 @@ participantLimits: { epsilon: 3, rounds: 6 }
     ],
     parameters: 1157,
     init: "zeros",
+    seed: 0,
   });
   t.same(plan.cap, { epsilon: 8, delta: 1e-6 });
   t.same(plan.privacy, {
@@ -293,7 +296,7 @@ const CHANGED: readonly (readonly [string, string, RegExp])[] = [
   ["  parameters: 1128", "  tensors: { a: [1,1,1,1,1,1,1,1,1] }", /model\.tensors\.a: expected a list of up to 8/],
   ["  parameters: 1128", "  tensors: {}", /model\.tensors: expected 1 to 1000 tensors/],
   ["  parameters: 1128", '  tensors: { "0": [3] }', /model\.tensors.*expected a mapping of tensor names/],
-  ["  parameters: 1128", "  parameters: 5\n  init: random", /model\.init: expected zeros, came "random"/],
+  ["  parameters: 1128", "  parameters: 5\n  init: random", /model\.init: expected one of .*, came "random"/],
   ["rounds: 10", "rounds: 0", /rounds: expected a whole number from 1 to 100000, came 0/],
   ["rounds: 10", "rounds: '10'", /rounds: expected a whole number from 1 to 100000, came "10"/],
   ["rounds: 10", "rounds: 0x0A.5", /rounds: expected a whole number/],

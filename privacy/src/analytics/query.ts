@@ -27,6 +27,8 @@ interface Asked {
   readonly table: string;
   /** Rows that count; all unless given. */
   readonly where?: Where | undefined;
+  /** What it is about, for people: the hash of a bundle of templates, of a model. */
+  readonly about?: string | undefined;
   /** Results of cells with fewer devices, by the noised count, are withheld. */
   readonly minimumDevices: number;
 }
@@ -199,7 +201,15 @@ const measure: Schema<Measure> = z.discriminatedUnion(
   { error: "a mapping with of: rows, or of: sum, mean, minimum, maximum or last and a column" },
 );
 
-const asked = { table: name, where: z.optional(where), minimumDevices: z._default(whole(1, 1_000_000), 10) };
+const ABOUT = { error: "a line of at most 200 characters" };
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not be there
+const about: Schema<string> = z.string(ABOUT).check(z.regex(/^[^\u0000-\u001f\u007f-\u009f]{1,200}$/, ABOUT));
+const asked = {
+  table: name,
+  about: z.optional(about),
+  where: z.optional(where),
+  minimumDevices: z._default(whole(1, 1_000_000), 10),
+};
 const bounded = { value: measure, lower: real, upper: real };
 
 const schema = z.discriminatedUnion(

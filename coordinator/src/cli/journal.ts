@@ -1,0 +1,52 @@
+import { join } from "node:path";
+import { releaseJournal } from "../analytics/journal.js";
+import { loadConfig } from "../config/config.js";
+import { ArtifactStore } from "../models/artifact-store.js";
+import { openSqliteReader } from "../store/sqlite-reader.js";
+import type { AnalyticsOptions } from "./analytics.js";
+import type { Surroundings } from "./surroundings.js";
+
+/**
+ * Prints the release journal, every number of it computed again from what it was read from.
+ *
+ * @returns whether all came out as they were told
+ */
+export async function printJournal(
+  { config, population, json }: AnalyticsOptions,
+  { environment, print, complain }: Surroundings,
+): Promise<boolean> {
+  const { dataDir } = await loadConfig(config, environment);
+  await using store = openSqliteReader(join(dataDir, "fedloop.sqlite"));
+  const artifacts = ArtifactStore.reader(join(dataDir, "artifacts"));
+  const journal = await releaseJournal({ store, artifacts }, population ?? undefined);
+  const same = journal.every(({ differing }) => differing.length === 0);
+  if (json) {
+    print(`${JSON.stringify({ same, journal })}\n`);
+    return same;
+  }
+  for (const {
+    index,
+    timeMs,
+    population: name,
+    round,
+    type,
+    model,
+    stage,
+    query,
+    epsilon,
+    values,
+    differing,
+  } of journal) {
+    const what =
+      query === null ? `${type} ${model ?? ""}${stage === null ? "" : ` ${stage}`}` : `${query.name} ${query.turn}`;
+    const about = query?.about == null ? "" : ` about ${query.about}`;
+    const cost = epsilon === null ? "" : `, ε ${epsilon} so far`;
+    print(`${index}  ${new Date(timeMs).toISOString()}  ${name} round ${round}: ${what}${about}${cost}\n`);
+    for (const [label, value] of Object.entries(values)) print(`    ${label.padEnd(20)}  ${value}\n`);
+    if (differing.length > 0) complain(`entry ${index}: ${differing.join(", ")} come out otherwise now\n`);
+  }
+  print(
+    `${journal.length} releases, ${same ? "every number the same when computed again" : "not all as they were told"}\n`,
+  );
+  return same;
+}
