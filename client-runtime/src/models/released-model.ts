@@ -1,4 +1,4 @@
-// The model as an app uses it: the newest one that a round has released, proven by the log, kept for when there is no
+// The model as an app uses it: one that a round has released and that the coordinator gives this device, proven by the log, kept for when there is no
 // network.
 import { decodeBase64Url, type Entry, encodeBase64Url, verifyEntrySignature } from "@fedloop/consent";
 import { Artifacts, type GetModelResponse } from "@fedloop/proto";
@@ -44,7 +44,7 @@ export class ModelShelf {
   }
 
   /**
-   * The newest released model; the one kept from before while the coordinator cannot be reached.
+   * The released model that this device is given; the one kept from before while the coordinator cannot be reached.
    *
    * @returns undefined before the first round has released one
    * @throws ClientError GUARD_MODEL, GUARD_TOO_LARGE, GUARD_FORK, BAD_RECEIPT, BAD_MODEL, UNAVAILABLE, ABORTED …

@@ -17,7 +17,13 @@ export async function backUp(
   out: string,
   { environment, signal, print, complain }: Surroundings,
 ): Promise<void> {
-  const { dataDir, keysDir, artifactsDir, origin, store } = await loadConfig(config, environment);
+  const { dataDir, keysDir, artifactsDir, origin, store, nats } = await loadConfig(config, environment);
+  if (nats !== null) {
+    throw new CoordinatorError(
+      "USAGE",
+      "expected a configuration without nats; back its object store up with its own tools",
+    );
+  }
   if (store.type !== "sqlite") {
     throw new CoordinatorError(
       "USAGE",

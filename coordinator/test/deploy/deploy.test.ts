@@ -78,7 +78,7 @@ function rendered(changes: (values: any) => void = () => undefined): any[] {
       Values: values,
       Release: { Name: "here" },
     });
-    t.notMatch(text, /\{\{/, `${name} is rendered whole`);
+    t.notMatch(text, /\{\{|\.Values|\.Release/, `${name} is rendered whole`);
     return parseAllDocuments(text).map((document) => {
       t.strictSame(document.errors, [], name);
       return document.toJS();
@@ -112,6 +112,10 @@ t.test("the chart renders: probes, secrets, volumes, and a grace period longer t
     container.ports.map((port: { name: string; containerPort: number }) => [port.name, port.containerPort]),
   );
   t.strictSame([ports.get("grpc"), ports.get("https")], [read.listen.port, read.http?.port]);
+  t.match(find("Service"), {
+    metadata: { name: "here" },
+    spec: { type: "ClusterIP", ports: [{ port: 7443 }, { port: 7480 }] },
+  });
   for (const { targetPort } of find("Service").spec.ports) t.ok(ports.has(targetPort), targetPort);
   t.equal(template.spec.securityContext.runAsNonRoot, true);
   t.equal(container.securityContext.readOnlyRootFilesystem, true);
@@ -184,6 +188,17 @@ t.test("the systemd unit runs commands that there are, without rights that it do
   t.end();
 });
 
+/** The workspaces that one stands on, itself included. */
+function workspacesOf(root: string, folder: string, found: Set<string> = new Set()): ReadonlySet<string> {
+  if (found.has(folder)) return found;
+  found.add(folder);
+  const { dependencies = {} } = JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"));
+  for (const name of Object.keys(dependencies)) {
+    if (name.startsWith("@fedloop/")) workspacesOf(root, name.slice("@fedloop/".length), found);
+  }
+  return found;
+}
+
 t.test("the container image builds what the repository has, and runs as nobody of importance", (t) => {
   const lines = readFileSync(join(DEPLOY, "container", "Containerfile"), "utf8").split("\n");
   const root = join(DEPLOY, "..");
@@ -194,6 +209,9 @@ t.test("the container image builds what the repository has, and runs as nobody o
       t.ok(existsSync(join(root, from)), `${from} is in the repository`);
   }
   t.ok(existsSync(join(root, "coordinator", "bin", "fedloop.js")));
+  const copied = (folder: string): boolean => lines.some((line) => line.includes(` /src/${folder} `));
+  for (const folder of workspacesOf(root, "coordinator"))
+    t.ok(copied(folder), `${folder}, which the coordinator needs, is copied`);
   const users = lines.filter((line) => line.startsWith("USER "));
   t.strictSame(users, ["USER 10001:10001"]);
   t.ok(lines.indexOf(users[0] ?? "") < lines.findIndex((line) => line.startsWith("ENTRYPOINT")));

@@ -180,7 +180,7 @@ export const GetModelRequestSchema: GenMessage<GetModelRequest> = /*@__PURE__*/
  */
 export type GetModelResponse = Message<"fedloop.v1.GetModelResponse"> & {
   /**
-   * The entry round.close whose modelOut is the newest model; unset before the first round has released one.
+   * The entry round.close whose modelOut is the model; unset while none is live.
    *
    * @generated from field: fedloop.v1.LogReceipt close = 1;
    */
@@ -232,8 +232,8 @@ export const Artifacts: GenService<{
     output: typeof UploadChunkResponseSchema;
   },
   /**
-   * Which model is the newest that was released, for using it: the log entry that says so. The device verifies the entry
-   * and fetches the model as an artifact.
+   * Which model the device is given to use, the live one or a canary: the log entry of the round that released it. The
+   * device verifies the entry and fetches the model as an artifact.
    * Errors: UNKNOWN_POPULATION, RETRY (a round is just being closed).
    *
    * @generated from rpc fedloop.v1.Artifacts.GetModel
