@@ -9,6 +9,7 @@ import { DESKTOP, openWatched, picture, requireReadable, viewerToken } from "./p
 
 const PLAN = {
   rounds: 3,
+  deadlines: { selection: "120s", report: "20s" },
   privacy: { mechanism: "central-discrete-gaussian", clipNorm: 8, epsilon: 6, delta: 1e-5 },
   evaluation: { metric: "mean", every: 1, clipNorm: 8 },
 };
@@ -21,7 +22,8 @@ t.test("the dashboard shows what the coordinator does, to who has a token", { sk
   const server = new ServeProcess(t, config);
   const { address, http } = await server.listening();
   const script = fileURLToPath(new URL("../processes/participants.js", import.meta.url));
-  const people = new LineProcess<{ event: string }>(t, [script, address, "1", "2", "3"]);
+  /** Three people, once the page has shown what it is like without them. */
+  const arrive = () => new LineProcess<{ event: string }>(t, [script, address, "1", "2", "3"]);
   const token = viewerToken(config);
   const browser = await openBrowser(t);
 
@@ -49,6 +51,8 @@ t.test("the dashboard shows what the coordinator does, to who has a token", { sk
     await page.getByText("example.org/processes", { exact: true }).waitFor();
     t.same([...origins], [new URL(http).origin], "nothing is asked of anyone but the coordinator");
 
+    await page.getByText("No round has begun.").waitFor();
+    const people = arrive();
     t.equal(await people.exit(), 0, people.log);
     await page.getByText(`${PLAN.rounds + EVALUATIONS} of ${PLAN.rounds + EVALUATIONS} closed`).waitFor();
     const gauge = page.getByRole("meter", { name: "privacy budget" });
