@@ -5,13 +5,14 @@ import { readdir } from "node:fs/promises";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { buildPages, openBrowser, openPage, STRICT_POLICY, serveFolder, withoutChromium } from "@fedloop/test/browser";
-import type { Page, Request } from "playwright-core";
+import type { Browser, Page, Request } from "playwright-core";
 import t, { type Test } from "tap";
 import { publish } from "../../learning-app/publish.js";
 import { environment, repository, run, temporaryFolder } from "./surroundings.js";
 
 const app = join(repository, "examples", "learning-app");
 const SIMULATED = 24;
+const PATIENCE_MS = 240_000;
 /** What every question's name begins with; events and their texts stay in the page. */
 const MARKER = "private-question-";
 
@@ -73,7 +74,7 @@ function record(page: Page): { readonly requests: Request[]; bytes(): Buffer } {
 
 async function status(page: Page, text: string): Promise<void> {
   const reached = page.waitForFunction((wanted) => document.getElementById("status")?.textContent === wanted, text, {
-    timeout: 120_000,
+    timeout: PATIENCE_MS,
   });
   await reached.catch(async (cause: unknown) => {
     throw new Error(`expected the status "${text}", came "${await page.textContent("#status")}"`, { cause });
@@ -83,6 +84,13 @@ async function status(page: Page, text: string): Promise<void> {
 /** A time of the day, so many minutes from now. */
 function time(minutes: number): string {
   return new Date(Date.now() + minutes * 60_000).toTimeString().slice(0, 5);
+}
+
+/** A profile of its own, with patience for a busy machine. */
+async function visitor(t: Test, browser: Browser): Promise<Page> {
+  const page = await openPage(t, browser);
+  page.setDefaultTimeout(PATIENCE_MS);
+  return page;
 }
 
 /** Keys of the page's event store. Runs in the page. */
@@ -143,7 +151,7 @@ t.test(
     writeFileSync(join(pages, "quiet.json"), JSON.stringify(quiet));
 
     const browser = await openBrowser(t);
-    const [page, crowd] = [await openPage(t, browser), await openPage(t, browser)];
+    const [page, crowd] = [await visitor(t, browser), await visitor(t, browser)];
     const [own, others] = [record(page), record(crowd)];
     await crowd.goto(`${origin}/?people=${SIMULATED - 1}`);
     await consented(page, origin);
@@ -197,11 +205,7 @@ t.test(
         for (const id of ["right", "right", "right", "wrong"]) await page.click(`#${id}`);
         return page.locator("fedloop-toast").count();
       };
-      const [control, out, night] = [
-        await openPage(t, browser),
-        await openPage(t, browser),
-        await openPage(t, browser),
-      ];
+      const [control, out, night] = [await visitor(t, browser), await visitor(t, browser), await visitor(t, browser)];
       const late = [record(control), record(out), record(night)];
       await consented(control, origin);
       await status(control, "trained");
