@@ -95,6 +95,21 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       return [result];
     },
   },
+  scaling: {
+    summary:
+      "unit costs of a coordinator: an enrolment, a place in a round, database transactions; --postgres URL for a shared store",
+    options: { devices: "400", rounds: "8", postgres: "" },
+    async run({ devices = "", rounds = "", postgres = "" }) {
+      const { scalingBenchmark } = await import("./scaling.js");
+      return [
+        await scalingBenchmark({
+          devices: integer("devices", devices),
+          rounds: integer("rounds", rounds),
+          postgres: postgres === "" ? undefined : postgres,
+        }),
+      ];
+    },
+  },
   ledger: {
     summary: "durable appends, and the verification of a bundle beside the bare signature checks",
     options: { entries: "100000", batch: "1000", singles: "2000" },

@@ -28,4 +28,6 @@ export type {
   PrivacyCap,
 } from "./plan/population-plan.js";
 export type { Database, Store, StoreTransaction } from "./store/database.js";
+export { openPostgresStore } from "./store/postgres.js";
+export { committedTransactions } from "./store/postgres-statistics.js";
 export { openSqliteStore } from "./store/sqlite.js";

@@ -178,8 +178,11 @@ class AssignedGroup implements MaskAccumulator, UnmaskEngine {
     const { name, stream, isPresent, waiting } = this.#options;
     const answered = new Promise<WorkMessage>((resolve, reject) => {
       waiting.set(this.#id, resolve);
+      let misses = 0;
       const watching = setInterval(() => {
-        if (!isPresent()) end(new GroupLost(`the aggregator ${name} is gone, and its group with it`));
+        misses = isPresent() ? 0 : misses + 1;
+        // Once may be a process that was itself held up: what it was sent meanwhile is still to be read.
+        if (misses > 1) end(new GroupLost(`the aggregator ${name} is gone, and its group with it`));
       }, PRESENT_MS);
       const end = (cause?: unknown): void => {
         clearInterval(watching);

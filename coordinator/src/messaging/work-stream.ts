@@ -5,6 +5,7 @@ import {
   type ConsumerMessages,
   DiscardPolicy,
   type JetStreamClient,
+  type JetStreamManager,
   jetstream,
   jetstreamManager,
   RetentionPolicy,
@@ -75,17 +76,22 @@ export class WorkStream {
   static async open(connection: NatsConnection, origin: string, own: string): Promise<WorkStream> {
     const prefix = createHash("sha256").update(origin).digest("hex").slice(0, 16);
     const stream = new WorkStream(connection, prefix, own);
-    const manager = await jetstreamManager(connection, { timeout: TIMEOUT_MS });
-    const config = {
-      name: stream.name,
-      subjects: [`fedloop.${prefix}.work.*`],
+    await stream.#make();
+    return stream;
+  }
+
+  /** The stream, which ends with the server's process: whoever finds it gone makes it anew. */
+  async #make(): Promise<JetStreamManager> {
+    const manager = await jetstreamManager(this.#connection, { timeout: TIMEOUT_MS });
+    await manager.streams.add({
+      name: this.name,
+      subjects: [`fedloop.${this.#prefix}.work.*`],
       storage: StorageType.Memory,
       retention: RetentionPolicy.Workqueue,
       discard: DiscardPolicy.New,
       max_age: MAX_AGE_NS,
-    };
-    await manager.streams.add(config);
-    return stream;
+    });
+    return manager;
   }
 
   /** The subject on which aggregators say that they are there. */
@@ -97,9 +103,13 @@ export class WorkStream {
     return this.#connection;
   }
 
-  /** What is sent to this process, from now on, until `close`; parts are put together, and what is torn is left out. */
+  /**
+   * What is sent to this process, from now on, until `close`; parts are put together, and what is torn is left out.
+   *
+   * @throws Error when the message server has lost the stream, or cannot be reached
+   */
   async *receive(): AsyncGenerator<WorkMessage> {
-    const manager = await jetstreamManager(this.#connection, { timeout: TIMEOUT_MS });
+    const manager = await this.#make();
     await manager.consumers.add(this.name, {
       durable_name: this.#own,
       filter_subject: this.#subject(this.#own),
@@ -108,7 +118,7 @@ export class WorkStream {
       max_ack_pending: 256,
     });
     const consumer = await this.#client.consumers.get(this.name, this.#own);
-    this.#messages = await consumer.consume({ max_messages: 64 });
+    this.#messages = await consumer.consume({ max_messages: 64, abort_on_missing_resource: true });
     const torn = new Map<string, Uint8Array[]>();
     for await (const message of this.#messages) {
       const field = (name: string): string => message.headers?.get(name) ?? "";

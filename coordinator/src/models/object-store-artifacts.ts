@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { setTimeout as wait } from "node:timers/promises";
 import { type ObjectStore, Objm, StorageType } from "@nats-io/obj";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { CoordinatorError } from "../errors.js";
@@ -9,6 +10,8 @@ import type { ContentStore } from "./content-store.js";
 const CHUNK_BYTES = 128 << 10;
 /** How long the server may take for one object, milliseconds. */
 const TIMEOUT_MS = 60_000;
+/** How long a server that cannot be reached is waited for, milliseconds. */
+const PATIENCE_MS = 15_000;
 
 /**
  * Artifacts in a NATS object store, with a folder of this process's own before it: what was read once is read from there,
@@ -90,14 +93,21 @@ export class ObjectStoreArtifacts implements ContentStore {
     return info === null || info.deleted ? undefined : info.size;
   }
 
+  /** Asks until there is an answer, for a while: a server that is started again has kept everything. */
   async #reached<T>(ask: () => Promise<T>): Promise<T> {
-    try {
-      return await ask();
-    } catch (cause) {
-      throw new CoordinatorError("RETRY", "the object store cannot be reached; come back", {
-        retryAfterMs: 1_000,
-        cause,
-      });
+    const patienceEndsMs = performance.now() + PATIENCE_MS;
+    for (let waitMs = 50; ; waitMs = Math.min(2 * waitMs, 1_000)) {
+      try {
+        return await ask();
+      } catch (cause) {
+        if (performance.now() > patienceEndsMs) {
+          throw new CoordinatorError("RETRY", "the object store cannot be reached; come back", {
+            retryAfterMs: 1_000,
+            cause,
+          });
+        }
+      }
+      await wait(waitMs);
     }
   }
 }

@@ -1,5 +1,6 @@
 // Coordinators as processes on one PostgreSQL database, devices that know only a balancer, and faults at chosen moments.
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { createReadStream, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -10,12 +11,17 @@ import { type VerificationReport, verifyBundle } from "@fedloop/consent";
 import { nodeVerifier } from "@fedloop/consent/node";
 import { systemRandom } from "@fedloop/privacy";
 import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
+import { connect } from "@nats-io/transport-node";
 import type { Test } from "tap";
 import { exportBundle } from "../../src/ledger/export-bundle.js";
 import { ArtifactStore } from "../../src/models/artifact-store.js";
+import { ObjectStoreArtifacts } from "../../src/models/object-store-artifacts.js";
 import { decodeSafetensors } from "../../src/models/safetensors.js";
 import { openPostgresReader } from "../../src/store/postgres.js";
+import type { NatsServer } from "../messaging/nats-server.js";
+import { ORIGIN } from "../server/federation.js";
 import { ConstantTrainer, joinAs, takePart } from "../server/people.js";
+import type { PlanChanges } from "../server/plans.js";
 import type { PostgresServer } from "../store/postgres-server.js";
 import { temporaryFolder } from "../temporary-folder.js";
 import { TcpFront } from "./tcp-front.js";
@@ -28,6 +34,10 @@ export interface SharedSettings {
   readonly url: string;
   readonly rounds: number;
   readonly leaseMs: number;
+  /** Message servers; null for none. */
+  readonly nats: string | null;
+  /** Sections of the plan. */
+  readonly plan: PlanChanges;
 }
 
 /** What it prints. */
@@ -133,6 +143,9 @@ export class SharedFederation {
   readonly balancer: TcpFront;
   readonly settings: Omit<SharedSettings, "name">;
   readonly processes: SharedProcess[] = [];
+  readonly aggregators: ChildProcess[] = [];
+  /** What each participant trains to, by its pseudonym. */
+  readonly values: Map<string, number> = new Map<string, number>();
   readonly #postgres: PostgresServer;
   readonly #stop = new AbortController();
   #parts: Promise<ParticipationEvent[][]> = Promise.resolve([]);
@@ -154,14 +167,21 @@ export class SharedFederation {
   static async start(
     t: Test,
     postgres: PostgresServer,
-    { rounds, leaseMs }: { readonly rounds: number; readonly leaseMs: number },
+    options: Pick<SharedSettings, "rounds" | "leaseMs" | "plan"> & { readonly nats?: NatsServer },
   ): Promise<SharedFederation> {
     const folder = temporaryFolder(t);
     const url = await postgres.database();
     const balancer = await TcpFront.open([]);
-    const federation = new SharedFederation(folder, balancer, { folder, url, rounds, leaseMs }, postgres);
+    const federation = new SharedFederation(
+      folder,
+      balancer,
+      { ...options, folder, url, nats: options.nats?.url ?? null },
+      postgres,
+    );
     t.teardown(() => federation.#close());
+    // Whoever starts first makes the keys; the others find them.
     await Promise.all([federation.add(), federation.add()]);
+    if (options.nats !== undefined) await Promise.all([federation.addAggregator(), federation.addAggregator()]);
     return federation;
   }
 
@@ -174,6 +194,33 @@ export class SharedFederation {
     await added.line(({ port }) => port !== undefined);
     this.#balance();
     return added;
+  }
+
+  /** One more aggregator, as an operator starts it. */
+  async addAggregator(): Promise<ChildProcess> {
+    const config = join(this.folder, "aggregator.yaml");
+    const nats = `nats: { servers: ["${this.settings.nats}"] }`;
+    writeFileSync(config, `origin: ${ORIGIN}\nplans: [none.yaml]\nkeysDir: keys\n${nats}\nlog: { level: silent }\n`);
+    const command = fileURLToPath(new URL("../../../bin/fedloop.js", import.meta.url));
+    const words = [command, "serve", "--role", "aggregator", "--json", "--config", config];
+    const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] });
+    this.aggregators.push(child);
+    const { stdout } = child;
+    if (stdout === null) throw new Error("expected an aggregator's output");
+    for await (const line of createInterface({ input: stdout })) if (line.includes("aggregating")) return child;
+    throw new Error("expected an aggregator to start");
+  }
+
+  /** Kills an aggregator and starts another one. */
+  async replaceAggregator(victim: ChildProcess | undefined, meanwhile: () => void): Promise<void> {
+    victim?.kill("SIGKILL");
+    if (victim !== undefined && victim.exitCode === null) await new Promise((resolve) => victim.once("exit", resolve));
+    this.aggregators.splice(
+      victim === undefined ? -1 : this.aggregators.indexOf(victim),
+      1,
+    );
+    meanwhile();
+    await this.addAggregator();
   }
 
   get verifierKey(): string {
@@ -192,7 +239,9 @@ export class SharedFederation {
         });
         try {
           const options = { trainer: new ConstantTrainer(value), secureAggregation: crypto };
-          return await takePart(await joinAs(transport, options), this.#stop.signal);
+          const participant = await joinAs(transport, options);
+          this.values.set(participant.subject, value);
+          return await takePart(participant, this.#stop.signal);
         } finally {
           transport.close();
         }
@@ -245,6 +294,8 @@ export class SharedFederation {
       readonly reason: string | null;
       /** Those whose update is in the sum. */
       readonly members: number;
+      /** Their values together. */
+      readonly sum: number;
       readonly hasModel: boolean;
     }[];
     readonly model: number | undefined;
@@ -260,31 +311,44 @@ export class SharedFederation {
     const rounds = await store.db
       .selectFrom("rounds")
       .select(["round", "state", "reason", "model_out"])
-      .select((eb) =>
-        eb
-          .selectFrom("participants")
-          .select(({ fn }) => fn.countAll<number>().as("members"))
-          .whereRef("participants.round", "=", "rounds.round")
-          .where("participants.state", "=", "submitted")
-          .as("members"),
-      )
       .orderBy("round")
+      .execute();
+    const submitted = await store.db
+      .selectFrom("participants")
+      .select(["round", "subject"])
+      .where("state", "=", "submitted")
       .execute();
     const { sha256 } = await store.db
       .selectFrom("models")
       .select("sha256")
       .orderBy("round", "desc")
       .executeTakeFirstOrThrow();
-    const artifacts = await ArtifactStore.open(join(this.folder, "artifacts"), { isShared: true });
+    const model = await this.#model(sha256);
     return {
       report,
-      rounds: rounds.map(({ members, model_out, ...row }) => ({
-        ...row,
-        members: members ?? 0,
-        hasModel: model_out !== null,
-      })),
-      model: decodeSafetensors(await artifacts.read(sha256)).parameters[0],
+      rounds: rounds.map(({ model_out, ...row }) => {
+        const members = submitted.filter(({ round }) => round === row.round);
+        const sum = members.reduce((sum, { subject }) => sum + (this.values.get(subject) ?? Number.NaN), 0);
+        return { ...row, members: members.length, sum, hasModel: model_out !== null };
+      }),
+      model: decodeSafetensors(model).parameters[0],
     };
+  }
+
+  /** From the folder that the coordinators share, or from the object store, as a coordinator that never saw it. */
+  async #model(sha256: Uint8Array): Promise<Uint8Array> {
+    const { nats } = this.settings;
+    const folder = await ArtifactStore.open(join(this.folder, nats === null ? "artifacts" : "reader"), {
+      isShared: true,
+    });
+    if (nats === null) return folder.read(sha256);
+    const connection = await connect({ servers: nats });
+    try {
+      const bucket = `fedloop-${createHash("sha256").update(ORIGIN).digest("hex").slice(0, 16)}`;
+      return await (await ObjectStoreArtifacts.open(connection, bucket, folder)).read(sha256);
+    } finally {
+      await connection.close();
+    }
   }
 
   #balance(): void {
@@ -293,6 +357,7 @@ export class SharedFederation {
 
   async #close(): Promise<void> {
     this.#stop.abort();
+    for (const each of this.aggregators) each.kill("SIGKILL");
     for (const each of this.processes) {
       each.kill();
       await each.ended();

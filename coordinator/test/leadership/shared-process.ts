@@ -9,11 +9,11 @@ import { createInterface } from "node:readline";
 import { ServerCredentials } from "@grpc/grpc-js";
 import { Coordinator } from "../../src/server/coordinator.js";
 import { ORIGIN } from "../server/federation.js";
-import { secureExact, testPlan } from "../server/plans.js";
+import { testPlan } from "../server/plans.js";
 import type { SharedSettings } from "./shared-federation.js";
 
 const settings: SharedSettings = JSON.parse(process.argv[2] ?? "");
-const { name, folder, url, rounds, leaseMs } = settings;
+const { name, folder, url, rounds, leaseMs, nats, plan } = settings;
 const dataDir = join(folder, name);
 await mkdir(dataDir, { recursive: true });
 let hold: { readonly state: string; readonly go: string } | undefined;
@@ -26,15 +26,17 @@ const coordinator = await Coordinator.open({
   origin: ORIGIN,
   dataDir,
   keysDir: join(folder, "keys"),
-  artifactsDir: join(folder, "artifacts"),
+  // Where an object store is shared, the folder need not be.
+  artifactsDir: join(nats === null ? folder : dataDir, "artifacts"),
   store: { type: "postgres", url },
   cluster: { leaseMs },
+  nats: nats === null ? null : { servers: [nats] },
   plans: [
     await testPlan(dataDir, {
       rounds,
 
       deadlines: { selection: "20s", report: "20s" },
-      ...secureExact(4),
+      ...plan,
     }),
   ],
   enrolment: { type: "open" },
