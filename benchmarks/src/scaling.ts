@@ -38,8 +38,7 @@ const CONNECTIONS = 16;
 /** Enrols devices, then has all of them take part in each round. */
 export async function scalingBenchmark({ devices, rounds, postgres }: ScalingOptions): Promise<ScalingResult> {
   const folder = await mkdtemp(join(tmpdir(), "fedloop-scaling-"));
-  if (postgres !== undefined) process.env.FEDLOOP_POSTGRES_URL = postgres;
-  await writeFiles(folder, devices, rounds, postgres !== undefined);
+  await writeFiles(folder, devices, rounds, postgres);
   const spentMs: number[] = [];
   let openedMs = 0;
   let begun: (() => void) | undefined;
@@ -124,7 +123,12 @@ function rounded(value: number): number {
   return Math.round(value * 100) / 100;
 }
 
-async function writeFiles(folder: string, devices: number, rounds: number, isShared: boolean): Promise<void> {
+async function writeFiles(
+  folder: string,
+  devices: number,
+  rounds: number,
+  postgres: string | undefined,
+): Promise<void> {
   const reason = "a benchmark of unit costs";
   const plan = {
     population: POPULATION,
@@ -146,9 +150,10 @@ async function writeFiles(folder: string, devices: number, rounds: number, isSha
     dataDir: "data",
     listen: { host: "127.0.0.1", port: 0 },
     plans: ["plan.yaml"],
-    ...(isShared ? { store: { postgres: {} } } : {}),
+    ...(postgres === undefined ? {} : { store: { postgres: { urlFile: "postgres-url" } } }),
     log: { level: "error" },
   };
+  if (postgres !== undefined) await writeFile(join(folder, "postgres-url"), postgres, { mode: 0o600 });
   await writeFile(join(folder, "notice.md"), "A benchmark. No personal data.\n");
   await writeFile(join(folder, "plan.yaml"), stringify(plan));
   await writeFile(join(folder, "fedloop.yaml"), stringify(config));

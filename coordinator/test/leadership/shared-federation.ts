@@ -215,10 +215,7 @@ export class SharedFederation {
   async replaceAggregator(victim: ChildProcess | undefined, meanwhile: () => void): Promise<void> {
     victim?.kill("SIGKILL");
     if (victim !== undefined && victim.exitCode === null) await new Promise((resolve) => victim.once("exit", resolve));
-    this.aggregators.splice(
-      victim === undefined ? -1 : this.aggregators.indexOf(victim),
-      1,
-    );
+    this.aggregators.splice(victim === undefined ? -1 : this.aggregators.indexOf(victim), 1);
     meanwhile();
     await this.addAggregator();
   }
