@@ -82,7 +82,9 @@ export async function scalingBenchmark({ devices, rounds, postgres }: ScalingOpt
       if (transport === undefined) return undefined;
       const ready = i === devices - 1 ? enter(device, i) : Promise.resolve();
       return ready
-        .then(() => device.stay(transport, stop.signal, () => true, { accepted: () => undefined }))
+        .then(() =>
+          device.stay(transport, stop.signal, () => true, { accepted: () => undefined, refused: () => undefined }),
+        )
         .catch(() => undefined);
     });
     await firstRound;
