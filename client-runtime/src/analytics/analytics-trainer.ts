@@ -87,3 +87,24 @@ export function analyticsTrainer({ tables, accepts }: AnalyticsOptions): Trainer
     },
   };
 }
+
+/**
+ * A trainer that answers queries beside, for plans that train and ask under one budget. Rounds of training and their
+ * evaluations are the trainer's, rounds that ask a query are answered from the tables.
+ */
+export function answeringTrainer(trainer: Trainer, options: AnalyticsOptions): Trainer {
+  const answers = analyticsTrainer(options);
+  return {
+    id: trainer.id,
+    answersQueries: true,
+    ...(trainer.isExampleLevel === undefined ? {} : { isExampleLevel: trainer.isExampleLevel }),
+    train: (task) => trainer.train(task),
+    evaluate: (task) => (isQuery(task.settings) ? answers : trainer).evaluate(task),
+  };
+}
+
+/** The settings of a query's round are these four and no others. */
+function isQuery(settings: TrainerSettings): boolean {
+  const names = Object.keys(settings).sort().join();
+  return names === "name,query,step,turn";
+}

@@ -1,1 +1,1 @@
-export { type AnalyticsOptions, analyticsTrainer, type RowSource } from "./analytics-trainer.js";
+export { type AnalyticsOptions, analyticsTrainer, answeringTrainer, type RowSource } from "./analytics-trainer.js";

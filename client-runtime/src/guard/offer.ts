@@ -47,6 +47,8 @@ export interface GuardContext {
   readonly limits: TransferLimits;
   /** `id` of the app's trainer. */
   readonly trainerId: string;
+  /** Whether that trainer answers queries, too. */
+  readonly answersQueries?: boolean;
   /** Whether that trainer can train with a guarantee for each example. */
   readonly isExampleLevel?: boolean;
   /** Whether the app gave the cryptography that secure aggregation takes. */
@@ -233,7 +235,8 @@ export async function verifyOffer(offer: Offer, context: GuardContext): Promise<
     const isAble = context.isAbleToAggregate === true;
     const secure = checkSecureAggregation(plan, decodeBase64Url(leafHash), floors, isAble);
     checkSize(plan, limits);
-    if (plan.trainer.id !== trainerId) {
+    const isQuery = plan.trainer.id === "analytics" && plan.kind === "evaluate";
+    if (plan.trainer.id !== trainerId && !(isQuery && context.answersQueries === true)) {
       refuse("GUARD_UNSUPPORTED", `expected a plan for the trainer ${trainerId}, came one for ${plan.trainer.id}`);
     }
     if (privacy.examples !== null && context.isExampleLevel !== true) {

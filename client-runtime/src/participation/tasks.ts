@@ -177,6 +177,7 @@ export class ParticipationTasks {
       floors,
       limits,
       trainerId: trainer.id,
+      answersQueries: trainer.answersQueries === true,
       isExampleLevel,
       verifier: log.verifier,
       nowMs,

@@ -38,6 +38,8 @@ export interface TrainingTask {
 export interface Trainer {
   /** What a plan's `trainer.id` has to be for this trainer to run. */
   readonly id: string;
+  /** Whether it answers the queries of federated analytics beside: rounds whose plan names the trainer "analytics". */
+  readonly answersQueries?: boolean;
   /** Whether `train` heeds `exampleLevel`. Rounds with the unit "example" are refused where it does not say so. */
   readonly isExampleLevel?: boolean;
   /** @returns `updateLength` numbers in an array of its own: the runtime overwrites it */

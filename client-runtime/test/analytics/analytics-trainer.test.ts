@@ -1,6 +1,6 @@
 import { queryText, type Row } from "@fedloop/privacy/analytics";
 import t from "tap";
-import { type AnalyticsOptions, analyticsTrainer } from "../../src/analytics/index.js";
+import { type AnalyticsOptions, analyticsTrainer, answeringTrainer } from "../../src/analytics/index.js";
 import type { TrainingTask } from "../../src/trainers/trainer.js";
 
 const count = queryText({ kind: "count", table: "events", minimumDevices: 1 });
@@ -70,4 +70,28 @@ t.test("what the app did not give or does not accept is not answered", async (t)
   ];
   for (const [settings, length, code] of refused) await t.rejects(ask(settings, length), { code });
   await t.rejects(ask({ query: count }, 1, AbortSignal.abort()), { code: "ABORTED" });
+});
+
+t.test("a trainer that answers beside trains as before, and answers what only queries are asked with", async (t) => {
+  const own = {
+    id: "own",
+    train: async () => ({ update: Float32Array.of(7) }),
+    evaluate: async () => Float32Array.of(8),
+  };
+  const trainer = answeringTrainer(own, { tables: { events: [{}] } });
+  t.same([trainer.id, trainer.answersQueries], ["own", true]);
+  const state = { get: async () => undefined, put: async () => undefined };
+  const signal = new AbortController().signal;
+  const task = {
+    parameters: new Float32Array(1),
+    manifest: [],
+    updateLength: 1,
+    state,
+    signal,
+    onProgress: () => undefined,
+  };
+  t.same([...(await trainer.train({ ...task, settings: {} })).update], [7]);
+  t.same([...(await trainer.evaluate({ ...task, settings: { query: count } }))], [8], "a setting of the trainer's own");
+  const asked = { name: "n", turn: 1, step: 1, query: count };
+  t.same([...(await trainer.evaluate({ ...task, settings: asked }))], [1]);
 });

@@ -164,7 +164,7 @@ ${lines.join("")}  cohort              ${cohort.target} wanted, ${cohort.minimum
 }
 
 function planText(file: string, plan: PlanReport): string {
-  if (plan.queries.length > 0) return askingText(file, plan);
+  if (plan.rounds.train === 0) return askingText(file, plan);
   const { rounds, cohort, privacy, secureAggregation } = plan;
   const spent =
     privacy.epsilon === null

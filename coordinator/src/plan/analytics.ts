@@ -1,7 +1,7 @@
 // The section of a plan that asks questions instead of training a model.
 import { type AnalyticsQuery, analyticsQuery } from "@fedloop/privacy/analytics";
 import * as z from "zod";
-import { above, identifier, integer, section } from "../config/fields.js";
+import { above, between, identifier, integer, oneOf, section } from "../config/fields.js";
 import type { Contradiction } from "./contradictions.js";
 import type { WrittenPlan } from "./schema.js";
 
@@ -16,7 +16,13 @@ export interface WrittenQuery {
   readonly weight: number;
 }
 
+/** When a plan that trains asks its queries: before all training rounds, or after. */
+export const QUERY_TIMES = ["before", "after"] as const;
+
 export interface WrittenAnalytics {
+  readonly when: (typeof QUERY_TIMES)[number];
+  /** In a plan that trains: part of the budget that all queries together may use, as zero-concentrated privacy. */
+  readonly budgetShare: number;
   readonly queries: readonly WrittenQuery[];
 }
 
@@ -26,7 +32,7 @@ export interface PlanQuery extends WrittenQuery {
   readonly steps: number;
 }
 
-export interface PlanAnalytics {
+export interface PlanAnalytics extends Pick<WrittenAnalytics, "when" | "budgetShare"> {
   readonly queries: readonly PlanQuery[];
   /** Of all queries together. */
   readonly rounds: number;
@@ -36,6 +42,8 @@ const MAX_QUERIES = 100;
 const expected = { error: `a list of 1 to ${MAX_QUERIES} queries of different names` };
 
 export const analyticsSection: z.ZodType<WrittenAnalytics> = section({
+  when: oneOf(QUERY_TIMES).default("after"),
+  budgetShare: between(0.001, 0.9).default(0.1),
   queries: z
     .array(
       section({
@@ -54,46 +62,58 @@ export const analyticsSection: z.ZodType<WrittenAnalytics> = section({
 /** Keys that a plan with queries leaves out, as the rest of the schema wants them. */
 const NO_TRAINING = { model: { parameters: 1 }, trainer: { id: ANALYTICS_TRAINER }, rounds: 1 };
 
-/** What a plan's file says, with the keys of training filled in where it asks queries instead. */
+/** What a plan's file says, with the keys of training filled in where it only asks queries. */
 export function withoutTraining(written: unknown): unknown {
-  const isPlan = typeof written === "object" && written !== null && Object.hasOwn(written, "analytics");
-  return isPlan ? { ...NO_TRAINING, ...written } : written;
+  if (typeof written !== "object" || written === null || !Object.hasOwn(written, "analytics")) return written;
+  const trains = Object.keys(NO_TRAINING).some((key) => Object.hasOwn(written, key));
+  return trains ? written : { ...NO_TRAINING, ...written };
 }
 
 function stepsOf(ask: AnalyticsQuery): number {
   return ask.kind === "heavy-hitters" ? ask.length : 1;
 }
 
-export function completeAnalytics({ queries }: WrittenAnalytics): PlanAnalytics {
+export function completeAnalytics({ when, budgetShare, queries }: WrittenAnalytics): PlanAnalytics {
   const planned = queries.map((query): PlanQuery => ({ ...query, steps: stepsOf(query.ask) }));
-  return { queries: planned, rounds: planned.reduce((sum, { times, steps }) => sum + times * steps, 0) };
+  return {
+    when,
+    budgetShare,
+    queries: planned,
+    rounds: planned.reduce((sum, { times, steps }) => sum + times * steps, 0),
+  };
 }
 
 /** What cannot stand beside queries. */
 export function* inAnalytics(plan: WrittenPlan): Generator<Contradiction> {
-  const { analytics, trainer, rounds, model, evaluation, strategy, privacy } = plan;
+  const { analytics, trainer, evaluation, strategy, privacy } = plan;
   if (analytics === undefined) {
     if (trainer.id === ANALYTICS_TRAINER)
       yield at("trainer.id", "another trainer, or the section analytics; came neither");
     return;
   }
-  if (trainer.id !== ANALYTICS_TRAINER || rounds !== 1 || model.parameters !== 1) {
-    yield at(
-      "analytics",
-      "either queries, or model, trainer and rounds, came both; make it two plans, each with a purpose of its own",
-    );
+  if (trainer.id === ANALYTICS_TRAINER) {
+    if (evaluation !== undefined) yield at("evaluation", "none in a plan that only asks queries; came one");
+    if (strategy.id !== "fedavg") {
+      yield at("strategy.id", `none in a plan that only asks queries, which changes no model, came ${strategy.id}`);
+    }
+    if (privacy.clipNorm !== undefined) {
+      yield at(
+        "privacy.clipNorm",
+        `none in a plan that only asks queries, each of which has its own, came ${privacy.clipNorm}`,
+      );
+    }
+    if (privacy.adaptiveClipping !== undefined) {
+      yield at("privacy.adaptiveClipping", "none in a plan that only asks queries, whose clips are fixed, came one");
+    }
   }
-  if (evaluation !== undefined) yield at("evaluation", "none beside analytics, whose queries evaluate; came one");
-  if (strategy.id !== "fedavg")
-    yield at("strategy.id", `none beside analytics, which changes no model, came ${strategy.id}`);
-  if (privacy.clipNorm !== undefined) {
-    yield at("privacy.clipNorm", `none beside analytics, since it follows from each query, came ${privacy.clipNorm}`);
+  if (evaluation !== undefined && evaluation.budgetShare + analytics.budgetShare >= 1) {
+    yield at(
+      "analytics.budgetShare",
+      `less than 1 together with that of the evaluation, came ${analytics.budgetShare}`,
+    );
   }
   if (privacy.mechanism === "dp-ftrl" || privacy.mechanism === "dp-sgd") {
     yield at("privacy.mechanism", `noise on sums of participants' answers with analytics, came ${privacy.mechanism}`);
-  }
-  if (privacy.adaptiveClipping !== undefined) {
-    yield at("privacy.adaptiveClipping", "none beside analytics, whose clip is fixed, came one");
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { bandedSquareRoot, bltSquareRoot, type MatrixStrategy } from "@fedloop/privacy";
 import type { TensorShape } from "../models/safetensors.js";
-import { completeAnalytics, type PlanAnalytics } from "./analytics.js";
+import { ANALYTICS_TRAINER, completeAnalytics, type PlanAnalytics } from "./analytics.js";
 import type { ADVERSARIES, INITIALISATIONS, Mechanism, Settings, UNITS, WrittenPlan } from "./schema.js";
 import { DEFAULT_CORRUPT_FRACTION, DEFAULT_DROPOUT_FRACTION, DEFAULT_GROUP_TARGET } from "./secure-groups.js";
 import type { WrittenSimulation } from "./simulation-schema.js";
@@ -255,7 +255,7 @@ export function completePlan(written: WrittenPlan, notice: NoticeFile): Populati
       seed: written.model.seed,
     },
     trainer: written.trainer,
-    rounds: written.analytics === undefined ? rounds : 0,
+    rounds: written.trainer.id === ANALYTICS_TRAINER ? 0 : rounds,
     release: written.release,
     cohort: {
       target: cohort.target,

@@ -51,7 +51,8 @@ export function buildSchedule(plan: PopulationPlan, policy: number): Schedule {
   const kinds = roundKinds(plan);
   const { train, evaluate, ask } = calibrated(plan, strategy.updateLength(plan.model.parameters));
   const trained = kinds.flatMap((kind) => (kind === "train" ? train : evaluate) ?? []);
-  const rounds = plan.analytics === null ? trained : queryRounds(plan.analytics, ask);
+  const asked = plan.analytics === null ? [] : queryRounds(plan.analytics, ask);
+  const rounds = plan.analytics?.when === "before" ? [...asked, ...trained] : [...trained, ...asked];
   return {
     population: plan.population,
     purpose: plan.purpose,
@@ -109,7 +110,7 @@ const MOST_NOISE_STEPS = 300;
 function calibrated(plan: PopulationPlan, length: number): RoundSpecs {
   const noise = noisePlan(plan);
   const specs = (scale: number): RoundSpecs => ({
-    train: plan.analytics === null ? trainSpec(plan, length, noise.train * scale) : undefined,
+    train: plan.rounds > 0 ? trainSpec(plan, length, noise.train * scale) : undefined,
     evaluate: plan.evaluation === null ? undefined : evaluationSpec(plan, plan.evaluation, noise.evaluate * scale),
     ask: queriesOf(plan).map((query) => querySpec(plan, query, queryNoiseMultiplier(noise.ask * scale, query))),
   });
@@ -128,23 +129,19 @@ function calibrated(plan: PopulationPlan, length: number): RoundSpecs {
 }
 
 function totalEvent(plan: PopulationPlan, { train, evaluate, ask }: RoundSpecs): DpEvent {
-  const { rounds, evaluation, analytics } = plan;
-  if (analytics !== null || train === undefined) {
-    const events = queriesOf(plan).map(
-      ({ times, steps }, at): DpEvent => ({
-        type: "SelfComposed",
-        count: times * steps,
-        event: ask[at]?.event ?? { type: "NonPrivate" },
-      }),
-    );
-    return { type: "Composed", events };
-  }
+  const { rounds, evaluation } = plan;
+  const events: DpEvent[] = [];
   // A run's event is that of all its rounds.
-  const count = train.mechanism?.at === "run" ? 1 : rounds;
-  const training: DpEvent = { type: "SelfComposed", count, event: train.event };
-  if (evaluation === null || evaluate === undefined) return training;
-  const evaluating: DpEvent = { type: "SelfComposed", count: evaluation.count, event: evaluate.event };
-  return { type: "Composed", events: [training, evaluating] };
+  const count = train?.mechanism?.at === "run" ? 1 : rounds;
+  if (train !== undefined) events.push({ type: "SelfComposed", count, event: train.event });
+  if (evaluation !== null && evaluate !== undefined) {
+    events.push({ type: "SelfComposed", count: evaluation.count, event: evaluate.event });
+  }
+  queriesOf(plan).forEach(({ times, steps }, at) => {
+    const event = ask[at]?.event;
+    if (event !== undefined) events.push({ type: "SelfComposed", count: times * steps, event });
+  });
+  return { type: "Composed", events };
 }
 
 /** Training rounds with an evaluation after every so many, and after the last. */

@@ -1,9 +1,8 @@
 import { exampleLevelMechanism } from "@fedloop/consent";
 import { type DpEvent, noiseMultiplierFor, strategyCoefficients, toeplitzSensitivity } from "@fedloop/privacy";
-import type { PlanAnalytics } from "../plan/analytics.js";
 import type { PlanRun, PopulationPlan } from "../plan/population-plan.js";
 import { ACCOUNTANT } from "./epsilons.js";
-import { queryNoiseMultiplier } from "./query-rounds.js";
+import { queriesOf } from "./query-rounds.js";
 
 /** Noise multipliers of the two kinds of rounds. */
 export interface NoisePlan {
@@ -24,50 +23,33 @@ export function noisePlan(plan: PopulationPlan): NoisePlan {
     const { noiseMultiplier } = privacy.noise;
     return { train: noiseMultiplier, evaluate: noiseMultiplier, ask: noiseMultiplier };
   }
-  if (plan.analytics !== null) return { train: 0, evaluate: 0, ask: queryNoise(plan.analytics, privacy.noise) };
   const { run, examples } = privacy;
+  const { analytics } = plan;
+  const asking = analytics === null ? 0 : rounds === 0 ? 1 : analytics.budgetShare;
+  // Queries add up as 1/z² times their weight.
+  const weights = queriesOf(plan).reduce((sum, { times, steps, weight }) => sum + times * steps * weight, 0);
   const share = evaluation?.budgetShare ?? 0;
   const evaluateScale = evaluation === null ? 0 : Math.sqrt(evaluation.count / share);
   if (examples !== null) return exampleNoise(plan, evaluateScale);
   // A run costs as much as one release whose sensitivity is that of all of a participant's steps together.
   const releases = run === null ? rounds : runSensitivity(run, rounds) ** 2;
-  const trainScale = Math.sqrt(releases / (1 - share));
+  const trainScale = rounds === 0 ? 0 : Math.sqrt(releases / (1 - share - asking));
+  const askScale = analytics === null ? 0 : Math.sqrt(weights / asking);
   const total = noiseMultiplierFor({
     epsilon: privacy.noise.epsilon,
     delta: privacy.noise.delta,
     accountant: ACCOUNTANT,
     event: (z) => {
-      const training = gaussian((z * trainScale) / Math.sqrt(releases));
-      if (evaluation === null) return training;
-      const evaluating: DpEvent = {
-        type: "SelfComposed",
-        count: evaluation.count,
-        event: gaussian(z * evaluateScale),
-      };
-      return { type: "Composed", events: [training, evaluating] };
+      const events: DpEvent[] = [];
+      if (rounds > 0) events.push(gaussian((z * trainScale) / Math.sqrt(releases)));
+      if (evaluation !== null) {
+        events.push({ type: "SelfComposed", count: evaluation.count, event: gaussian(z * evaluateScale) });
+      }
+      if (analytics !== null) events.push(gaussian((z * askScale) / Math.sqrt(weights)));
+      return { type: "Composed", events };
     },
   });
-  return { train: total * trainScale, evaluate: total * evaluateScale, ask: 0 };
-}
-
-/** All queries together stay within the target; each costs by its weight. */
-function queryNoise(
-  { queries }: PlanAnalytics,
-  { epsilon, delta }: { readonly epsilon: number; readonly delta: number },
-): number {
-  return noiseMultiplierFor({
-    epsilon,
-    delta,
-    accountant: ACCOUNTANT,
-    event: (z) => ({
-      type: "Composed",
-      events: queries.map((query) => ({
-        type: "SelfComposed",
-        count: query.times * query.steps,
-        event: gaussian(queryNoiseMultiplier(z, query)),
-      })),
-    }),
-  });
+  return { train: total * trainScale, evaluate: total * evaluateScale, ask: total * askScale };
 }
 
 /** L2 sensitivity of a run, over the clip norm. */

@@ -445,18 +445,20 @@ t.test("the notice is found beside the plan, wherever the command runs", async (
   t.equal((await loadPlan(path)).plan.notice.mediaType, "text/plain");
 });
 
-t.test("a plan either trains or asks, and a query says where it is wrong", async (t) => {
+t.test("a plan trains, asks or does both, and a query says where it is wrong", async (t) => {
   const written = (changes: string): string =>
     `${SHORTEST.replace(/^(model|trainer|rounds):.*\n( .*\n)*/gm, "")}analytics:\n  queries:\n${changes}`;
   const count = "    - { name: a, ask: { kind: count, table: t } }\n";
   const { plan } = await loadPlan(planFile(t, written(count)));
   t.equal(plan.rounds, 0);
   t.same(plan.analytics, {
+    when: "after",
+    budgetShare: 0.1,
     rounds: 1,
     queries: [{ name: "a", times: 1, weight: 1, steps: 1, ask: { kind: "count", table: "t", minimumDevices: 10 } }],
   });
   const wrong: readonly [string, RegExp][] = [
-    [`${written(count)}rounds: 3\n`, /analytics: expected either queries, or model, trainer and rounds, came both/],
+    [`${written(count)}rounds: 3\n`, /trainer: expected a mapping|model: expected a mapping/],
     [`${SHORTEST.replace("biased-factorisation", "analytics")}`, /trainer.id: expected another trainer/],
     [written(`${count}${count}`), /queries: expected a list of 1 to 100 queries of different names/],
     [
@@ -465,8 +467,8 @@ t.test("a plan either trains or asks, and a query says where it is wrong", async
     ],
     [written("    - { name: a, ask: { kind: counts, table: t } }\n"), /expected one of the kinds count, sum/],
     [written("    - { name: a, ask: { kind: count, table: t, wher: {} } }\n"), /did you mean where\?/],
-    [`${written(count)}privacy: { clipNorm: 2 }\n`, /privacy.clipNorm: expected none beside analytics/],
-    [`${written(count)}evaluation: {}\n`, /evaluation: expected none beside analytics/],
+    [`${written(count)}privacy: { clipNorm: 2 }\n`, /privacy.clipNorm: expected none in a plan that only asks/],
+    [`${written(count)}evaluation: {}\n`, /evaluation: expected none in a plan that only asks/],
   ];
   for (const [text, message] of wrong) await t.rejects(loadPlan(planFile(t, text)), { code: "BAD_PLAN", message });
 });

@@ -68,3 +68,32 @@ t.test("a participant's cap is the population's unless the plan sets a lower one
   const limited = await schedule(t, { privacy: TARGET, participantLimits: { epsilon: 1, rounds: 7 } });
   t.same(limited.participantCap, { epsilon: 1, rounds: 7 });
 });
+
+t.test("tuning, training and evaluation together cost what the plan aims for, each by its share", async (t) => {
+  const votes = { kind: "votes", table: "tuning", candidate: "name", loss: "error", candidates: ["a", "b"] };
+  const analytics = {
+    when: "before",
+    budgetShare: 0.3,
+    queries: [
+      { name: "tuning", ask: votes, weight: 2 },
+      { name: "size", ask: { kind: "count", table: "tuning" }, times: 2 },
+    ],
+  };
+  const plan = await schedule(t, { rounds: 3, privacy: TARGET, analytics, evaluation: { metric: "mean", length: 2 } });
+  t.same(
+    plan.rounds.map(({ kind, query }) => query?.name ?? kind),
+    ["tuning", "size", "size", "train", "train", "train", "evaluate"],
+  );
+  const spent = totalEpsilon(plan, 1e-5);
+  t.ok(spent <= 2 && spent > 1.96, `ε ${spent}`);
+  const cost = (name: string): number =>
+    plan.rounds
+      .filter(({ query, kind }) => (query?.name ?? kind) === name)
+      .reduce((sum, { mechanism }) => sum + 1 / (mechanism?.noiseMultiplier ?? 0) ** 2, 0);
+  const all = ["tuning", "size", "train", "evaluate"].map(cost);
+  const whole = all.reduce((sum, each) => sum + each, 0);
+  const shares = all.map((each) => Math.round((1_000 * each) / whole));
+  t.same(shares, [150, 150, 600, 100]);
+  const { rounds } = await schedule(t, { rounds: 1, analytics: { ...analytics, when: "after" } });
+  t.equal(rounds[0]?.kind, "train");
+});
