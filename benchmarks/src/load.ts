@@ -21,7 +21,7 @@ export interface LoadOptions {
 const PROCESSES = 2;
 const SAMPLE_MS = 5_000;
 /** Deadlines of a round's collecting steps: a round that has not moved for much longer is stuck. */
-const DEADLINE_SECONDS = 30;
+const DEADLINE_SECONDS = 60;
 const STUCK_MS = 3 * DEADLINE_SECONDS * 1_000;
 /** Share of the time after which memory is looked at. */
 const WARM_UP = 1 / 3;
@@ -218,8 +218,8 @@ async function writeFiles(
       trainer: { id: "trivial" },
       rounds: 10_000,
       cohort: secure
-        ? { target: Math.ceil(count / 5), minimum: 10 }
-        : { target: Math.ceil(count / 3), minimum: Math.ceil(count / 20) },
+        ? { target: Math.ceil(count / 5), minimum: 5 }
+        : { target: Math.ceil(count / 3), minimum: Math.max(Math.ceil(count / 100), 2) },
       deadlines: { selection: `${DEADLINE_SECONDS}s`, report: `${DEADLINE_SECONDS}s` },
       privacy: { mechanism: "none", reason, ...(secure ? { clipNorm: 1 } : {}) },
       secureAggregation: secure ? { enabled: true } : { enabled: false, reason },

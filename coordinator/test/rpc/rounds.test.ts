@@ -84,6 +84,20 @@ t.test("a full cohort takes nobody more, and says when to come back", async (t) 
   await t.rejects(third.submit(1, floatUpdate(1, 1, 1)), refusal("NOT_IN_ROUND"));
 });
 
+t.test("who left a round that collects, and comes back, is not told that it has a place", async (t) => {
+  const { devices, federation } = await selecting(t, { plan: { cohort: { target: 2, minimum: 1, overSelection: 1 } } });
+  const [first, second] = devices;
+  const join = first.joinOf(await first.offer());
+  await first.checkIn(join);
+  await second.join();
+  await federation.notice(({ state }) => state === "masked");
+  t.match(await first.checkIn(), { outcome: { case: "joined" } });
+  await first.call(Rounds.method.leave, { population: POPULATION, round: 1n, reason: "ABORTED" });
+  for (const outcome of [await first.checkIn(), await first.checkIn(join)]) {
+    t.match(outcome, { outcome: { case: "wait", value: { reason: WaitReason.FULL } } });
+  }
+});
+
 t.test("an offer proves that the log grew from what the device knows, and not from what cannot be", async (t) => {
   const { devices } = await selecting(t);
   const [device] = devices;
