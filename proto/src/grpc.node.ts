@@ -33,7 +33,11 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-const encoded = new WeakMap<Message, Buffer>();
+/** Before each message of gRPC: a flag for compression, and the length. */
+const PREFIX_BYTES = 5;
+
+/** Messages in their frames. */
+const framed = new WeakMap<Message, Buffer>();
 
 /**
  * A message that is sent many times, encoded once. It must not be changed afterwards.
@@ -42,13 +46,23 @@ const encoded = new WeakMap<Message, Buffer>();
  */
 export function encodedOnce<D extends DescMessage>(schema: D, init: MessageInitShape<D>): MessageShape<D> {
   const message = create(schema, init);
-  encoded.set(message, asBuffer(toBinary(schema, message)));
+  const bytes = toBinary(schema, message);
+  const frame = Buffer.allocUnsafeSlow(PREFIX_BYTES + bytes.length);
+  frame.writeUInt8(0);
+  frame.writeUInt32BE(bytes.length, 1);
+  frame.set(bytes, PREFIX_BYTES);
+  framed.set(message, frame);
   return message;
+}
+
+/** The frame of gRPC around a message that was encoded once, and the message in it; undefined for any other. */
+export function framedOnce(message: Message): Buffer | undefined {
+  return framed.get(message);
 }
 
 /** Encodes a message for the wire. */
 export function serialize<D extends DescMessage>(schema: D): (message: MessageShape<D>) => Buffer {
-  return (message) => encoded.get(message) ?? asBuffer(toBinary(schema, message));
+  return (message) => framed.get(message)?.subarray(PREFIX_BYTES) ?? asBuffer(toBinary(schema, message));
 }
 
 /** Decodes a message and remembers its bytes for `receivedBytes`. */

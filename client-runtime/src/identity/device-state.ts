@@ -160,6 +160,8 @@ export async function loadState(store: DeviceStore, population: string): Promise
 /** A participant's state in memory and in its store, always the same in both. */
 export class StateKeeper {
   readonly #store: DeviceStore;
+  /** Each part's JSON and what it was made of: a change, and a round makes several, leaves most of them as they are. */
+  readonly #written = new Map<string, { readonly value: unknown; readonly json: string }>();
   #state: DeviceState;
 
   constructor(store: DeviceStore, state: DeviceState) {
@@ -174,6 +176,17 @@ export class StateKeeper {
   /** Changes the state. The change counts at once in this process; the promise is done when it is kept. */
   async change(changes: Partial<DeviceState>): Promise<void> {
     this.#state = { ...this.#state, ...changes };
-    await this.#store.put(stateKey(this.#state.population), new TextEncoder().encode(JSON.stringify(this.#state)));
+    await this.#store.put(stateKey(this.#state.population), new TextEncoder().encode(this.#json()));
+  }
+
+  #json(): string {
+    const parts = Object.entries(this.#state).map(([name, value]) => {
+      const known = this.#written.get(name);
+      if (known !== undefined && known.value === value) return known.json;
+      const json = `${JSON.stringify(name)}:${JSON.stringify(value)}`;
+      this.#written.set(name, { value, json });
+      return json;
+    });
+    return `{${parts.join(",")}}`;
   }
 }

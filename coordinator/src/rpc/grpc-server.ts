@@ -12,6 +12,7 @@ import {
 } from "@grpc/grpc-js";
 import { CoordinatorError } from "../errors.js";
 import { widenConnectionWindows, widenStreamWindows } from "./flow-control.js";
+import { sendWithoutCopies } from "./framed-messages.js";
 import {
   type CallContext,
   type CallOptions,
@@ -135,6 +136,7 @@ export class GrpcServer implements ServiceHost {
 
   #stream(method: DescMethod, handler: AnyHandler, signed: boolean): handleServerStreamingCall<Message, Message> {
     return (call) => {
+      sendWithoutCopies(call);
       const gone = new AbortController();
       call.on("cancelled", () => gone.abort());
       const signal = AbortSignal.any([gone.signal, this.#draining.signal]);
