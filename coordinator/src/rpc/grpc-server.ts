@@ -11,6 +11,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { CoordinatorError } from "../errors.js";
+import { Connections } from "./connections.js";
 import { widenConnectionWindows, widenStreamWindows } from "./flow-control.js";
 import { sendWithoutCopies } from "./framed-messages.js";
 import {
@@ -31,6 +32,7 @@ export class GrpcServer implements ServiceHost {
   readonly #options: CallOptions;
   readonly server: Server;
   readonly #draining = new AbortController();
+  readonly #connections = new Connections();
 
   constructor(options: CallOptions) {
     this.#options = options;
@@ -70,6 +72,7 @@ export class GrpcServer implements ServiceHost {
       this.server.bindAsync(address, credentials, (cause, port) => {
         if (cause === null) {
           widenConnectionWindows(this.server);
+          this.#connections.follow(this.server);
           resolve(port);
         } else {
           reject(
@@ -88,7 +91,10 @@ export class GrpcServer implements ServiceHost {
   async close(graceMs = 2_000): Promise<void> {
     this.#draining.abort(goingDown());
     await new Promise<void>((resolve) => {
-      const force = setTimeout(() => this.server.forceShutdown(), graceMs);
+      const force = setTimeout(() => {
+        this.server.forceShutdown();
+        this.#connections.destroy();
+      }, graceMs);
       this.server.tryShutdown(() => {
         clearTimeout(force);
         resolve();

@@ -1,6 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:http2";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { packSigned } from "@fedloop/privacy";
-import { Artifacts, CHUNK_BYTES, type RoundEvent, RoundState, Rounds, WaitReason } from "@fedloop/proto";
+import { Artifacts, CHUNK_BYTES, methodPath, type RoundEvent, RoundState, Rounds, WaitReason } from "@fedloop/proto";
 import t, { type Test } from "tap";
 import { encodeSafetensors } from "../../src/models/safetensors.js";
 import { Federation, type FederationOptions } from "../server/federation.js";
@@ -323,6 +326,26 @@ t.test("who watches with the tree that it knows is offered the round with the ev
   for (const each of devices) if (each !== device) await each.join();
   for (const each of devices) await each.submit(1, floatUpdate(1, 1, 1));
   await end();
+});
+
+t.test("a peer that reads nothing, and never ends its connection, does not keep the server from closing", async (t) => {
+  const { devices, federation } = await selecting(t);
+  const session = connect(`http://${federation.address}`);
+  t.teardown(() => session.destroy());
+  const method = Rounds.method.watch;
+  const body = toBinary(method.input, create(method.input, { population: POPULATION }));
+  const stream = session.request({
+    ":method": "POST",
+    ":path": methodPath(method),
+    "content-type": "application/grpc",
+    ...devices[0].metadata(method, body),
+  });
+  stream.on("error", () => {});
+  session.on("error", () => {});
+  stream.end(Buffer.concat([Buffer.from([0, 0, 0, 0, body.length]), body]));
+  await once(stream, "response");
+  await federation.coordinator.close();
+  t.pass("it closed");
 });
 
 t.test("a small model comes with the place, as GetArtifact has it; a larger one does not", async (t) => {
