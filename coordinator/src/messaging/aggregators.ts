@@ -9,6 +9,9 @@ import { contentsOf, type WorkMessage, WorkStream } from "./work-stream.js";
 /** An aggregator that was silent for so long is gone, milliseconds. */
 const GONE_MS = 6 * PRESENT_MS;
 
+/** Within this every aggregator that is there says so, milliseconds. */
+const HEARD_MS = 1.2 * PRESENT_MS;
+
 /** A group's work in another process. */
 export interface RemoteGroup {
   /** Takes vectors; what it "adds" goes to the aggregator. */
@@ -57,6 +60,8 @@ export class Aggregators implements AsyncDisposable {
     const stream = await WorkStream.open(options.connection, options.origin, `leader-${randomUUID()}`);
     const aggregators = new Aggregators(options, stream);
     aggregators.#receiving = aggregators.#receive();
+    // Until each that is there has said so: the first round's groups would else all go to those heard of by chance.
+    await new Promise((resolve) => setTimeout(resolve, HEARD_MS));
     return aggregators;
   }
 
