@@ -499,7 +499,8 @@ export class RoundEngine {
   #arm(): void {
     const { deadlineMs } = this.#progress;
     clearTimeout(this.#timer);
-    if (deadlineMs === null) return;
+    // A transition may have been under way when this was stopped.
+    if (deadlineMs === null || this.#isStopped) return;
     const wait = Math.max(deadlineMs - this.#options.clock.now(), 0);
     this.#timer = setTimeout(() => {
       this.#send({ type: "tick", nowMs: Math.max(this.#options.clock.now(), deadlineMs) });
