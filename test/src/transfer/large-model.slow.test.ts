@@ -110,6 +110,7 @@ t.test("a model and an update of 256 MiB survive cut connections, and the server
   t.ok(downloadMb < 64, `a download costs the server chunks, not the model: ${downloadMb} MiB`);
   t.equal(await server.exit(), 0, server.log);
   const { peakServerMb = Number.NaN } = server.lines.at(-1) ?? {};
-  // The sum alone, in doubles, is two models; one upload, the released sum and the model before and after are the rest.
-  t.ok(peakServerMb < 6 * 256, `the whole took ${peakServerMb} MB`);
+  // The sum alone, in doubles, is two models; one upload, the released sum and the model before and after are the rest;
+  // and the process itself.
+  t.ok(peakServerMb < 6 * 256 + 100, `the whole took ${peakServerMb} MB`);
 });
