@@ -69,9 +69,7 @@ export function accessStorePath(dataDir: string): string {
   return join(dataDir, "access.sqlite");
 }
 
-/**
- * Makes the tables where there are none: in SQLite, or in the PostgreSQL that several coordinators share.
- */
+/** Makes the tables where there are none. */
 export async function prepareAccessTables(db: Kysely<AccessDatabase>, dialect: "sqlite" | "postgres"): Promise<void> {
   const [bytes, integer] = dialect === "sqlite" ? (["blob", "integer"] as const) : (["bytea", "bigint"] as const);
   const { schema } = db;

@@ -105,11 +105,16 @@ export class Invitations {
     const now = this.#clock.now();
     const sha256 = hashOf(invitation);
     const admitted = createHash("sha256").update(`${population}\n`).update(publicKey).digest();
+    await this.#store.db
+      .deleteFrom("admissions")
+      .where("at_ms", "<", now - REPEAT_MS)
+      .execute();
     await this.#store.db.transaction().execute(async (tx) => {
-      // A write first: from here on no other process writes, and what is read stays true.
+      // A write first: from here on no other process lets anybody in by this invitation, and what is read stays true.
       await tx
-        .deleteFrom("admissions")
-        .where("at_ms", "<", now - REPEAT_MS)
+        .updateTable("invitations")
+        .set(({ ref }) => ({ used: ref("used") }))
+        .where("sha256", "=", sha256)
         .execute();
       const row = await tx.selectFrom("invitations").selectAll().where("sha256", "=", sha256).executeTakeFirst();
       if (row === undefined || row.revoked_ms !== null || (row.population ?? population) !== population) {

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import * as z from "zod";
-import { accessStorePath, openAccessStore } from "../access/access-store.js";
 import { AccessTokens } from "../access/access-tokens.js";
+import { openAccess } from "../access/open-access.js";
 import { API_PREFIX } from "../admin/api.js";
 import { type ConfigEnvironment, loadConfig } from "../config/config.js";
+import { storagePlaces } from "../config/storage-places.js";
 import { COORDINATOR_ERROR_CODES, CoordinatorError, type CoordinatorErrorCode } from "../errors.js";
 
 /** How long a token that a command makes for itself is good for, milliseconds. */
@@ -12,8 +13,8 @@ const TOKEN_MS = 60_000;
 const problem = z.object({ code: z.string(), detail: z.string() });
 
 /**
- * Asks the coordinator that has the data folder open to do something, over its HTTP API. Who may write into the data folder
- * may make tokens, so the command makes one for itself, for a minute.
+ * Asks the coordinator that has the data folder open, or shares the database, to do something, over its HTTP API. Who may write
+ * there may make tokens, so the command makes one for itself, for a minute.
  *
  * @param path below /api/v1
  * @throws CoordinatorError UNREACHABLE, or what the coordinator answers
@@ -24,14 +25,15 @@ export async function askRunning(
   path: string,
   body: unknown,
 ): Promise<unknown> {
-  const { dataDir, http, tls } = await loadConfig(config, environment);
+  const loaded = await loadConfig(config, environment);
+  const { dataDir, http, tls } = loaded;
   if (http === null || http.port === 0) {
     throw new CoordinatorError(
       "UNREACHABLE",
       "expected a section http with a port in the configuration, to ask the coordinator that runs; add it, or stop the coordinator",
     );
   }
-  await using store = await openAccessStore(accessStorePath(dataDir));
+  await using store = await openAccess(await storagePlaces(loaded, environment));
   const tokens = new AccessTokens(store, Date);
   const { token, tokenId } = await tokens.create({
     name: "fedloop command",

@@ -1,7 +1,9 @@
-import { type AccessStore, accessStorePath, openAccessStore } from "../access/access-store.js";
+import type { AccessStore } from "../access/access-store.js";
 import { AccessTokens, type ListedToken, type MadeToken, type TokenTerms } from "../access/access-tokens.js";
 import { Invitations, type InvitationTerms, type ListedInvitation } from "../access/invitations.js";
+import { openAccess } from "../access/open-access.js";
 import { loadConfig } from "../config/config.js";
+import { storagePlaces } from "../config/storage-places.js";
 import type { Surroundings } from "./surroundings.js";
 
 export interface TokensOptions {
@@ -9,10 +11,9 @@ export interface TokensOptions {
   readonly json: boolean;
 }
 
-/** Opens the access store that a configuration names; a coordinator may run meanwhile. */
-export async function openConfiguredAccess(config: string, { environment }: Surroundings): Promise<AccessStore> {
-  const { dataDir } = await loadConfig(config, environment);
-  return openAccessStore(accessStorePath(dataDir));
+/** Opens the access store that a configuration names; coordinators may run meanwhile. */
+async function openConfiguredAccess(config: string, { environment }: Surroundings): Promise<AccessStore> {
+  return openAccess(await storagePlaces(await loadConfig(config, environment), environment));
 }
 
 async function withTokens(

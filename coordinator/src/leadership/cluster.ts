@@ -32,23 +32,24 @@ export interface ClusterOptions {
 /** This coordinator among those that share its store: it leads the populations whose leases it holds, and follows the log. */
 export class Cluster {
   readonly forwarder: Forwarder;
+  readonly leases: Leases;
   readonly #options: ClusterOptions;
   readonly #leading = new Map<string, Leading>();
   #following: NodeJS.Timeout | undefined;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
-    const leases = new Leases({
+    this.leases = new Leases({
       store: options.store,
       holder: `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`,
       address: options.address,
       ...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
     });
     for (const population of options.populations.all()) {
-      this.#leading.set(population.name, new Leading({ ...options, leases, population }));
+      this.#leading.set(population.name, new Leading({ ...options, leases: this.leases, population }));
     }
     this.forwarder = new Forwarder({
-      leases,
+      leases: this.leases,
       registry: options.registry,
       credentials: options.credentials,
       secret: options.secret,

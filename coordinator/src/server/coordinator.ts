@@ -6,9 +6,10 @@ import { MaskPool } from "@fedloop/privacy/secagg/node";
 import { Artifacts, Consent, Enrollment, Rounds, Transparency } from "@fedloop/proto";
 import { ChannelCredentials, type ServerCredentials } from "@grpc/grpc-js";
 import type { FastifyPluginAsync } from "fastify";
-import { type AccessStore, accessStorePath, openAccessStore } from "../access/access-store.js";
+import type { AccessStore } from "../access/access-store.js";
 import { AccessTokens } from "../access/access-tokens.js";
 import { Invitations } from "../access/invitations.js";
+import { openAccess } from "../access/open-access.js";
 import { isInScope, requireRole } from "../access/require-role.js";
 import { adminApi } from "../admin/api.js";
 import type { AdminDependencies } from "../admin/dependencies.js";
@@ -199,7 +200,7 @@ export class Coordinator {
     const { store, vault } = await openStorage(options);
     let access: AccessStore | undefined;
     try {
-      access = await openAccessStore(accessStorePath(options.dataDir));
+      access = await openAccess(options);
       return await Coordinator.#openWith(options, keys, store, vault, access);
     } catch (cause) {
       // Whoever tries again, in this process too, finds the folder free.
@@ -367,6 +368,7 @@ export class Coordinator {
       ledger,
       endpoints: options.webhooks ?? [],
       clock,
+      leases: cluster?.leases,
       onFault,
       onAttempt: (endpoint, result) => metrics.webhookAttempted(endpoint, result),
     });

@@ -21,7 +21,7 @@ export function postgresLocation(url: string): string {
 }
 
 /** What went wrong with the server, in words that hold no secret: PostgreSQL's messages name users, not passwords. */
-function unreadable(location: string, cause: unknown): CoordinatorError {
+export function unreadableServer(location: string, cause: unknown): CoordinatorError {
   if (cause instanceof CoordinatorError && !(cause instanceof StoreUnreachable)) return cause;
   const reason = cause instanceof StoreUnreachable ? cause.cause : cause;
   const words = reason instanceof AggregateError ? reason.errors.map(String).join("; ") : String(reason);
@@ -66,7 +66,7 @@ export async function openPostgresStore(
     await migrate(db, "postgres", location);
   } catch (cause) {
     await db.destroy();
-    throw unreadable(location, cause);
+    throw unreadableServer(location, cause);
   }
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
@@ -103,7 +103,7 @@ export async function openPostgresReader(url: string): Promise<StoreReader> {
     }
   } catch (cause) {
     await db.destroy();
-    throw unreadable(location, cause);
+    throw unreadableServer(location, cause);
   }
   const close = (): Promise<void> => db.destroy();
   return { db, close, [Symbol.asyncDispose]: close };

@@ -11,8 +11,6 @@ const GROWTH = 4;
 const LONGEST_RETRY_MS = 6 * 60 * 60 * 1_000;
 /** About a day of them. */
 export const MOST_ATTEMPTS = 10;
-/** Who takes a message to deliver it has this long, before another process may. */
-const CLAIM_MS = 60_000;
 const KEPT_MS = 7 * 24 * 60 * 60 * 1_000;
 
 /** Writes down, within a transaction, who is to be told. A message that is there already, or a fact told before, is not again. */
@@ -52,9 +50,9 @@ export async function enqueue(
   return rows.length;
 }
 
-/** The messages that are due, taken so that no other process delivers them at the same time. */
-export async function takeDue(store: Store, nowMs: number, most: number): Promise<WebhookDeliveriesTable[]> {
-  const due = await store.db
+/** The messages that are due, those first that have waited longest. Who asks delivers them, and nobody else meanwhile. */
+export async function readDue(store: Store, nowMs: number, most: number): Promise<WebhookDeliveriesTable[]> {
+  return store.db
     .selectFrom("webhook_deliveries")
     .selectAll()
     .where("state", "=", "pending")
@@ -62,19 +60,6 @@ export async function takeDue(store: Store, nowMs: number, most: number): Promis
     .orderBy("due_ms")
     .limit(most)
     .execute();
-  const taken: WebhookDeliveriesTable[] = [];
-  for (const row of due) {
-    const { numUpdatedRows } = await store.db
-      .updateTable("webhook_deliveries")
-      .set({ due_ms: nowMs + CLAIM_MS })
-      .where("id", "=", row.id)
-      .where("endpoint", "=", row.endpoint)
-      .where("state", "=", "pending")
-      .where("due_ms", "=", row.due_ms)
-      .executeTakeFirst();
-    if (numUpdatedRows === 1n) taken.push(row);
-  }
-  return taken;
 }
 
 /** When the next pending message is due; undefined where there is none. */

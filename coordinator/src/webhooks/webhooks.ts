@@ -1,16 +1,21 @@
 import { parseEntry } from "@fedloop/consent";
 import type { Kysely } from "kysely";
+import type { Leases } from "../leadership/leases.js";
 import type { Ledger } from "../ledger/ledger.js";
 import type { Database, Store } from "../store/database.js";
+import type { WebhookDeliveriesTable } from "../store/operations-tables.js";
 import { messagesOf, type WebhookEvent, type WebhookMessage } from "./events.js";
-import { afterAttempt, enqueue, forgetOld, nextDueMs, takeDue } from "./outbox.js";
+import { afterAttempt, enqueue, forgetOld, nextDueMs, readDue } from "./outbox.js";
 import { type SendResult, send, type WebhookEndpoint } from "./sender.js";
+import { ALWAYS, type Turn, takeTurns } from "./turn.js";
 
 export interface WebhooksOptions {
   readonly store: Store;
   readonly ledger: Ledger;
   readonly endpoints: readonly WebhookEndpoint[];
   readonly clock: { now(): number };
+  /** Where coordinators share the store: one of them delivers, by a lease. */
+  readonly leases?: Pick<Leases, "acquire" | "intervalMs"> | undefined;
   readonly onFault: (where: string, cause: unknown) => void;
   /** Told of each attempt. */
   readonly onAttempt?: (endpoint: string, result: SendResult) => void;
@@ -21,16 +26,23 @@ export interface WebhooksOptions {
 const CURSOR = "webhooks.next-entry";
 /** Messages under way at a time. */
 const AT_A_TIME = 8;
-/** A clock that jumps, or another process, may make a message due unannounced. */
+/** A clock that jumps may make a message due unannounced. */
 const LONGEST_SLEEP_MS = 60_000;
+/** How often what is old is looked for. */
+const FORGETTING_MS = 60 * 60_000;
 
 /**
  * Tells endpoints what the ledger says, by an outbox: how far the log was read, and who is to be told what, change in one
- * transaction, and a message stays until it is delivered. So after a crash each is sent at least once, with the same id.
+ * transaction, and a message stays until it is delivered. So after a crash each is sent at least once, with the same id. Of
+ * coordinators that share a store one delivers; what a former one still has under way changes nothing any more.
  */
 export class Webhooks {
   readonly #options: WebhooksOptions;
   readonly #stopping = new AbortController();
+  /** This process's turn to deliver; undefined while it is another one's. */
+  #turn: Turn | undefined;
+  #takingTurns: Promise<void> = Promise.resolve();
+  #forgotMs = Number.NEGATIVE_INFINITY;
   #unwatch: () => void = () => undefined;
   #running: Promise<void> | undefined;
   #again = false;
@@ -38,6 +50,7 @@ export class Webhooks {
 
   constructor(options: WebhooksOptions) {
     this.#options = options;
+    this.#turn = options.leases === undefined ? ALWAYS : undefined;
   }
 
   get endpoints(): readonly WebhookEndpoint[] {
@@ -46,7 +59,7 @@ export class Webhooks {
 
   /** Begins with what the log says from now on, or goes on where a former process ended. */
   async start(): Promise<void> {
-    const { store, ledger, endpoints } = this.#options;
+    const { store, ledger, endpoints, leases } = this.#options;
     if (endpoints.length === 0) {
       // Who is named one day is not told of all that was before.
       await store.db.deleteFrom("meta").where("key", "=", CURSOR).execute();
@@ -58,7 +71,12 @@ export class Webhooks {
       .onConflict((conflict) => conflict.doNothing())
       .execute();
     this.#unwatch = ledger.onGrowth(() => this.#wake());
-    this.#wake();
+    if (leases === undefined) this.#wake();
+    else {
+      this.#takingTurns = takeTurns(leases, this.#stopping.signal, (turn, until) =>
+        this.#deliverUntil(turn, until, leases.intervalMs),
+      );
+    }
   }
 
   /**
@@ -96,38 +114,54 @@ export class Webhooks {
     this.#stopping.abort();
     clearTimeout(this.#timer);
     await this.settled();
+    await this.#takingTurns;
+  }
+
+  async #deliverUntil(turn: Turn, until: AbortSignal, intervalMs: number): Promise<void> {
+    this.#turn = turn;
+    this.#wake();
+    // What another process has put into the outbox is announced to that process alone.
+    const looking = setInterval(() => this.#wake(), intervalMs);
+    if (!until.aborted) await new Promise((resolve) => until.addEventListener("abort", resolve, { once: true }));
+    clearInterval(looking);
+    this.#turn = undefined;
+    await this.settled();
   }
 
   #wake(): void {
-    if (this.#stopping.signal.aborted || this.#options.endpoints.length === 0) return;
+    const turn = this.#turn;
+    if (this.#stopping.signal.aborted || this.#options.endpoints.length === 0 || turn?.isHeld !== true) return;
     this.#again = true;
-    this.#running ??= this.#run().finally(() => {
+    this.#running ??= this.#run(turn).finally(() => {
       this.#running = undefined;
       if (this.#again) this.#wake();
     });
   }
 
-  async #run(): Promise<void> {
+  async #run(turn: Turn): Promise<void> {
     clearTimeout(this.#timer);
+    const signal = AbortSignal.any([this.#stopping.signal, turn.lost]);
     try {
-      while (this.#again && !this.#stopping.signal.aborted) {
+      while (this.#again && !signal.aborted) {
         this.#again = false;
-        await this.#readLog();
-        await this.#deliver();
+        await this.#readLog(turn);
+        await this.#deliver(turn, signal);
       }
-      await this.#sleep();
+      if (!signal.aborted) await this.#sleep();
     } catch (cause) {
-      this.#options.onFault("webhooks", cause);
+      // Another process goes on where this one had to stop.
+      if (turn.isHeld) this.#options.onFault("webhooks", cause);
       this.#timer = setTimeout(() => this.#wake(), LONGEST_SLEEP_MS);
       this.#timer.unref();
     }
     if (this.#stopping.signal.aborted) this.#again = false;
   }
 
-  async #readLog(): Promise<void> {
+  async #readLog(turn: Turn): Promise<void> {
     const { store, ledger } = this.#options;
     const to = ledger.size;
     await store.db.transaction().execute(async (db) => {
+      await turn.fence({ db });
       const { value } = await db.selectFrom("meta").select("value").where("key", "=", CURSOR).executeTakeFirstOrThrow();
       const from = Number(value);
       if (from >= to) return;
@@ -153,41 +187,42 @@ export class Webhooks {
     });
   }
 
-  async #deliver(): Promise<void> {
+  async #deliver(turn: Turn, signal: AbortSignal): Promise<void> {
     const { store, clock } = this.#options;
-    const { signal } = this.#stopping;
-    for (;;) {
-      const due = signal.aborted ? [] : await takeDue(store, clock.now(), AT_A_TIME);
+    while (!signal.aborted) {
+      const due = await readDue(store, clock.now(), AT_A_TIME);
       if (due.length === 0) return;
-      await Promise.all(
-        due.map(async (row) => {
-          const result = await this.#attempt(row);
-          // A message that was under way when the process stops is sent again by the next one.
-          const next =
-            signal.aborted && result.type === "failed"
-              ? { due_ms: row.due_ms }
-              : afterAttempt(row, result, clock.now());
-          await store.db
-            .updateTable("webhook_deliveries")
-            .set(next)
-            .where("id", "=", row.id)
-            .where("endpoint", "=", row.endpoint)
-            .execute();
-        }),
-      );
+      // All of them have ended before anything is sent again.
+      const outcomes = await Promise.allSettled(due.map((row) => this.#deliverOne(row, turn, signal)));
+      for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     }
   }
 
-  async #attempt(row: {
-    readonly id: string;
-    readonly endpoint: string;
-    readonly payload: string;
-  }): Promise<SendResult> {
+  async #deliverOne(row: WebhookDeliveriesTable, turn: Turn, signal: AbortSignal): Promise<void> {
+    const { store, clock } = this.#options;
+    const result = await this.#attempt(row, signal);
+    // A message that was under way when the process stops is sent again by the next one.
+    if (signal.aborted && result.type === "failed") return;
+    await store.db.transaction().execute(async (db) => {
+      await turn.fence({ db });
+      await db
+        .updateTable("webhook_deliveries")
+        .set(afterAttempt(row, result, clock.now()))
+        .where("id", "=", row.id)
+        .where("endpoint", "=", row.endpoint)
+        .execute();
+    });
+  }
+
+  async #attempt(
+    row: Pick<WebhookDeliveriesTable, "id" | "endpoint" | "payload">,
+    signal: AbortSignal,
+  ): Promise<SendResult> {
     const { endpoints, clock, onAttempt, onFault, sender = send } = this.#options;
     const endpoint = endpoints.find(({ name }) => name === row.endpoint);
     if (endpoint === undefined) return { type: "answered", status: 410 };
     try {
-      const result = await sender(endpoint, row, { nowMs: clock.now(), signal: this.#stopping.signal });
+      const result = await sender(endpoint, row, { nowMs: clock.now(), signal });
       onAttempt?.(row.endpoint, result);
       return result;
     } catch (cause) {
@@ -198,7 +233,10 @@ export class Webhooks {
 
   async #sleep(): Promise<void> {
     const { store, clock } = this.#options;
-    await forgetOld(store, clock.now());
+    if (clock.now() - this.#forgotMs >= FORGETTING_MS) {
+      await forgetOld(store, clock.now());
+      this.#forgotMs = clock.now();
+    }
     const due = await nextDueMs(store);
     if (due === undefined || this.#stopping.signal.aborted) return;
     const wait = Math.min(Math.max(due - clock.now(), 10), LONGEST_SLEEP_MS);

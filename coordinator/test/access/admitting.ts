@@ -1,12 +1,13 @@
 // A thread that lets devices in by an invitation, and says how many.
 import { randomBytes } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
-import { openAccessStore } from "../../src/access/access-store.js";
 import { Invitations } from "../../src/access/invitations.js";
+import { openAccess } from "../../src/access/open-access.js";
+import type { StoragePlaces } from "../../src/server/storage.js";
 import { manualClock } from "../ledger/fixture.js";
 
-const { path, invitation, devices } = workerData as { path: string; invitation: string; devices: number };
-const store = await openAccessStore(path);
+const { place, invitation, devices } = workerData as { place: StoragePlaces; invitation: string; devices: number };
+const store = await openAccess(place);
 const invitations = new Invitations(store, manualClock());
 const admit = () => invitations.admit(invitation, "lecturers", randomBytes(32));
 const outcomes = await Promise.allSettled(Array.from({ length: devices }, admit));

@@ -1,23 +1,53 @@
-// The one suite, over every database.
+// One suite for each thing that is kept, over every database.
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { sql } from "kysely";
 import t from "tap";
+import { accessStorePath } from "../../src/access/access-store.js";
+import { openAccess } from "../../src/access/open-access.js";
 import { openPostgresStore } from "../../src/store/postgres.js";
 import { openSqliteStore } from "../../src/store/sqlite.js";
+import { accessCompliance } from "../access/compliance.js";
 import { temporaryFolder } from "../temporary-folder.js";
-import { storeCompliance } from "./compliance.js";
+import { webhooksCompliance } from "../webhooks/compliance.js";
+import { sharedWebhooks } from "../webhooks/shared.js";
+import { type StoreUnderTest, storeCompliance } from "./compliance.js";
 import { PostgresServer, withoutPostgres } from "./postgres-server.js";
 
 t.test("SQLite", async (t) => {
-  storeCompliance(t, {
+  const sqlite: StoreUnderTest = {
     place: async (t) => join(temporaryFolder(t), "data", "fedloop.sqlite"),
     open: (path) => openSqliteStore(path),
+  };
+  storeCompliance(t, sqlite);
+  webhooksCompliance(t, sqlite);
+  accessCompliance(t, {
+    place: async (t) => ({ dataDir: temporaryFolder(t) }),
+    open: openAccess,
+    contents: async ({ dataDir }) => {
+      const path = accessStorePath(dataDir);
+      return Buffer.concat([readFileSync(path), readFileSync(`${path}-wal`)]);
+    },
   });
 });
 
 t.test("PostgreSQL", { skip: withoutPostgres() }, async (t) => {
   const server = await PostgresServer.start();
   t.teardown(() => server.close());
-  storeCompliance(t, { place: () => server.database(), open: (url) => openPostgresStore(url) });
+  const postgres: StoreUnderTest = { place: () => server.database(), open: (url) => openPostgresStore(url) };
+  storeCompliance(t, postgres);
+  webhooksCompliance(t, postgres);
+  sharedWebhooks(t, server);
+  accessCompliance(t, {
+    place: async (t) => ({ dataDir: temporaryFolder(t), store: { type: "postgres", url: await server.database() } }),
+    open: openAccess,
+    contents: async (_place, { db }) => {
+      const { rows } = await sql`
+        select row::text from fedloop_access.access_tokens as row
+        union all select row::text from fedloop_access.invitations as row`.execute(db);
+      return Buffer.from(JSON.stringify(rows));
+    },
+  });
 
   t.test("several stores may be open at once, and migrate one after the other", async (t) => {
     const url = await server.database();

@@ -1,6 +1,25 @@
+import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import type { Test } from "tap";
+import { WEBHOOK_EVENTS } from "../../src/webhooks/events.js";
+import type { WebhookEndpoint } from "../../src/webhooks/sender.js";
+import { temporaryFolder } from "../temporary-folder.js";
+
+/** An endpoint at a URL, with a secret of its own. */
+export function endpointFor(
+  t: Test,
+  url: string,
+  changes: Partial<WebhookEndpoint> = {},
+): { readonly secret: string; readonly endpoint: WebhookEndpoint } {
+  const secret = `whsec_${randomBytes(32).toString("base64")}`;
+  const secretFile = join(temporaryFolder(t), "secret");
+  writeFileSync(secretFile, `${secret}\n`);
+  const events = WEBHOOK_EVENTS.filter((event) => event !== "test");
+  return { secret, endpoint: { name: "ops", url, secretFile, events, allowPrivate: true, ...changes } };
+}
 
 export interface Received {
   readonly headers: IncomingHttpHeaders;
@@ -13,6 +32,8 @@ export class Receiver {
   /** The status of the next answers, in order; 200 when there are no more. */
   readonly statuses: number[] = [];
   readonly url: string;
+  /** Waited for before each answer: the receiver has the message then, and its sender does not know it. */
+  beforeAnswer: (received: Received) => Promise<void> = () => Promise.resolve();
 
   private constructor(url: string) {
     this.url = url;
@@ -28,8 +49,9 @@ export class Receiver {
         body += String(chunk);
       });
       request.on("end", () => {
-        receiver.received.push({ headers: request.headers, body });
-        response.writeHead(receiver.statuses.shift() ?? 200).end();
+        const received = { headers: request.headers, body };
+        receiver.received.push(received);
+        void receiver.beforeAnswer(received).then(() => response.writeHead(receiver.statuses.shift() ?? 200).end());
       });
     });
     t.teardown(() => {

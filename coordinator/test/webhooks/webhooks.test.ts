@@ -1,25 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { Webhook } from "standardwebhooks";
-import t, { type Test } from "tap";
-import { openSqliteStore } from "../../src/store/sqlite.js";
-import { WEBHOOK_EVENTS } from "../../src/webhooks/events.js";
-import { afterAttempt, enqueue, MOST_ATTEMPTS, takeDue } from "../../src/webhooks/outbox.js";
-import { send, type WebhookEndpoint } from "../../src/webhooks/sender.js";
+import t from "tap";
+import { afterAttempt, MOST_ATTEMPTS } from "../../src/webhooks/outbox.js";
+import { send } from "../../src/webhooks/sender.js";
 import { openWithApi } from "../admin/api.js";
 import { Federation } from "../server/federation.js";
 import { centralNoise, POPULATION } from "../server/plans.js";
-import { temporaryFolder } from "../temporary-folder.js";
-import { Receiver } from "./receiver.js";
-
-function endpointFor(t: Test, url: string, changes: Partial<WebhookEndpoint> = {}) {
-  const secret = `whsec_${randomBytes(32).toString("base64")}`;
-  const secretFile = join(temporaryFolder(t), "secret");
-  writeFileSync(secretFile, `${secret}\n`);
-  const events = WEBHOOK_EVENTS.filter((event) => event !== "test");
-  return { secret, endpoint: { name: "ops", url, secretFile, events, allowPrivate: true, ...changes } };
-}
+import { endpointFor, Receiver } from "./receiver.js";
 
 async function trained(federation: Federation): Promise<void> {
   const people = await Promise.all([1, 2, 3].map(() => federation.join()));
@@ -89,18 +77,6 @@ t.test("what could not be delivered is delivered after a restart, with the same 
   t.equal(after?.headers["webhook-id"], before?.headers["webhook-id"]);
   t.equal(after?.body, before?.body);
   t.equal(await second.coordinator.webhooks.emit("drift.detected", "msg_drift_1", { population: POPULATION }), 0);
-});
-
-t.test("a message that a killed process had under way is sent by the next one, when it is given back", async (t) => {
-  const receiver = await Receiver.open(t);
-  const { endpoint } = endpointFor(t, receiver.url);
-  await using store = await openSqliteStore(":memory:");
-  const message = { id: "msg_1", type: "test", timeMs: 0, data: {}, fact: null } as const;
-  await enqueue(store.db, [endpoint], message, 0);
-  await enqueue(store.db, [endpoint], message, 0);
-  t.equal((await takeDue(store, 0, 8)).length, 1, "the same message again is one");
-  t.equal((await takeDue(store, 30_000, 8)).length, 0, "nobody else delivers it meanwhile");
-  t.match(await takeDue(store, 90_000, 8), [{ id: "msg_1", attempts: 0 }], "until the claim has ended");
 });
 
 t.test("events told before an endpoint was named are not its business; drift is told once for each id", async (t) => {

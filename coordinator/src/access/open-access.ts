@@ -1,0 +1,15 @@
+import { type StoragePlaces, storeLocation } from "../server/storage.js";
+import { type AccessStore, accessStorePath, openAccessStore } from "./access-store.js";
+import { openSharedAccessStore } from "./shared-access-store.js";
+
+/**
+ * Opens the access store that belongs to a coordinator's storage: a file beside an embedded database, a schema inside of a
+ * shared one.
+ *
+ * @throws CoordinatorError STORE_UNREADABLE
+ */
+export function openAccess(places: StoragePlaces): Promise<AccessStore> {
+  const location = storeLocation(places);
+  if (location.type === "postgres") return openSharedAccessStore(location.url);
+  return openAccessStore(accessStorePath(places.dataDir));
+}
