@@ -127,11 +127,19 @@ export class PostgresServer {
   async database(): Promise<string> {
     this.#databases += 1;
     const name = `test_${this.#databases}`;
-    const client = new pg.Client(this.url("postgres"));
-    await client.connect();
-    await client.query(`create database ${name}`);
-    await client.end();
+    await this.query(this.url("postgres"), `create database ${name}`);
     return this.url(name);
+  }
+
+  /** Runs a statement, on a connection of its own. */
+  async query(url: string, statement: string): Promise<void> {
+    const client = new pg.Client(url);
+    await client.connect();
+    try {
+      await client.query(statement);
+    } finally {
+      await client.end();
+    }
   }
 
   /** Ends it as a crash would, with all of its processes. */
