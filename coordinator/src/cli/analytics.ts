@@ -1,11 +1,8 @@
-import { join } from "node:path";
 import type { Estimate } from "@fedloop/privacy/analytics";
 import { driftReports } from "../analytics/drift.js";
 import { type AnsweredQuery, answeredQueries, replays } from "../analytics/results.js";
-import { loadConfig } from "../config/config.js";
 import { CoordinatorError } from "../errors.js";
-import { ArtifactStore } from "../models/artifact-store.js";
-import { openSqliteReader } from "../store/sqlite-reader.js";
+import { openReading } from "./reading.js";
 import type { Surroundings } from "./surroundings.js";
 
 export interface AnalyticsOptions {
@@ -15,15 +12,13 @@ export interface AnalyticsOptions {
   readonly json: boolean;
 }
 
-/** The answers in a coordinator's folder, whether it runs or not. */
+/** The answers that there are, whether a coordinator runs or not. */
 export async function readAnswers(
   { config, population }: Pick<AnalyticsOptions, "config" | "population">,
   { environment }: Pick<Surroundings, "environment">,
 ): Promise<readonly AnsweredQuery[]> {
-  const { dataDir } = await loadConfig(config, environment);
-  await using store = openSqliteReader(join(dataDir, "fedloop.sqlite"));
-  const artifacts = ArtifactStore.reader(join(dataDir, "artifacts"));
-  return await answeredQueries({ store, artifacts }, population ?? undefined);
+  await using reading = await openReading(config, environment);
+  return await answeredQueries(reading, population ?? undefined);
 }
 
 function summary({ population, name, turn, step, round, closedMs, query, result, epsilon, delta }: AnsweredQuery) {

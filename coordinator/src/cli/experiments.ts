@@ -1,13 +1,10 @@
-import { join } from "node:path";
 import { participantsFor } from "@fedloop/privacy/experiments";
 import { type ArmAnalysis, type ExperimentAnalysis, experimentAnalyses } from "../analytics/experiments.js";
 import { plannedTurns } from "../analytics/planned-turns.js";
 import { answeredQueries } from "../analytics/results.js";
-import { loadConfig } from "../config/config.js";
 import { CoordinatorError } from "../errors.js";
-import { ArtifactStore } from "../models/artifact-store.js";
-import { openSqliteReader } from "../store/sqlite-reader.js";
 import type { AnalyticsOptions } from "./analytics.js";
+import { openReading } from "./reading.js";
 import type { Surroundings } from "./surroundings.js";
 
 export interface ExperimentOptions extends AnalyticsOptions {
@@ -19,12 +16,10 @@ async function analyses(
   { config, population, alpha, priorStdDev }: ExperimentOptions,
   { environment }: Pick<Surroundings, "environment">,
 ): Promise<readonly ExperimentAnalysis[]> {
-  const { dataDir } = await loadConfig(config, environment);
-  await using store = openSqliteReader(join(dataDir, "fedloop.sqlite"));
-  const artifacts = ArtifactStore.reader(join(dataDir, "artifacts"));
-  const answers = await answeredQueries({ store, artifacts }, population ?? undefined);
+  await using reading = await openReading(config, environment);
+  const answers = await answeredQueries(reading, population ?? undefined);
   return experimentAnalyses(answers, {
-    plannedLooks: await plannedTurns(store),
+    plannedLooks: await plannedTurns(reading.store),
     ...(alpha === undefined ? {} : { alpha }),
     ...(priorStdDev === undefined ? {} : { priorStdDev }),
   });

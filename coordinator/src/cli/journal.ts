@@ -1,9 +1,6 @@
-import { join } from "node:path";
 import { releaseJournal } from "../analytics/journal.js";
-import { loadConfig } from "../config/config.js";
-import { ArtifactStore } from "../models/artifact-store.js";
-import { openSqliteReader } from "../store/sqlite-reader.js";
 import type { AnalyticsOptions } from "./analytics.js";
+import { openReading } from "./reading.js";
 import type { Surroundings } from "./surroundings.js";
 
 /**
@@ -15,10 +12,8 @@ export async function printJournal(
   { config, population, json }: AnalyticsOptions,
   { environment, print, complain }: Surroundings,
 ): Promise<boolean> {
-  const { dataDir } = await loadConfig(config, environment);
-  await using store = openSqliteReader(join(dataDir, "fedloop.sqlite"));
-  const artifacts = ArtifactStore.reader(join(dataDir, "artifacts"));
-  const journal = await releaseJournal({ store, artifacts }, population ?? undefined);
+  await using reading = await openReading(config, environment);
+  const journal = await releaseJournal(reading, population ?? undefined);
   const same = journal.every(({ differing }) => differing.length === 0);
   if (json) {
     print(`${JSON.stringify({ same, journal })}\n`);

@@ -5,7 +5,6 @@ import { loadConfig } from "../config/config.js";
 import { storagePlaces } from "../config/storage-places.js";
 import { CoordinatorError } from "../errors.js";
 import { Ledger } from "../ledger/ledger.js";
-import { ArtifactStore } from "../models/artifact-store.js";
 import { type Lineage, readLineage } from "../models/lineage.js";
 import { commitMove, type RegisteredModel, readRegistry } from "../models/model-registry.js";
 import { decodeSafetensors } from "../models/safetensors.js";
@@ -15,6 +14,7 @@ import { loadKeys } from "../server/keys.js";
 import { keysFolder, type StoragePlaces, storeLocation } from "../server/storage.js";
 import { openStore, openStoreReader } from "../store/location.js";
 import type { StoreReader } from "../store/sqlite-reader.js";
+import { openReading } from "./reading.js";
 import { askRunning } from "./running-coordinator.js";
 import type { Surroundings } from "./surroundings.js";
 
@@ -102,10 +102,9 @@ export async function exportModel(
   { format, out, topology }: { format: (typeof EXPORT_FORMATS)[number]; out: string; topology?: string | undefined },
   { environment, print }: Surroundings,
 ): Promise<void> {
-  const where = await places(options, environment);
-  await using store = await reader(where);
-  const { sha256 } = await find(store, name);
-  const bytes = await ArtifactStore.reader(where.artifactsDir ?? join(where.dataDir, "artifacts")).read(sha256);
+  await using reading = await openReading(options.config, environment);
+  const { sha256 } = await find(reading.store, name);
+  const bytes = await reading.artifacts.read(sha256);
   const files = format === "safetensors" ? [out] : await writeTfjs(bytes, out, topology);
   if (format === "safetensors") {
     await mkdir(dirname(out), { recursive: true });
@@ -152,9 +151,15 @@ async function moveAndTell(
   // A population that is not there is told as such, and nothing is made by looking.
   await using store = await reader(where);
   await populationsOf(store, population);
-  if (storeLocation(where).type === "postgres" || !(await moveHere(options, where, population, message, environment))) {
-    await askRunning(options.config, environment, asked.path, asked.body);
-  }
+  const ask = () => askRunning(options.config, environment, asked.path, asked.body);
+  const here = () => moveHere(options, where, population, message, environment);
+  if (storeLocation(where).type === "postgres") {
+    // Any process may append to a shared log; one that runs has read it already.
+    await ask().catch(async (cause: unknown) => {
+      if (!(cause instanceof CoordinatorError && cause.code === "UNREACHABLE")) throw cause;
+      await here();
+    });
+  } else if (!(await here())) await ask();
   const models = (await readRegistry(store.db, population)).map((model) => asJson(population, model));
   print(options.json ? `${JSON.stringify({ models })}\n` : `${models.map(lineOf).join("\n")}\n`);
 }

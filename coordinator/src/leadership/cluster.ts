@@ -83,6 +83,11 @@ export class Cluster {
     };
   }
 
+  /** Leads nothing more than the rounds under way, and gives each population to another coordinator as its round ends. */
+  drain(): void {
+    for (const leading of this.#leading.values()) leading.drain();
+  }
+
   close(): void {
     clearInterval(this.#following);
     this.forwarder.close();

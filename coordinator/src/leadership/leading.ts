@@ -17,6 +17,7 @@ export interface LeadingOptions {
 /** Leads a population whenever its lease is this process's, and lets go of it at once when it is lost. */
 export class Leading {
   readonly #options: LeadingOptions;
+  readonly #draining = new AbortController();
   #lease: Lease | undefined;
 
   constructor(options: LeadingOptions) {
@@ -27,23 +28,29 @@ export class Leading {
     return this.#lease?.isHeld ?? false;
   }
 
+  /** Takes no lease any more. The one that is held is given back once the round in which devices work has ended. */
+  drain(): void {
+    this.#draining.abort();
+  }
+
   /**
-   * Waits for the lease, leads, and waits again when it is lost, until the signal is aborted.
+   * Waits for the lease, leads, and waits again when it is lost, until the signal is aborted or it is to be drained.
    *
    * @param onFinished called when this process has led the population's rounds to their end; it goes on leading then, so
    * that devices hear of it
    */
   async run(signal: AbortSignal, onFinished: () => void): Promise<void> {
     const { leases, population, onFault } = this.#options;
-    while (!signal.aborted) {
-      const lease = await leases.acquire(population.name, signal);
+    const taking = AbortSignal.any([signal, this.#draining.signal]);
+    while (!taking.aborted) {
+      const lease = await leases.acquire(population.name, taking);
       if (lease === undefined) return;
       try {
         await this.#lead(lease, signal, onFinished);
       } catch (cause) {
         onFault(`leading ${population.name}`, cause);
         // The next one may have more luck, or this one later.
-        await wait(leases.intervalMs, undefined, { signal }).catch(() => undefined);
+        await wait(leases.intervalMs, undefined, { signal: taking }).catch(() => undefined);
       } finally {
         this.#lease = undefined;
         population.stepDown();
@@ -64,8 +71,9 @@ export class Leading {
     // At once, whatever the round's work still waits for: devices go to the one that leads now.
     lease.lost.addEventListener("abort", () => population.stepDown(), { once: true });
     await population.run(stop, (tx: LedgerTransaction) => lease.fence(tx));
-    if (stop.aborted) return;
+    const over = AbortSignal.any([stop, this.#draining.signal]);
+    if (over.aborted) return;
     onFinished();
-    await new Promise<void>((resolve) => stop.addEventListener("abort", () => resolve(), { once: true }));
+    await new Promise<void>((resolve) => over.addEventListener("abort", () => resolve(), { once: true }));
   }
 }

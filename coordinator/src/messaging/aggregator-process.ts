@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { type MaskAccumulator, maskAccumulator, type UnmaskEngine } from "@fedloop/privacy/secagg";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { GroupSeal } from "./seal.js";
@@ -6,6 +7,8 @@ import { contentsOf, type WorkMessage, WorkStream } from "./work-stream.js";
 
 /** An aggregator says so often that it is there, milliseconds. */
 export const PRESENT_MS = 500;
+/** What an aggregator that takes no more groups adds to its name. */
+export const DRAINING = " draining";
 /** A group of which nothing more is heard is dropped, milliseconds. */
 const FORGOTTEN_MS = 15 * 60_000;
 
@@ -40,6 +43,8 @@ export class AggregatorProcess implements AsyncDisposable {
   readonly #telling: NodeJS.Timeout;
   #receiving: Promise<void> = Promise.resolve();
   #isClosed = false;
+  #isDraining = false;
+  #onTaken: () => void = () => undefined;
 
   private constructor(options: AggregatorOptions, stream: WorkStream) {
     this.#options = options;
@@ -60,6 +65,27 @@ export class AggregatorProcess implements AsyncDisposable {
     return this.#groups.size;
   }
 
+  /**
+   * Says that it takes no more groups, and waits for the sums of those that it has.
+   *
+   * @param deadlineMs after which it waits no longer: their rounds go on without them
+   */
+  async drain(deadlineMs: number): Promise<void> {
+    this.#isDraining = true;
+    this.#tell();
+    // A leader may have given it a group before it heard of that.
+    await wait(PRESENT_MS);
+    if (this.#groups.size === 0) return;
+    const deadline = new AbortController();
+    const without = new Promise<void>((resolve) => {
+      this.#onTaken = () => {
+        if (this.#groups.size === 0) resolve();
+      };
+    });
+    await Promise.race([without, wait(deadlineMs, undefined, { signal: deadline.signal }).catch(() => undefined)]);
+    deadline.abort();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#telling);
@@ -70,7 +96,8 @@ export class AggregatorProcess implements AsyncDisposable {
 
   #tell(): void {
     const { connection, name } = this.#options;
-    if (!connection.isClosed()) connection.publish(this.#stream.presence, name);
+    if (!connection.isClosed())
+      connection.publish(this.#stream.presence, this.#isDraining ? `${name}${DRAINING}` : name);
     const now = performance.now();
     for (const [id, { heardMs }] of this.#groups) if (now - heardMs > FORGOTTEN_MS) this.#drop(id);
   }
@@ -78,7 +105,10 @@ export class AggregatorProcess implements AsyncDisposable {
   async #receive(): Promise<void> {
     while (!this.#isClosed) {
       try {
-        for await (const message of this.#stream.receive()) await this.#take(message);
+        for await (const message of this.#stream.receive()) {
+          await this.#take(message);
+          this.#onTaken();
+        }
       } catch (cause) {
         if (this.#isClosed) return;
         this.#options.onFault("receiving work", cause);

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { MaskAccumulator, UnmaskEngine, UnmaskOutcome, UnmaskWork } from "@fedloop/privacy/secagg";
 import type { NatsConnection, Subscription } from "@nats-io/transport-node";
-import { PRESENT_MS } from "./aggregator-process.js";
+import { DRAINING, PRESENT_MS } from "./aggregator-process.js";
 import { GroupSeal } from "./seal.js";
 import { unmaskText } from "./unmask-text.js";
 import { contentsOf, type WorkMessage, WorkStream } from "./work-stream.js";
@@ -40,6 +40,7 @@ export class Aggregators implements AsyncDisposable {
   readonly #options: AggregatorsOptions;
   readonly #stream: WorkStream;
   readonly #seenMs = new Map<string, number>();
+  readonly #draining = new Set<string>();
   readonly #load = new Map<string, number>();
   readonly #waiting = new Map<string, (message: WorkMessage) => void>();
   readonly #presence: Subscription;
@@ -51,7 +52,11 @@ export class Aggregators implements AsyncDisposable {
     this.#stream = stream;
     this.#presence = options.connection.subscribe(stream.presence, {
       callback: (cause, message) => {
-        if (cause === null) this.#seenMs.set(message.string(), performance.now());
+        if (cause !== null) return;
+        const said = message.string();
+        const name = said.endsWith(DRAINING) ? said.slice(0, -DRAINING.length) : said;
+        this.#seenMs.set(name, performance.now());
+        if (name !== said) this.#draining.add(name);
       },
     });
   }
@@ -65,10 +70,11 @@ export class Aggregators implements AsyncDisposable {
     return aggregators;
   }
 
-  /** Names of those that were heard of lately. */
+  /** Names of those that were heard of lately and take groups. */
   present(): string[] {
     const now = performance.now();
-    return [...this.#seenMs].filter(([, seenMs]) => now - seenMs < GONE_MS).map(([name]) => name);
+    const heard = [...this.#seenMs].filter(([, seenMs]) => now - seenMs < GONE_MS).map(([name]) => name);
+    return heard.filter((name) => !this.#draining.has(name));
   }
 
   /**

@@ -1,7 +1,6 @@
-import { createHash } from "node:crypto";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { ArtifactStore } from "../models/artifact-store.js";
-import { ObjectStoreArtifacts } from "../models/object-store-artifacts.js";
+import { bucketOf, ObjectStoreArtifacts } from "../models/object-store-artifacts.js";
 import { Aggregators } from "./aggregators.js";
 import { connectNats, type NatsOptions } from "./connect.js";
 
@@ -30,8 +29,7 @@ export class Messaging implements AsyncDisposable {
   }): Promise<Messaging> {
     const connection = await connectNats(options.nats, "fedloop coordinator");
     try {
-      const bucket = `fedloop-${createHash("sha256").update(options.origin).digest("hex").slice(0, 16)}`;
-      const artifacts = await ObjectStoreArtifacts.open(connection, bucket, options.folder);
+      const artifacts = await ObjectStoreArtifacts.open(connection, bucketOf(options.origin), options.folder);
       return new Messaging(connection, artifacts, await Aggregators.open({ ...options, connection }));
     } catch (cause) {
       await connection.close();

@@ -15,6 +15,8 @@ export interface RunAggregatorOptions {
 /** An aggregator of its own connection and threads. */
 export interface RunningAggregator extends AsyncDisposable {
   readonly name: string;
+  /** See `AggregatorProcess.drain`. */
+  drain(deadlineMs: number): Promise<void>;
 }
 
 /**
@@ -30,6 +32,7 @@ export async function startAggregator(options: RunAggregatorOptions): Promise<Ru
     const aggregator = await AggregatorProcess.open({ ...options, connection, name, engine });
     return {
       name,
+      drain: (deadlineMs) => aggregator.drain(deadlineMs),
       async [Symbol.asyncDispose]() {
         await aggregator[Symbol.asyncDispose]();
         await engine.close();

@@ -112,6 +112,11 @@ export class ObjectStoreArtifacts implements ContentStore {
   }
 }
 
+/** Name of the bucket that holds a log's artifacts. */
+export function bucketOf(origin: string): string {
+  return `fedloop-${createHash("sha256").update(origin).digest("hex").slice(0, 16)}`;
+}
+
 function hex(sha256: Uint8Array): string {
   return Buffer.from(sha256).toString("hex");
 }

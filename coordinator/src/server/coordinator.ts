@@ -459,6 +459,7 @@ export class Coordinator {
   async drain(deadlineMs: number): Promise<void> {
     this.#drain.begun.abort();
     this.#refuseMore();
+    this.#cluster?.drain();
     await Promise.all([...this.populations.all()].map((population) => population.drain(deadlineMs)));
     await this.webhooks.settled();
   }

@@ -73,7 +73,11 @@ export async function runServe(options: ServeOptions): Promise<void> {
     log.info({ name: aggregator.name }, "aggregating");
     tell({ event: "aggregating", name: aggregator.name });
   }
-  if (role === "aggregator") return aborted(options.signal);
+  if (role === "aggregator") {
+    await aborted(options.signal);
+    log.info({ deadlineMs: config.drainDeadlineMs }, "draining");
+    return aggregator?.drain(config.drainDeadlineMs);
+  }
   const plans = await Promise.all(config.plans.map((path) => loadPlan(path)));
   const certificates = await openCertificates(config, options.environment, log);
   using loop = new LoopDelay();
@@ -136,7 +140,7 @@ export async function runServe(options: ServeOptions): Promise<void> {
     if (!options.exitWhenFinished) await aborted(asked);
     if (asked.aborted) {
       log.info({ deadlineMs: config.drainDeadlineMs }, "draining");
-      await coordinator.drain(config.drainDeadlineMs);
+      await Promise.all([coordinator.drain(config.drainDeadlineMs), aggregator?.drain(config.drainDeadlineMs)]);
     }
   } finally {
     await coordinator.close();

@@ -22,6 +22,8 @@ const crypto = nodeDeviceCrypto({ random: systemRandom(), verifier: nodeVerifier
 interface Worker {
   /** Groups that it has unmasked. */
   readonly unmasked: () => number;
+  /** Ends it in order. */
+  drain(): Promise<void>;
   /** Ends it as a crash would: nobody is told. */
   die(): Promise<void>;
 }
@@ -43,6 +45,7 @@ async function worker(server: NatsServer, name: string, secret: Uint8Array): Pro
   const aggregator = await AggregatorProcess.open(options);
   return {
     unmasked: () => unmasked,
+    drain: () => aggregator.drain(60_000),
     async die() {
       dying ??= connection.close();
       await dying;
@@ -87,9 +90,13 @@ t.test("over NATS", { skip: withoutNats() }, async (t) => {
   const server = await NatsServer.start();
   t.teardown(() => server.close());
 
-  t.test("two aggregators sum a group each, and the leader adds the groups", async (t) => {
+  t.test("two aggregators sum a group each; one that drains ends its group, and gets no more", async (t) => {
     const { federation: run, workers, parts, sums } = await federation(t, 2, server);
-    await run.run();
+    const ended = run.run();
+    await run.notice(({ round, state }) => round === 1 && state === "masked");
+    await workers[0]?.drain();
+    t.equal(workers[0]?.unmasked(), 1, "its group's sum was waited for");
+    await ended;
     await Promise.all(parts);
     const all = VALUES.reduce((sum, value) => sum + value, 0) / VALUES.length;
     t.same(await sums(), [
@@ -99,8 +106,8 @@ t.test("over NATS", { skip: withoutNats() }, async (t) => {
     t.equal((await run.model())[0], Math.fround(2 * all));
     t.same(
       workers.map(({ unmasked }) => unmasked()),
-      [2, 2],
-      "a group each in each round",
+      [1, 3],
+      "a group each in the first round, both are one's in the second",
     );
     t.same((await run.audit()).findings, []);
     t.same(run.faults, []);

@@ -1,0 +1,106 @@
+// What an operator does where two coordinators share PostgreSQL and NATS: tokens, invitations, drain, models, answers.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { answeringTrainer } from "@fedloop/client-runtime/analytics";
+import t from "tap";
+import { decodeSafetensors } from "../../src/models/safetensors.js";
+import { callsTo } from "../admin/api.js";
+import { NatsServer, withoutNats } from "../messaging/nats-server.js";
+import { ConstantTrainer, HeldTrainer } from "../server/people.js";
+import { POPULATION } from "../server/plans.js";
+import { PostgresServer, withoutPostgres } from "../store/postgres-server.js";
+import { Pair } from "./pair.js";
+
+t.setTimeout(300_000);
+
+t.test("where two coordinators share PostgreSQL and NATS", { skip: withoutPostgres() || withoutNats() }, async (t) => {
+  const postgres = await PostgresServer.start();
+  t.teardown(() => postgres.close());
+  const nats = await NatsServer.start();
+  t.teardown(() => nats.close());
+
+  t.test("tokens and invitations that a command anywhere makes or ends count at both", async (t) => {
+    const { pair, one, two } = await Pair.open(t, postgres, nats, { enrolment: { type: "token", tokens: [] } });
+    const made = await pair.command("tokens", "create", "--role", "viewer", "--name", "board");
+    t.equal(made.exitCode, 0, made.err);
+    const apis = [one, two].map(({ coordinator }) =>
+      callsTo(`http://127.0.0.1:${coordinator.httpPort}`, made.body.token),
+    );
+    const statuses = () => Promise.all(apis.map(async ({ get }) => (await get("/populations")).status));
+    t.strictSame(await statuses(), [200, 200]);
+    await pair.command("tokens", "revoke", made.body.tokenId);
+    t.strictSame(await statuses(), [401, 401]);
+
+    const invited = await pair.command("invitations", "create", "--name", "a class");
+    t.equal(invited.exitCode, 0, invited.err);
+    void one.run();
+    void two.run();
+    await t.rejects(two.join(), { message: /TOKEN_REQUIRED/ });
+    await two.join({ token: invited.body.invitation });
+    await t.rejects(one.join({ token: invited.body.invitation }), { message: /TOKEN_USED/ });
+    t.match((await pair.command("invitations", "list")).body, { invitations: [{ used: 1, state: "used" }] });
+  });
+
+  t.test("a coordinator that drains ends its round, the other one leads the next", async (t) => {
+    const { pair, one, two } = await Pair.open(t, postgres, nats, { plan: { rounds: 2 } });
+    void one.run();
+    while ((await pair.leader()) === undefined);
+    void two.run();
+    const held = [1, 2, 4].map((value) => new HeldTrainer(value));
+    const people = await Promise.all(held.map((trainer) => two.join({ trainer })));
+    const parts = people.map((person) => two.takePart(person));
+    await Promise.all(held.map(({ begun }) => begun));
+    t.equal(await pair.leader(), one.address);
+    const api = await pair.api(one);
+    t.equal((await api.post("/drain", {}, "a-key-of-the-test-1")).status, 202);
+    t.equal(one.coordinator.drainRequested.aborted, true);
+    // As `serve` does when it is asked to.
+    const drained = one.coordinator.drain(60_000);
+    t.match(await api.call("/readyz"), { status: 503, body: { status: "draining" } });
+    for (const trainer of held) trainer.letGo();
+    await drained;
+    t.match(one.notices.at(-1), { round: 1, state: "closed" });
+    await two.notice(({ round, state }) => round === 2 && state === "closed");
+    t.equal(await pair.leader(), two.address, "before the first has ended");
+    t.notOk(one.notices.some(({ round }) => round === 2));
+    await Promise.all(parts);
+    t.strictSame([...one.faults, ...two.faults], []);
+  });
+
+  t.test("models, answers and experiments are read from anywhere, wherever they lie", async (t) => {
+    const ask = {
+      kind: "votes",
+      table: "tuning",
+      candidate: "name",
+      loss: "error",
+      candidates: ["low", "high"],
+      minimumDevices: 1,
+    };
+    const analytics = { when: "before", queries: [{ name: "rate", ask }] };
+    const { pair, one, two } = await Pair.open(t, postgres, nats, { plan: { analytics, release: "manual" } });
+    const ended = Promise.race([one.run(), two.run()]);
+    const tables = { tuning: ["low", "high"].map((name, i) => ({ name, error: 1 - i })) };
+    const people = await Promise.all(
+      [1, 2, 4].map((value) => two.join({ trainer: answeringTrainer(new ConstantTrainer(value), { tables }) })),
+    );
+    const parts = people.map((person) => two.takePart(person));
+    await ended;
+    await Promise.all(parts);
+
+    const out = join(pair.folder, "model.safetensors");
+    const exported = await pair.command("models", "export", POPULATION, "2", "--out", out);
+    t.equal(exported.exitCode, 0, exported.err);
+    t.strictSame([...decodeSafetensors(readFileSync(out)).parameters], [7 / 3, 7 / 3, 7 / 3].map(Math.fround));
+    const promoted = await pair.command("models", "promote", POPULATION, "2");
+    t.match(promoted, { exitCode: 0, body: { models: [{ round: 2, stage: "live" }] } }, promoted.err);
+    t.match((await pair.command("models", "list")).body, { models: [{ stage: "live" }] });
+
+    t.match((await pair.command("analytics", "list")).body, { answers: [{ name: "rate", members: 3 }] });
+    const shown = await pair.command("analytics", "show", "rate");
+    t.match(shown.body, { answers: [{ results: [{}, { name: "high", value: 3 }] }] }, shown.err);
+    t.match(await pair.command("journal"), { exitCode: 0, body: { same: true } });
+    t.match(await pair.command("analytics", "replay"), { exitCode: 0 });
+    t.match(await pair.command("experiments", "list"), { exitCode: 0 });
+    t.strictSame([...one.faults, ...two.faults], []);
+  });
+});

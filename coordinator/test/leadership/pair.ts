@@ -1,0 +1,104 @@
+// Two coordinators of one log in this process, on one PostgreSQL database and one NATS server, and commands against them.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Test } from "tap";
+import { runFedloop } from "../../src/cli/program.js";
+import { openPostgresReader } from "../../src/store/postgres.js";
+import { type Calls, callsTo, HTTP } from "../admin/api.js";
+import type { NatsServer } from "../messaging/nats-server.js";
+import { Federation, type FederationOptions, ORIGIN } from "../server/federation.js";
+import { POPULATION } from "../server/plans.js";
+import type { PostgresServer } from "../store/postgres-server.js";
+import { temporaryFolder } from "../temporary-folder.js";
+
+export interface CommandOutcome {
+  readonly exitCode: number;
+  // biome-ignore lint/suspicious/noExplicitAny: what was printed, for the test to look at
+  readonly body: any;
+  readonly err: string;
+}
+
+export class Pair {
+  readonly folder: string;
+  readonly url: string;
+  readonly #nats: string;
+  readonly #options: FederationOptions;
+  readonly #t: Test;
+  #opened = 0;
+
+  private constructor(t: Test, places: { folder: string; url: string; nats: string }, options: FederationOptions) {
+    this.#t = t;
+    this.folder = places.folder;
+    this.url = places.url;
+    this.#nats = places.nats;
+    this.#options = options;
+  }
+
+  static async open(
+    t: Test,
+    postgres: PostgresServer,
+    nats: NatsServer,
+    options: FederationOptions = {},
+  ): Promise<{ readonly pair: Pair; readonly one: Federation; readonly two: Federation }> {
+    const url = await postgres.database();
+    const pair = new Pair(t, { folder: temporaryFolder(t), url, nats: nats.url }, options);
+    // The first makes the keys.
+    const one = await pair.add();
+    return { pair, one, two: await pair.add() };
+  }
+
+  /** One more coordinator. */
+  add(): Promise<Federation> {
+    this.#opened += 1;
+    return Federation.open(this.#t, {
+      http: HTTP,
+      dataDir: join(this.folder, `c${this.#opened}`),
+      keysDir: join(this.folder, "keys"),
+      store: { type: "postgres", url: this.url },
+      nats: { servers: [this.#nats] },
+      cluster: { leaseMs: 2_000 },
+      ...this.#options,
+    });
+  }
+
+  /** A command from a machine that has the keys and reaches the servers, and has no data folder yet. */
+  async command(...words: string[]): Promise<CommandOutcome> {
+    const config = join(this.folder, "fedloop.yaml");
+    writeFileSync(
+      config,
+      `origin: ${ORIGIN}\nplans: [plan.yaml]\ndataDir: elsewhere\nkeysDir: keys\nstore: { postgres: {} }\nnats: { servers: ["${this.#nats}"] }\n`,
+    );
+    let out = "";
+    let err = "";
+    const exitCode = await runFedloop(["--config", config, ...words, "--json"], {
+      environment: { FEDLOOP_POSTGRES_URL: this.url },
+      signal: new AbortController().signal,
+      input: () => process.stdin,
+      print: (text) => {
+        out += text;
+      },
+      complain: (text) => {
+        err += text;
+      },
+    });
+    return { exitCode, body: out === "" ? undefined : JSON.parse(out), err };
+  }
+
+  /** The API of a coordinator, with a token that a command has made. */
+  async api({ coordinator }: Federation): Promise<Calls> {
+    const { body } = await this.command("tokens", "create", "--role", "operator", "--name", "test");
+    return callsTo(`http://127.0.0.1:${coordinator.httpPort}`, body.token);
+  }
+
+  /** Who leads the population by the database. */
+  async leader(): Promise<string | undefined> {
+    await using store = await openPostgresReader(this.url);
+    const row = await store.db
+      .selectFrom("leases")
+      .select("address")
+      .where("name", "=", POPULATION)
+      .where("expires_ms", ">", 0)
+      .executeTakeFirst();
+    return row?.address;
+  }
+}
