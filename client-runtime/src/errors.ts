@@ -20,6 +20,7 @@ export type GuardCode =
   | "GUARD_POPULATION_BUDGET"
   | "GUARD_REPLAYED_ROUND"
   | "GUARD_SECURE_AGGREGATION"
+  | "GUARD_STAGE"
   | "GUARD_TOO_LARGE"
   | "GUARD_UNIT"
   | "GUARD_UNSUPPORTED"
@@ -87,6 +88,8 @@ export const clientErrors: { readonly [Code in ClientErrorCode]: string } = {
   GUARD_POPULATION_BUDGET: "The round would take the population over its published privacy budget.",
   GUARD_REPLAYED_ROUND: "The device has already handed in an update for this round or a later one.",
   GUARD_SECURE_AGGREGATION: "The round runs without secure aggregation, or with a weaker one than the app demands.",
+  GUARD_STAGE:
+    "The model for the app is not the one that the log gives this device: a candidate, one taken back, or another's canary.",
   GUARD_TOO_LARGE: "The model or the update is larger than the app allows.",
   GUARD_UNIT:
     "The round's ε is for single examples, which the app does not allow, or what was spent so far is for another unit.",

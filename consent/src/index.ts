@@ -67,10 +67,20 @@ export {
   exampleLevelMechanism,
   exampleLevelMechanismOf,
 } from "./entries/example-level.js";
+export {
+  type CanaryModel,
+  type GivenModel,
+  isInCanary,
+  type ModelStage,
+  type ModelStanding,
+  modelGiven,
+  standingAfter,
+  WHOLE_SHARE,
+} from "./entries/model-stage.js";
 export type { NoiseRun } from "./entries/noise-run.js";
 export type { Erasure, Heartbeat, KeyRotate } from "./entries/operations.js";
 export type { PolicyPublish } from "./entries/policy-publish.js";
-export type { AnalyticsRelease, BudgetDebit, ModelRelease, ModelStage } from "./entries/release.js";
+export type { AnalyticsRelease, BudgetDebit, ModelRelease } from "./entries/release.js";
 export { type CohortMember, cohortBlob, parseCohort, type RoundClose } from "./entries/round-close.js";
 export {
   isDistributed,

@@ -7,10 +7,13 @@ import {
   decodeEvent,
   encodeUtf8,
   formatEpsilon,
+  type ModelStage,
+  type ModelStanding,
   type RoundClose,
   type RoundPlan,
   roundUpEpsilon,
   sha256Text,
+  standingAfter,
   writeBundle,
 } from "../src/index.js";
 import { LogAuthor, planBody, policyBody, population, type TestDevice, testDevice } from "./author.js";
@@ -43,6 +46,7 @@ export class RoundAuthor {
   debits = 0;
   model: string = sha256Text(encodeUtf8("model 0"));
   lastDebit: string | null = null;
+  #standing: ModelStanding = { live: null, canary: null };
 
   constructor(author: LogAuthor) {
     this.author = author;
@@ -96,6 +100,14 @@ export class RoundAuthor {
     };
     if (released) this.model = model;
     if (!without.includes("close")) await author.write({ type: "round.close", body: changes.close?.(close) ?? close });
+  }
+
+  /** The last round's model goes to another stage; `changes` makes the entry say something else. */
+  async stage(stage: ModelStage["stage"], changes: Partial<ModelStage> = {}): Promise<void> {
+    const change = { round: this.round, model: this.model, stage, share: changes.share ?? null };
+    this.#standing = standingAfter(this.#standing, change);
+    const body = { population, ...change, standing: this.#standing, ...changes };
+    await this.author.write({ type: "model.stage", body });
   }
 
   /** A round that is planned and given up before anything was spent. */

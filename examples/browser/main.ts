@@ -83,7 +83,8 @@ async function takePart(): Promise<void> {
 
   await showAll();
   for await (const event of participant.run()) {
-    show("status", "round" in event ? `round ${event.round}: ${event.type}` : `${event.type}: ${event.reason}`);
+    if ("round" in event) show("status", `round ${event.round}: ${event.type}`);
+    else show("status", `${event.type}: ${event.type === "waiting" ? event.reason : event.code}`);
     if (event.type === "released") await showAll();
   }
   show("status", Object.values(participant.consents).some(({ state }) => state === "given") ? "finished" : "withdrawn");

@@ -240,7 +240,7 @@ MEMBERS = {
     "round.close": "population round plan outcome reason cohort aggregate modelOut",
     "budget.debit": "population round plan event accountant epsilon delta prior",
     "model.release": "population round model debit",
-    "model.stage": "population round model stage share",
+    "model.stage": "population round model stage share standing",
     "analytics.release": "population round plan query event minimumCohort debit",
     "key.rotate": "role newKey reason",
     "erasure": "subject reason",
@@ -299,7 +299,7 @@ class Audit:
         self.last_coordinator_time = None
         self.plans, self.rounds, self.debits, self.events = {}, {}, {}, {}
         self.released, self.releases, self.last_round = {}, {}, {}
-        self.stageable = set()
+        self.stageable, self.standing = set(), {}
         self.mask_keys, self.blobs, self.participants = set(), [], {}
 
     def find(self, code, where, what=""):
@@ -483,6 +483,9 @@ class Audit:
                 self.find("PLAN_ELIGIBLE", index)
         if body["model"]["sha256"] not in self.released.setdefault(population, {body["model"]["sha256"]}):
             self.find("PLAN_MODEL", index)
+        for model in body.get("staleness", {}).get("models", [])[1:]:
+            if model not in self.released[population]:
+                self.find("PLAN_MODEL", index)
         privacy, event = body["privacy"], body["privacy"]["event"]
         if privacy["mechanism"] != "none":
             stated = STATED[privacy["mechanism"]].get(event["type"])
@@ -552,8 +555,23 @@ class Audit:
         name = (body["population"], body["round"], body["model"])
         if name not in self.stageable:
             self.find("STAGE_MODEL", index)
-        if body["stage"] == "rolled-back":
+        kind, one = body["stage"], {"round": body["round"], "model": body["model"]}
+        if kind == "rolled-back":
             self.stageable.discard(name)
+        before = self.standing.get(body["population"], {"live": None, "canary": None})
+        was = {stage: (before[stage] or {}).get("round") for stage in before}
+        is_live, is_canary = was["live"] == body["round"], was["canary"] == body["round"]
+        other_canary = before["canary"] is not None and not is_canary
+        if {"canary": is_live or other_canary, "live": is_live, "rolled-back": not (is_live or is_canary)}[kind]:
+            self.find("STAGE_ORDER", index)
+        after = {"live": None if is_live else before["live"], "canary": None if is_canary else before["canary"]}
+        if kind != "rolled-back":
+            after[kind] = {**one, "share": body["share"]} if kind == "canary" else one
+        if kind == "canary":
+            after["live"] = before["live"]
+        if body["standing"] != after:
+            self.find("STAGE_ORDER", index)
+        self.standing[body["population"]] = after
 
     def close(self, index, entry, body):
         key = (body["population"], body["round"])

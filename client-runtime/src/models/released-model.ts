@@ -1,10 +1,17 @@
-// The model as an app uses it: one that a round has released and that the coordinator gives this device, proven by the log, kept for when there is no
-// network.
-import { decodeBase64Url, type Entry, encodeBase64Url, verifyEntrySignature } from "@fedloop/consent";
-import { Artifacts, type GetModelResponse } from "@fedloop/proto";
+// The model as an app uses it: one that a round has released and that the log gives this device, kept for when there is no network.
+import {
+  decodeBase64Url,
+  type Entry,
+  encodeBase64Url,
+  encodeUtf8,
+  type GivenModel,
+  modelGiven,
+  verifyEntrySignature,
+} from "@fedloop/consent";
+import { Artifacts, type GetModelResponse, type LogReceipt } from "@fedloop/proto";
 import { ClientError } from "../errors.js";
 import type { TransferLimits } from "../guard/floors.js";
-import { openReceipt } from "../guard/receipt.js";
+import { type LoggedEntry, openReceipt } from "../guard/receipt.js";
 import type { Sha256 } from "../hashing/sha256.js";
 import type { StateKeeper } from "../identity/device-state.js";
 import type { LogView } from "../identity/log-view.js";
@@ -44,13 +51,15 @@ export class ModelShelf {
   }
 
   /**
-   * The released model that this device is given; the one kept from before while the coordinator cannot be reached.
+   * The released model that this device is given, as the log says; the one kept from before while the coordinator cannot be
+   * reached.
    *
-   * @returns undefined before the first round has released one
-   * @throws ClientError GUARD_MODEL, GUARD_TOO_LARGE, GUARD_FORK, BAD_RECEIPT, BAD_MODEL, UNAVAILABLE, ABORTED …
+   * @returns undefined while the log gives this device none
+   * @throws ClientError GUARD_STAGE, GUARD_MODEL, GUARD_TOO_LARGE, GUARD_FORK, BAD_RECEIPT, BAD_MODEL, UNAVAILABLE, ABORTED …
    */
   async newest(signal: AbortSignal | undefined): Promise<ReleasedModel | undefined> {
     const { transfer, keeper } = this.#dependencies;
+    const seen = await this.#seenStage();
     let answer: GetModelResponse;
     try {
       const { population } = keeper.current;
@@ -60,27 +69,75 @@ export class ModelShelf {
       if (kept === undefined) throw cause;
       return kept;
     }
-    if (answer.close === undefined) return undefined;
-    const name = await this.#verified(answer, signal);
+    const name = await this.#verified(answer, seen, signal);
+    if (name === undefined) return undefined;
     return (await this.#read(name)) ?? this.#fetch(name, Number(answer.totalBytes), signal);
   }
 
-  /** @throws ClientError BAD_RECEIPT */
-  async #verified({ close }: GetModelResponse, signal: AbortSignal | undefined): Promise<ModelName> {
-    const { keeper, log } = this.#dependencies;
-    const { population, policy, log: pinned } = keeper.current;
-    if (close === undefined) throw badClose("none");
-    const { entry, checkpoint } = await openReceipt(close, pinned, log.verifier).catch((cause: unknown) => {
-      throw badClose("one without proof that it is in the log", cause);
-    });
-    const name = modelNamed(entry, population);
-    if (name === undefined) throw badClose("another entry");
-    const operator = policy?.operatorKey;
-    if (operator === undefined || !(await verifyEntrySignature(entry, decodeBase64Url(operator), log.verifier))) {
-      throw badClose("one that the operator did not sign");
+  /** @throws ClientError GUARD_STAGE, BAD_RECEIPT */
+  async #verified(
+    { close, stage }: GetModelResponse,
+    seen: number,
+    signal: AbortSignal | undefined,
+  ): Promise<ModelName | undefined> {
+    const given = await this.#given(stage, seen, signal);
+    if (given === null) await this.#forgetAfter(0);
+    if (close === undefined) {
+      if (given === null) return undefined;
+      throw badStage(`the model of round ${given.round}, which the log gives this device`, "none");
     }
-    await log.advance(checkpoint, signal);
+    const what = "of the round that released the model";
+    const logged = await this.#logged(close, what);
+    const name = modelNamed(logged.entry, this.#dependencies.keeper.current.population);
+    if (name === undefined) throw badReceipt(what, "another entry");
+    await this.#dependencies.log.advance(logged.checkpoint, signal);
+    if (given?.round !== name.round || given.model !== name.sha256) {
+      const expected =
+        given === null ? "no model, since the log gives this device none" : `that of round ${given.round}`;
+      throw badStage(expected, `the model of round ${name.round}; it is not, or no longer, this device's`);
+    }
+    await this.#forgetAfter(name.round);
     return name;
+  }
+
+  /** What the newest entry about stages gives this device. @throws ClientError GUARD_STAGE, BAD_RECEIPT */
+  async #given(
+    stage: LogReceipt | undefined,
+    seen: number,
+    signal: AbortSignal | undefined,
+  ): Promise<GivenModel | null> {
+    const { keeper, log, store } = this.#dependencies;
+    const { population, subject } = keeper.current;
+    if (stage === undefined) {
+      if (seen < 0) return null;
+      throw badStage(`the log's entry at ${seen} or a later one about stages of models`, "none");
+    }
+    const what = "about stages of models";
+    const { entry, index, checkpoint } = await this.#logged(stage, what);
+    if (entry.type !== "model.stage" || entry.body.population !== population) throw badReceipt(what, "another entry");
+    await log.advance(checkpoint, signal);
+    // The log only grows: what it said before a later entry holds no more.
+    if (index < seen)
+      throw badStage(`the log's entry at ${seen} or a later one about stages of models`, `that at ${index}`);
+    await store.put(this.#stageKey, encodeUtf8(String(index)));
+    return modelGiven(population, entry.body.standing, subject);
+  }
+
+  /** An entry that is proven to be in the log and that the operator signed. @throws ClientError BAD_RECEIPT */
+  async #logged(receipt: LogReceipt, what: string): Promise<LoggedEntry> {
+    const { keeper, log } = this.#dependencies;
+    const { policy, log: pinned } = keeper.current;
+    const logged = await openReceipt(receipt, pinned, log.verifier).catch((cause: unknown) => {
+      throw badReceipt(what, "one without proof that it is in the log", cause);
+    });
+    const operator = policy?.operatorKey;
+    if (
+      operator === undefined ||
+      !(await verifyEntrySignature(logged.entry, decodeBase64Url(operator), log.verifier))
+    ) {
+      throw badReceipt(what, "one that the operator did not sign");
+    }
+    return logged;
   }
 
   async #fetch(name: ModelName, bytes: number, signal: AbortSignal | undefined): Promise<ReleasedModel> {
@@ -97,11 +154,34 @@ export class ModelShelf {
   }
 
   async #kept(): Promise<ReleasedModel | undefined> {
-    const names = (await this.#keys()).map((key) => key.slice(this.#prefix.length).split("/"));
-    const newest = names
-      .map(([round, sha256 = ""]) => ({ round: Number(round), sha256 }))
-      .sort((a, b) => b.round - a.round)[0];
+    const newest = (await this.#names()).sort((a, b) => b.round - a.round)[0];
     return newest === undefined ? undefined : this.#read(newest);
+  }
+
+  /** A kept model that is newer than the one that the log gives was taken away. */
+  async #forgetAfter(round: number): Promise<void> {
+    for (const name of await this.#names()) {
+      if (name.round > round) await this.#dependencies.store.delete(this.#key(name));
+    }
+  }
+
+  async #names(): Promise<ModelName[]> {
+    return (await this.#keys()).map((key) => {
+      const [round, sha256 = ""] = key.slice(this.#prefix.length).split("/");
+      return { round: Number(round), sha256 };
+    });
+  }
+
+  /** Place in the log of the newest entry about stages that this device was shown; −1 for none. */
+  async #seenStage(): Promise<number> {
+    const bytes = await this.#dependencies.store.get(this.#stageKey);
+    const text = bytes === undefined ? "-1" : new TextDecoder().decode(bytes);
+    if (/^(-1|\d{1,15})$/.test(text)) return Number(text);
+    throw new ClientError("STORE_CORRUPT", "expected a place in the log in the device store, came something else");
+  }
+
+  get #stageKey(): string {
+    return `${this.#dependencies.keeper.current.population}/stage`;
   }
 
   async #read(name: ModelName): Promise<ReleasedModel | undefined> {
@@ -132,8 +212,10 @@ function modelNamed(entry: Entry, population: string): ModelName | undefined {
   return outcome === "completed" && modelOut !== null ? { round, sha256: modelOut } : undefined;
 }
 
-function badClose(came: string, cause?: unknown): ClientError {
-  return new ClientError("BAD_RECEIPT", `expected the log's entry of the round that released the model, came ${came}`, {
-    cause,
-  });
+function badReceipt(what: string, came: string, cause?: unknown): ClientError {
+  return new ClientError("BAD_RECEIPT", `expected the log's entry ${what}, came ${came}`, { cause });
+}
+
+function badStage(expected: string, came: string): ClientError {
+  return new ClientError("GUARD_STAGE", `expected ${expected}, came ${came}`);
 }

@@ -79,6 +79,11 @@ export class Driver {
     this.#post({ type: "withdrawn", purposes, remaining });
   }
 
+  /** Tells the app, in order with what happens in rounds. */
+  tell(event: ParticipationEvent): void {
+    this.#tell(event);
+  }
+
   #isConsented(purpose: string): boolean {
     return !this.#withdrawn.has(purpose) && ownConsent(this.#dependencies.keeper.current, purpose)?.state === "given";
   }

@@ -34,6 +34,8 @@ export type ParticipationEvent =
   | { readonly type: "accepted"; readonly round: number }
   /** The device does not take part in a round, by its own decision. */
   | { readonly type: "refused"; readonly round: number; readonly code: GuardCode; readonly message: string }
+  /** What the coordinator gave as the app's model is not what the log says: `Participant.model` has refused it. */
+  | { readonly type: "model-refused"; readonly code: GuardCode; readonly message: string }
   /** A round that the device had joined ended without a result, or without this device. `reason` is a code. */
   | { readonly type: "abandoned"; readonly round: number; readonly reason: string }
   /** A round that the device took part in ended with a result. */

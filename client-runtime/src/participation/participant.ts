@@ -1,7 +1,7 @@
 import { encodeBase64Url, parseEpsilon } from "@fedloop/consent";
 import type { RandomSource } from "@fedloop/privacy";
 import { Enrollment } from "@fedloop/proto";
-import { ClientError } from "../errors.js";
+import { ClientError, isGuardCode } from "../errors.js";
 import type { BudgetReport, Charge } from "../guard/budget.js";
 import { completeFloors, completeLimits, type PrivacyFloors, type TransferLimits } from "../guard/floors.js";
 import type { PinnedLog } from "../guard/receipt.js";
@@ -167,11 +167,11 @@ export class Participant implements AppParticipant {
   }
 
   /**
-   * The newest model that a round has released, proven by the log: for the app to use. It is kept on the device, and
-   * given from there while the coordinator cannot be reached.
+   * The model for the app to use: one that a round has released and that the log gives this device, live or a canary. It is
+   * kept on the device, and given from there while the coordinator cannot be reached.
    *
-   * @returns undefined before the first round has released one
-   * @throws ClientError GUARD_MODEL, GUARD_TOO_LARGE, GUARD_FORK, BAD_RECEIPT, BAD_MODEL, and those of calls
+   * @returns undefined while the log gives this device none
+   * @throws ClientError GUARD_STAGE, which is also an event of a run under way, GUARD_MODEL, GUARD_TOO_LARGE, GUARD_FORK, BAD_RECEIPT, BAD_MODEL, and those of calls
    */
   async model(options: { readonly signal?: AbortSignal } = {}): Promise<ReleasedModel | undefined> {
     this.#requirePresent();
@@ -191,7 +191,12 @@ export class Participant implements AppParticipant {
       sha256,
       limits: this.#limits,
     });
-    return shelf.newest(ownSignal(options.signal));
+    return shelf.newest(ownSignal(options.signal)).catch((cause: unknown) => {
+      if (cause instanceof ClientError && isGuardCode(cause.code)) {
+        this.#driver?.tell({ type: "model-refused", code: cause.code, message: cause.message });
+      }
+      throw cause;
+    });
   }
 
   /** What the participant has put into the log, or had counted into a sum, in order. */

@@ -52,6 +52,7 @@ import {
 } from "@grpc/grpc-js";
 import { modelFile } from "./models.js";
 import { POPULATION, PURPOSE, planOf, type TestRound } from "./plans.js";
+import { type ReleasedMessage, ReleasedModels } from "./released-models.js";
 import { TestLog } from "./test-log.js";
 import { failureOf, Told } from "./told.js";
 
@@ -86,11 +87,6 @@ type OfferMessage = {
   consentIndex: bigint;
 };
 
-interface ReleasedMessage {
-  readonly close: Awaited<ReturnType<TestLog["receipt"]>>;
-  readonly totalBytes: bigint;
-}
-
 /** What a test can make it do wrong. */
 export interface Lies {
   offer?: (offer: OfferMessage, knownTreeSize: number) => Promise<OfferMessage> | OfferMessage;
@@ -122,10 +118,11 @@ export class TestCoordinator {
   /** The updates of each round, by subject. */
   readonly updates: Map<number, Map<string, Uint8Array>> = new Map();
   readonly view: ConsentView = new ConsentView();
+  /** What apps are given. */
+  readonly released: ReleasedModels = new ReleasedModels(this.log, this.view);
+  /** What rounds begin with. */
   model: Uint8Array;
   address = "";
-  /** Index of the entry that names `model` as released. */
-  closeOfModel: number | undefined;
   policy = 1;
   readonly #options: TestCoordinatorOptions;
   readonly #verifier = nodeVerifier();
@@ -482,22 +479,16 @@ export class TestCoordinator {
   }
 
   /** Closes a round of its own with `model` as what it released. */
-  async release(model: Uint8Array, changes: Partial<RoundClose> = {}, signer?: NodeSigner): Promise<void> {
+  async release(
+    model: Uint8Array,
+    changes: Partial<RoundClose> = {},
+    signer?: NodeSigner,
+    stage: "candidate" | "live" = "live",
+  ): Promise<void> {
     this.model = model;
-    const close = {
-      population: POPULATION,
-      round: ++this.#number,
-      plan: sha256Text(new Uint8Array(2)),
-      outcome: "completed" as const,
-      reason: null,
-      cohort: { size: 1, blob: null },
-      aggregate: sha256Text(new Uint8Array(1)),
-      modelOut: sha256Text(model),
-      ...changes,
-    };
-    const { index, entry } = await this.log.publish("round.close", close, signer);
-    this.view.apply(index, entry);
-    this.closeOfModel = index;
+    this.#number += 1;
+    await this.released.release(this.#number, model, changes, signer);
+    if (stage === "live") await this.released.stage(this.#number, stage);
   }
 
   async #end(outcome: "completed" | "abandoned", reason: string | null): Promise<void> {
@@ -570,15 +561,14 @@ export class TestCoordinator {
   }
 
   async #released() {
-    if (this.closeOfModel === undefined) return {};
-    const close = await this.log.receipt(this.closeOfModel);
-    const answer = { close, totalBytes: BigInt(this.model.length) };
+    const answer = await this.released.answer();
     return this.lies.released?.(answer) ?? answer;
   }
 
   #artifact(call: ServerWritableStream<Message, Message>): void {
-    const { offset: from } = fromBinary(GetArtifactRequestSchema, receivedBytes(call.request));
-    const bytes = this.lies.artifact?.(this.model) ?? this.model;
+    const { offset: from, sha256 } = fromBinary(GetArtifactRequestSchema, receivedBytes(call.request));
+    const file = this.released.file(sha256) ?? this.model;
+    const bytes = this.lies.artifact?.(file) ?? file;
     try {
       for (let offset = Number(from); offset < bytes.length; offset += CHUNK_BYTES) {
         this.lies.beforeChunk?.(offset);

@@ -59,7 +59,8 @@ t.test("a model that no close of this population names is refused", async (t) =>
   await coordinator.release(modelFile(RELEASED), {}, generateNodeSigner());
   await t.rejects(participant.model(), { code: "BAD_RECEIPT" }, "not signed by the operator");
   await coordinator.release(modelFile(RELEASED));
-  coordinator.lies.released = ({ close, totalBytes }) => ({ close: { ...close, index: close.index - 1n }, totalBytes });
+  coordinator.lies.released = ({ close, ...answer }) =>
+    close === undefined ? answer : { ...answer, close: { ...close, index: close.index - 1n } };
   await t.rejects(participant.model(), { code: "BAD_RECEIPT" }, "not proven to be in the log");
 });
 
@@ -69,6 +70,6 @@ t.test("other bytes than the log names, or more than the app allows, are refused
   await coordinator.release(modelFile(RELEASED));
   coordinator.lies.artifact = (bytes) => bytes.map((byte, i) => (i === bytes.length - 1 ? byte ^ 1 : byte));
   await t.rejects(participant.model(), { code: "GUARD_MODEL" });
-  coordinator.lies.released = ({ close }) => ({ close, totalBytes: 1_001n });
+  coordinator.lies.released = (answer) => ({ ...answer, totalBytes: 1_001n });
   await t.rejects(participant.model(), { code: "GUARD_TOO_LARGE" });
 });

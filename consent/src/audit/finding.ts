@@ -59,6 +59,7 @@ export type FindingCode =
   | "RELEASE_UNPAID"
   | "RUN_PARTICIPATION"
   | "STAGE_MODEL"
+  | "STAGE_ORDER"
   | "TREE_ROOT"
   | "TRUST_MISMATCH";
 
@@ -135,7 +136,7 @@ export const findingMeanings: { readonly [Code in FindingCode]: string } = {
   PLAN_EVENT:
     "A plan's mechanism event promises more privacy than its clip, noise and sampler give: for example amplification by sampling that does not happen.",
   PLAN_LIMITS: "A plan reserves under another δ or cap than the policy states, or beyond the cap.",
-  PLAN_MODEL: "A plan starts from a model that was never released.",
+  PLAN_MODEL: "A plan starts from a model, or takes updates of one, that was never released.",
   PLAN_POLICY: "A plan refers to a policy that is not in force, or to a purpose the policy does not have.",
   PLAN_ROUND: "A population's rounds are not planned one after the other, each once.",
   PLAN_TREE_SIZE: "A plan relies on consents that were not in the log yet.",
@@ -145,6 +146,8 @@ export const findingMeanings: { readonly [Code in FindingCode]: string } = {
   RUN_PARTICIPATION:
     "A participant took part in a run of rounds with correlated noise more often, or at a smaller distance, than the run's event allows for.",
   STAGE_MODEL: "Devices were given a model that its round never released, or that was rolled back before.",
+  STAGE_ORDER:
+    "A change of the model that devices get does not follow from those before: a second canary, a rollback of a model that nobody had, or another standing than they make.",
   TREE_ROOT: "The root over the bundle's entries is not the one that the checkpoint signs.",
   TRUST_MISMATCH: "The bundle's log, checkpoint key or operator key is not the one that the auditor trusts.",
 };

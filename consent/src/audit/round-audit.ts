@@ -2,7 +2,7 @@
 import type { DpEvent } from "@fedloop/privacy";
 import { type Entry, entryLeafHash } from "../entries/entry.js";
 import { decodeEvent, type EventJson } from "../entries/event.js";
-import type { AnalyticsRelease, BudgetDebit, ModelRelease, ModelStage } from "../entries/release.js";
+import type { AnalyticsRelease, BudgetDebit, ModelRelease } from "../entries/release.js";
 import type { RoundClose } from "../entries/round-close.js";
 import type { RoundPlan } from "../entries/round-plan.js";
 import { canonicalText } from "../json/canonical.js";
@@ -11,6 +11,7 @@ import type { ConsentView } from "../records/view.js";
 import { type BudgetAudit, sameEvent } from "./budget-audit.js";
 import type { FindingSink } from "./finding.js";
 import { overpromise } from "./plan-event.js";
+import { StageAudit } from "./stage-audit.js";
 
 /** A planned round and what has become of it. */
 export interface AuditedRound {
@@ -43,8 +44,7 @@ export class RoundAudit {
   readonly #byDebit = new Map<string, AuditedRound>();
   readonly #lastRound = new Map<string, number>();
   readonly #models = new Map<string, Set<string>>();
-  /** Population, round and hash of each model that devices may be given. */
-  readonly #stageable = new Set<string>();
+  readonly #stages: StageAudit;
   readonly #blobs = new Map<string, AuditedRound[]>();
   readonly #eligible = new Map<string, EligibleCache>();
   readonly #events = new Map<string, DpEvent>();
@@ -54,6 +54,7 @@ export class RoundAudit {
     this.#view = view;
     this.#budget = budget;
     this.#sink = sink;
+    this.#stages = new StageAudit(sink);
   }
 
   /** Every planned round, in log order. */
@@ -79,7 +80,7 @@ export class RoundAudit {
         this.#releaseModel(index, entry.body);
         break;
       case "model.stage":
-        this.#stage(index, entry.body);
+        this.#stages.take(index, entry.body);
         break;
       case "analytics.release":
         this.#releaseAnswer(index, entry.body);
@@ -128,6 +129,14 @@ export class RoundAudit {
     if (models === undefined) this.#models.set(population, new Set([plan.model.sha256]));
     else if (!models.has(plan.model.sha256))
       this.#sink.entry("PLAN_MODEL", index, `The model ${plan.model.sha256} was never released in ${population}.`);
+    // The first of these is the round's own.
+    for (const model of plan.staleness?.models.slice(1) ?? [])
+      if (models?.has(model) !== true)
+        this.#sink.entry(
+          "PLAN_MODEL",
+          index,
+          `Updates of the model ${model} are taken, which was never released in ${population}.`,
+        );
 
     const reason = overpromise(plan, round.event);
     if (reason !== undefined) this.#sink.entry("PLAN_EVENT", index, reason);
@@ -213,24 +222,13 @@ export class RoundAudit {
     if (round === undefined) return;
     round.released = release.model;
     this.#models.get(release.population)?.add(release.model);
-    this.#stageable.add(`${release.population}\n${release.round}\n${release.model}`);
+    this.#stages.release(release);
     if (round.plan.kind !== "train")
       this.#sink.entry(
         "RELEASE_UNPAID",
         index,
         `Round ${release.round} was planned to evaluate, not to release a model.`,
       );
-  }
-
-  #stage(index: number, { population, round, model, stage }: ModelStage): void {
-    const name = `${population}\n${round}\n${model}`;
-    if (!this.#stageable.has(name))
-      this.#sink.entry(
-        "STAGE_MODEL",
-        index,
-        `Round ${round} of ${population} released no such model, or it was rolled back.`,
-      );
-    if (stage === "rolled-back") this.#stageable.delete(name);
   }
 
   #releaseAnswer(index: number, release: AnalyticsRelease): void {

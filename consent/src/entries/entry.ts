@@ -10,6 +10,7 @@ import { leafHash } from "../log/hashing.js";
 import { maxEntryBytes } from "../log/tiles.js";
 import { type ConsentRecord, consentRecord } from "../records/record.js";
 import type { EncryptedPayload } from "../vault/payload.js";
+import { type ModelStage, modelStage } from "./model-stage.js";
 import { type Erasure, erasure, type Heartbeat, heartbeat, type KeyRotate, keyRotate } from "./operations.js";
 import { type PolicyPublish, policyPublish } from "./policy-publish.js";
 import {
@@ -18,9 +19,7 @@ import {
   type BudgetDebit,
   budgetDebit,
   type ModelRelease,
-  type ModelStage,
   modelRelease,
-  modelStage,
 } from "./release.js";
 import { type RoundClose, roundClose } from "./round-close.js";
 import { type RoundPlan, roundPlan } from "./round-plan.js";

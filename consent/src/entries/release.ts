@@ -45,31 +45,6 @@ export const modelRelease: z.ZodMiniType<ModelRelease> = z.strictObject({
   debit: bytes32,
 });
 
-/** From here on devices get another model. */
-export interface ModelStage {
-  readonly population: string;
-  /** The round that made the model. */
-  readonly round: number;
-  /** SHA-256 of the model's file. */
-  readonly model: string;
-  /** `canary`: some devices get it; `live`: all others do; `rolled-back`: nobody does, ever again. */
-  readonly stage: "canary" | "live" | "rolled-back";
-  /** How many of 10 000 devices get a canary; null in other stages. */
-  readonly share: number | null;
-}
-
-export const modelStage: z.ZodMiniType<ModelStage> = z
-  .strictObject({
-    population: identifier,
-    round: positive,
-    model: bytes32,
-    stage: z.enum(["canary", "live", "rolled-back"]),
-    share: z.nullable(positive.check(z.maximum(10_000))),
-  })
-  .check(
-    z.refine(({ stage, share }) => (stage === "canary") === (share !== null), "a canary, and only it, has a share"),
-  );
-
 /** A private query was answered, the result of an evaluation round among them. */
 export interface AnalyticsRelease {
   readonly population: string;

@@ -348,9 +348,14 @@ const faults: { readonly [Code in FindingCode]: Planting } = {
   },
   STAGE_MODEL: log(async (rounds) => {
     await rounds.complete([testDevice(1), testDevice(2)]);
-    const body = { population, round: 1, model: rounds.model, share: null } as const;
-    await rounds.author.write({ type: "model.stage", body: { ...body, stage: "rolled-back" } });
-    await rounds.author.write({ type: "model.stage", body: { ...body, stage: "live" } });
+    await rounds.stage("live");
+    await rounds.stage("rolled-back");
+    await rounds.stage("live");
+  }),
+  STAGE_ORDER: log(async (rounds) => {
+    await rounds.complete([testDevice(1), testDevice(2)]);
+    await rounds.stage("live");
+    await rounds.stage("live");
   }),
   TREE_ROOT: async () => {
     const author = await shortLog();
@@ -369,6 +374,79 @@ t.test("a log without fault has no finding", async (t) => {
     const { bytes } = await planting();
     t.strictSame((await verifyBundle([bytes], { verifier })).findings, []);
   }
+});
+
+const canaryShare = 500;
+
+t.test("stages of models in their order have no finding", async (t) => {
+  const { bytes } = await log(async (rounds) => {
+    await rounds.complete([testDevice(1), testDevice(2)]);
+    await rounds.stage("canary", { share: canaryShare });
+    await rounds.stage("canary", { share: 2 * canaryShare });
+    await rounds.stage("live");
+    await rounds.complete([testDevice(1), testDevice(2)]);
+    await rounds.stage("canary", { share: canaryShare });
+    await rounds.stage("rolled-back");
+  })();
+  t.strictSame((await verifyBundle([bytes], { verifier })).findings, []);
+});
+
+const misorders: { readonly [name: string]: (rounds: RoundAuthor) => Promise<void> } = {
+  "a canary that is live": async (rounds) => {
+    await rounds.stage("live");
+    await rounds.stage("canary", { share: canaryShare });
+  },
+  "a second canary": async (rounds) => {
+    await rounds.stage("canary", { share: canaryShare });
+    await rounds.complete([testDevice(1), testDevice(2)]);
+    await rounds.stage("canary", { share: canaryShare });
+  },
+  "a rollback of a candidate": (rounds) => rounds.stage("rolled-back"),
+  "a standing that keeps a canary after its rollback": async (rounds) => {
+    await rounds.stage("canary", { share: canaryShare });
+    await rounds.stage("rolled-back", {
+      standing: { live: null, canary: { round: 1, model: rounds.model, share: canaryShare } },
+    });
+  },
+  "a standing with another model than the one that goes live": (rounds) =>
+    rounds.stage("live", { standing: { live: { round: 1, model: otherHash }, canary: null } }),
+  "a canary with another share in its standing": (rounds) =>
+    rounds.stage("canary", {
+      share: canaryShare,
+      standing: { live: null, canary: { round: 1, model: rounds.model, share: canaryShare + 1 } },
+    }),
+};
+
+for (const [name, write] of Object.entries(misorders)) {
+  t.test(`${name} is found`, async (t) => {
+    const { bytes } = await log(async (rounds) => {
+      await rounds.complete([testDevice(1), testDevice(2)]);
+      await write(rounds);
+    })();
+    const { findings } = await verifyBundle([bytes], { verifier });
+    t.strictSame(
+      findings.map(({ code }) => code),
+      ["STAGE_ORDER"],
+    );
+  });
+}
+
+t.test("a plan that takes updates of a model that was never released is found", async (t) => {
+  const buffered = (models: readonly string[]) => async (rounds: RoundAuthor) => {
+    const first = rounds.model;
+    await rounds.complete([testDevice(1), testDevice(2)]);
+    await rounds.complete([testDevice(1), testDevice(2)], {
+      plan: (plan) => ({
+        ...plan,
+        staleness: { exponent: "0.5", models: [plan.model.sha256, first, ...models] },
+      }),
+    });
+  };
+  const honest = await verifyBundle([(await log(buffered([]))()).bytes], { verifier });
+  t.strictSame(honest.findings, []);
+  const { findings } = await verifyBundle([(await log(buffered([otherHash]))()).bytes], { verifier });
+  t.match(findings, [{ code: "PLAN_MODEL", message: new RegExp(otherHash) }]);
+  t.equal(findings.length, 1);
 });
 
 for (const [code, planting] of Object.entries(faults)) {

@@ -74,7 +74,18 @@ const drafts: readonly EntryDraft[] = [
     body: { population, round: 1, plan: hash, event, accountant: "rdp", epsilon: "0.5", delta: "0.00001", prior: null },
   },
   { ...envelope, type: "model.release", body: { population, round: 1, model: hash, debit: hash } },
-  { ...envelope, type: "model.stage", body: { population, round: 1, model: hash, stage: "canary", share: 500 } },
+  {
+    ...envelope,
+    type: "model.stage",
+    body: {
+      population,
+      round: 1,
+      model: hash,
+      stage: "canary",
+      share: 500,
+      standing: { live: null, canary: { round: 1, model: hash, share: 500 } },
+    },
+  },
   {
     ...envelope,
     type: "analytics.release",

@@ -1,10 +1,11 @@
+import { WHOLE_SHARE } from "@fedloop/consent";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import * as z from "zod";
 import "../access/require-role.js";
 import { CoordinatorError } from "../errors.js";
 import { readLineage } from "../models/lineage.js";
 import { moveModel, type RegisteredModel, readRegistry } from "../models/model-registry.js";
-import { type StageMessage, WHOLE_SHARE } from "../models/stages.js";
+import type { StageMessage } from "../models/stages.js";
 import { MODEL_STAGES } from "../store/operations-tables.js";
 import type { AdminDependencies } from "./dependencies.js";
 import { idempotencyHeaders, once } from "./idempotency.js";

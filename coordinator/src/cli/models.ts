@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { noteSigner } from "@fedloop/consent";
+import { noteSigner, WHOLE_SHARE } from "@fedloop/consent";
 import { loadConfig } from "../config/config.js";
 import { storagePlaces } from "../config/storage-places.js";
 import { CoordinatorError } from "../errors.js";
@@ -8,7 +8,7 @@ import { Ledger } from "../ledger/ledger.js";
 import { type Lineage, readLineage } from "../models/lineage.js";
 import { commitMove, type RegisteredModel, readRegistry } from "../models/model-registry.js";
 import { decodeSafetensors } from "../models/safetensors.js";
-import { type StageMessage, WHOLE_SHARE } from "../models/stages.js";
+import type { StageMessage } from "../models/stages.js";
 import { encodeTfjsLayers } from "../models/tfjs-layers.js";
 import { loadKeys } from "../server/keys.js";
 import { keysFolder, type StoragePlaces, storeLocation } from "../server/storage.js";

@@ -1,12 +1,13 @@
+import { type GivenModel, type ModelStanding, standingAfter } from "@fedloop/consent";
 import type { Ledger, LedgerTransaction } from "../ledger/ledger.js";
 import type { StoreReader } from "../store/sqlite-reader.js";
-import { isInCanary, type StagedModel, type StageMessage, stepStages } from "./stages.js";
+import { type StagedModel, type StageMessage, type StageStep, stepStages } from "./stages.js";
 
 /** A model with its hash, as the registry has it. */
 export interface RegisteredModel extends StagedModel {
   /** SHA-256 of its file, 32 bytes. */
   readonly sha256: Uint8Array;
-  /** Ledger entry of its last change; null where the plan made it by itself. */
+  /** Ledger entry of its last change; null for a candidate, and for one that another took the place of. */
   readonly entryIndex: number | null;
 }
 
@@ -31,27 +32,37 @@ export async function readRegistry(db: StoreReader["db"], population: string): P
   }));
 }
 
-/** The model that a participant's app gets now: the canary, for those who are in it, else the live one. */
-export async function modelFor(
-  db: StoreReader["db"],
-  population: string,
-  subject: string,
-): Promise<RegisteredModel | undefined> {
-  const models = await readRegistry(db, population);
-  const canary = models.find(({ stage }) => stage === "canary");
-  if (canary !== undefined && isInCanary(population, canary.sha256, subject, canary.share ?? 0)) return canary;
-  return models.find(({ stage }) => stage === "live");
+/** What devices get now, and by which entry of the ledger. */
+export interface Given {
+  readonly standing: ModelStanding;
+  /** The newest `model.stage` entry; null while there is none. */
+  readonly stageIndex: number | null;
+}
+
+/** Which models the devices of a population get now. */
+export function givenBy(models: readonly RegisteredModel[]): Given {
+  const named = (stage: string) => models.find((model) => model.stage === stage);
+  const [live, canary] = [named("live"), named("canary")];
+  const indices = models.flatMap(({ entryIndex }) => (entryIndex === null ? [] : [entryIndex]));
+  return {
+    standing: {
+      live: live === undefined ? null : nameOf(live),
+      canary: canary === undefined ? null : { ...nameOf(canary), share: canary.share ?? 0 },
+    },
+    stageIndex: indices.length === 0 ? null : Math.max(...indices),
+  };
 }
 
 /** Writes down, in the transaction that releases it, what becomes of a new model. */
 export async function registerRelease(
   tx: LedgerTransaction,
   population: string,
-  round: number,
-  { promotes, nowMs }: { readonly promotes: boolean; readonly nowMs: number },
+  sha256: Uint8Array,
+  release: Omit<Extract<StageMessage, { readonly type: "released" }>, "type">,
 ): Promise<void> {
-  const { changed } = stepStages(await readRegistry(tx.db, population), { type: "released", round, promotes, nowMs });
-  for (const model of changed) await writeStage(tx, population, model, null);
+  const before = await readRegistry(tx.db, population);
+  const step = stepStages(before, { type: "released", ...release });
+  await record(tx, population, before, [...before, { round: release.round, sha256 }], step);
 }
 
 /**
@@ -67,16 +78,9 @@ export async function moveModel(
   message: Exclude<StageMessage, { readonly type: "released" }>,
 ): Promise<readonly StagedModel[]> {
   const before = await readRegistry(tx.db, population);
-  const hashes = new Map(before.map(({ round, sha256 }) => [round, Buffer.from(sha256).toString("base64url")]));
-  const { changed } = stepStages(before, message);
-  for (const model of changed) {
-    const { round, stage, share } = model;
-    const hash = hashes.get(round) ?? "";
-    const isSaid = stage === "canary" || stage === "live" || stage === "rolled-back";
-    const entry = isSaid ? await tx.append("model.stage", { population, round, model: hash, stage, share }) : null;
-    await writeStage(tx, population, model, entry?.index ?? null);
-  }
-  return changed;
+  const step = stepStages(before, message);
+  await record(tx, population, before, before, step);
+  return step.changed;
 }
 
 /** The same in a transaction of its own. */
@@ -85,6 +89,33 @@ export async function commitMove(
   ...move: Tail<Parameters<typeof moveModel>>
 ): Promise<readonly StagedModel[]> {
   return (await ledger.commit((tx) => moveModel(tx, ...move))).result;
+}
+
+/** Writes a step down: in the ledger what devices get from now on, and all of it in the registry. */
+async function record(
+  tx: LedgerTransaction,
+  population: string,
+  before: readonly RegisteredModel[],
+  known: readonly Pick<RegisteredModel, "round" | "sha256">[],
+  { changed }: StageStep,
+): Promise<void> {
+  const hashes = new Map(known.map((model) => [model.round, nameOf(model)]));
+  let { standing } = givenBy(before);
+  for (const model of changed) {
+    const { stage, share } = model;
+    const name = hashes.get(model.round);
+    let entryIndex: number | null = null;
+    if (name !== undefined && (stage === "canary" || stage === "live" || stage === "rolled-back")) {
+      const change = { ...name, stage, share };
+      standing = standingAfter(standing, change);
+      entryIndex = (await tx.append("model.stage", { population, ...change, standing })).index;
+    }
+    await writeStage(tx, population, model, entryIndex);
+  }
+}
+
+function nameOf({ round, sha256 }: Pick<RegisteredModel, "round" | "sha256">): GivenModel {
+  return { round, model: Buffer.from(sha256).toString("base64url") };
 }
 
 type Tail<List extends readonly unknown[]> = List extends readonly [unknown, ...infer Rest] ? Rest : never;

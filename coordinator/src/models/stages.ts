@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { CoordinatorError } from "../errors.js";
 import type { ModelStageName } from "../store/operations-tables.js";
 
@@ -31,9 +30,6 @@ export interface StageStep {
   /** Those whose stage or share is another than before. */
   readonly changed: readonly StagedModel[];
 }
-
-/** Devices that a share is counted in. */
-export const WHOLE_SHARE = 10_000;
 
 /**
  * The registry of one population's models: pure. At most one model is live and at most one a canary.
@@ -115,17 +111,4 @@ function requireStage({ round, stage }: StagedModel, allowed: readonly ModelStag
 function changed(models: readonly StagedModel[], news: readonly StagedModel[]): StageStep {
   const byRound = new Map(news.map((model) => [model.round, model]));
   return { models: models.map((model) => byRound.get(model.round) ?? model), changed: news };
-}
-
-/**
- * Whether a device is among those that get a canary. Each canary has devices of its own, and a device finds out for itself:
- * the first 4 bytes of SHA-256 over the lines below, as a part of 2³², are below the share.
- *
- * @param model SHA-256 of the canary, 32 bytes
- * @param subject the participant's pseudonym
- */
-export function isInCanary(population: string, model: Uint8Array, subject: string, share: number): boolean {
-  const name = Buffer.from(model).toString("base64url");
-  const hash = createHash("sha256").update(`fedloop-canary/v1\n${population}\n${name}\n${subject}\n`).digest();
-  return hash.readUInt32BE(0) / 2 ** 32 < share / WHOLE_SHARE;
 }

@@ -1,7 +1,8 @@
+import { modelGiven } from "@fedloop/consent";
 import { CoordinatorError } from "../errors.js";
 import type { OpenArtifact } from "../models/artifact-store.js";
 import type { ContentStore } from "../models/content-store.js";
-import { modelFor, readRegistry } from "../models/model-registry.js";
+import { givenBy, readRegistry } from "../models/model-registry.js";
 import type { Store } from "../store/database.js";
 import { closeOfModel } from "./population-state.js";
 
@@ -18,10 +19,17 @@ export interface PopulationModelsOptions {
   readonly newest: () => Uint8Array | undefined;
 }
 
+/** A model that an app gets. */
+interface GivenFile {
+  /** Of the entry that closed the round which made it. */
+  readonly closeIndex: number;
+  readonly bytes: number;
+}
+
 /** The models of a population, as its devices may have them. */
 export class PopulationModels {
   readonly #options: PopulationModelsOptions;
-  readonly #given = new Map<string, { readonly closeIndex: number; readonly bytes: number }>();
+  readonly #given = new Map<string, GivenFile>();
 
   constructor(options: PopulationModelsOptions) {
     this.#options = options;
@@ -58,15 +66,23 @@ export class PopulationModels {
   }
 
   /**
-   * The model that a participant's app gets, by the registry: the index of the entry that closed its round, and the size of
-   * its file. Undefined while none is live.
+   * The model that a participant's app gets, by the registry: its file, undefined while none is live, and the newest entry that
+   * says which models devices get, null while there is none.
    *
    * @throws CoordinatorError RETRY while the round that released it is being closed
    */
-  async given(subject: string): Promise<{ readonly closeIndex: number; readonly bytes: number } | undefined> {
+  async given(subject: string): Promise<{ readonly stageIndex: number | null; readonly file: GivenFile | undefined }> {
+    const { store, population } = this.#options;
+    const { standing, stageIndex } = givenBy(await readRegistry(store.db, population));
+    const model = modelGiven(population, standing, subject);
+    return {
+      stageIndex,
+      file: model === null ? undefined : await this.#file(Buffer.from(model.model, "base64url")),
+    };
+  }
+
+  async #file(model: Uint8Array): Promise<GivenFile> {
     const { artifacts, store, population } = this.#options;
-    const model = (await modelFor(store.db, population, subject))?.sha256;
-    if (model === undefined) return undefined;
     const name = Buffer.from(model).toString("base64url");
     const known = this.#given.get(name);
     if (known !== undefined) return known;

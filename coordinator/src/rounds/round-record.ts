@@ -197,7 +197,12 @@ export class RoundRecord {
         })
         .onConflict((conflict) => conflict.doNothing())
         .execute();
-      await registerRelease(tx, this.population, this.round, { promotes: model.promotes, nowMs: this.#clock.now() });
+      const { round, population } = this;
+      await registerRelease(tx, population, model.sha256, {
+        round,
+        promotes: model.promotes,
+        nowMs: this.#clock.now(),
+      });
     });
   }
 

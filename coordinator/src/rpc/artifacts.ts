@@ -40,10 +40,11 @@ export function artifactsService({
       return { nextOffset: BigInt(await turnstile.pass(() => population.placeChunk(device, round, chunk))) };
     },
     async getModel(request, { device }) {
-      const released = await populations.named(request.population, device).models.given(device.subject);
-      if (released === undefined) return {};
-      const { message } = await receiptOf(ledger, released.closeIndex);
-      return { close: message, totalBytes: BigInt(released.bytes) };
+      const { stageIndex, file } = await populations.named(request.population, device).models.given(device.subject);
+      const stage = stageIndex === null ? {} : { stage: (await receiptOf(ledger, stageIndex)).message };
+      if (file === undefined) return stage;
+      const { message } = await receiptOf(ledger, file.closeIndex);
+      return { ...stage, close: message, totalBytes: BigInt(file.bytes) };
     },
   };
 }

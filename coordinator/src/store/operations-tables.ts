@@ -15,7 +15,7 @@ export interface ModelStagesTable {
   /** Of 10 000 devices, how many get a canary. */
   share: number | null;
   since_ms: number;
-  /** Ledger entry of the change; null where the plan made it by itself. */
+  /** Ledger entry of the change; null for a candidate, and for one that another took the place of. */
   entry_index: number | null;
 }
 

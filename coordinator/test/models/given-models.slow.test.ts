@@ -1,5 +1,5 @@
+import { isInCanary } from "@fedloop/consent";
 import t from "tap";
-import { isInCanary } from "../../src/models/stages.js";
 import { callsAs, callsTo, HTTP, openWithApi } from "../admin/api.js";
 import { Federation } from "../server/federation.js";
 import { ConstantTrainer } from "../server/people.js";
@@ -35,8 +35,8 @@ t.test(
       changed: [{ round: 2, stage: "canary", sharePercent: 50 }],
     });
     const { items } = (await get("/models?stage=canary")).body;
-    const canary = Buffer.from(items[0].sha256, "base64url");
-    const expected = people.map(({ subject }) => (isInCanary(POPULATION, canary, subject, 5_000) ? 2 : 1));
+    const canary = { model: String(items[0].sha256), share: 5_000 };
+    const expected = people.map(({ subject }) => (isInCanary(POPULATION, canary, subject) ? 2 : 1));
     t.strictSame(await given(), expected, "each device can find out for itself which one it gets");
 
     t.equal((await post(path(2, "promote"), {}, `${KEY}3`)).status, 200);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import t from "tap";
 import { CoordinatorError } from "../../src/errors.js";
-import { isHeld, isInCanary, type StagedModel, type StageMessage, stepStages } from "../../src/models/stages.js";
+import { isHeld, type StagedModel, type StageMessage, stepStages } from "../../src/models/stages.js";
 
 function after(...messages: readonly StageMessage[]): readonly StagedModel[] {
   return messages.reduce<readonly StagedModel[]>((models, message) => stepStages(models, message).models, []);
@@ -125,22 +125,3 @@ t.test("whatever is asked: one live model and one canary at most, and a model ro
   fc.assert(fc.property(fc.array(message, { maxLength: 30 }), run), { seed: 7, numRuns: 500 });
   t.end();
 });
-
-t.test(
-  "a canary's devices are a fixed part of all, others for each canary, and only more when the share grows",
-  (t) => {
-    const subjects = Array.from({ length: 4_000 }, (_, i) => `subject-${i}`);
-    const [one, two] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
-    const chosen = (model: Uint8Array, share: number) =>
-      subjects.filter((it) => isInCanary("lecturers", model, it, share));
-    const tenth = chosen(one, 1_000);
-    // 400 expected, standard deviation 19: five of them, so a false alarm in two million hashes; these are fixed anyway.
-    t.ok(Math.abs(tenth.length - 400) < 95, `${tenth.length} of 4000`);
-    t.strictSame(chosen(one, 1_000), tenth);
-    const fifth = new Set(chosen(one, 2_000));
-    t.ok(tenth.every((it) => fifth.has(it)));
-    t.ok(chosen(two, 1_000).filter((it) => tenth.includes(it)).length < 100, "another canary has other devices");
-    t.equal(chosen(one, 10_000).length, subjects.length);
-    t.end();
-  },
-);

@@ -22,7 +22,7 @@ export const file_fedloop_v1_artifacts: GenFile = /*@__PURE__*/
       ["UploadChunkRequest",[["population",1,9],["round",2,4],["total_bytes",3,4],["offset",4,4],["data",5,12],["sha256",6,12],["wait_ms",7,13]]],
       ["UploadChunkResponse",[["next_offset",1,4]]],
       ["GetModelRequest",[["population",1,9]]],
-      ["GetModelResponse",[["close",1,"fedloop.v1.LogReceipt"],["total_bytes",2,4]]],
+      ["GetModelResponse",[["close",1,"fedloop.v1.LogReceipt"],["total_bytes",2,4],["stage",3,"fedloop.v1.LogReceipt"]]],
     ],
     services: [
       ["Artifacts",[["GetArtifact","fedloop.v1.GetArtifactRequest","fedloop.v1.ArtifactChunk",true],["UploadChunk","fedloop.v1.UploadChunkRequest","fedloop.v1.UploadChunkResponse"],["GetModel","fedloop.v1.GetModelRequest","fedloop.v1.GetModelResponse"]]],
@@ -180,7 +180,7 @@ export const GetModelRequestSchema: GenMessage<GetModelRequest> = /*@__PURE__*/
  */
 export type GetModelResponse = Message<"fedloop.v1.GetModelResponse"> & {
   /**
-   * The entry round.close whose modelOut is the model; unset while none is live.
+   * The entry round.close whose modelOut is the model; unset while the device is given none.
    *
    * @generated from field: fedloop.v1.LogReceipt close = 1;
    */
@@ -192,6 +192,14 @@ export type GetModelResponse = Message<"fedloop.v1.GetModelResponse"> & {
    * @generated from field: uint64 total_bytes = 2;
    */
   totalBytes: bigint;
+
+  /**
+   * The population's newest entry model.stage, whose standing says which model this device is given; unset while there is
+   * none. Never an older one than the device was shown before.
+   *
+   * @generated from field: fedloop.v1.LogReceipt stage = 3;
+   */
+  stage?: LogReceipt | undefined;
 };
 
 /**
@@ -232,8 +240,8 @@ export const Artifacts: GenService<{
     output: typeof UploadChunkResponseSchema;
   },
   /**
-   * Which model the device is given to use, the live one or a canary: the log entry of the round that released it. The
-   * device verifies the entry and fetches the model as an artifact.
+   * Which model the device is given to use, the live one or a canary: the log entries of the round that released it and of
+   * who gets which. The device verifies both and fetches the model as an artifact.
    * Errors: UNKNOWN_POPULATION, RETRY (a round is just being closed).
    *
    * @generated from rpc fedloop.v1.Artifacts.GetModel
