@@ -75,7 +75,7 @@ export {
   type ModelStanding,
   modelGiven,
   standingAfter,
-  WHOLE_SHARE,
+  wholeShare,
 } from "./entries/model-stage.js";
 export type { NoiseRun } from "./entries/noise-run.js";
 export type { Erasure, Heartbeat, KeyRotate } from "./entries/operations.js";

@@ -250,6 +250,7 @@ CONSENT = (
     "id subject key population purpose controller notice policy basis dataCategories specialCategory storage retention"
     " jurisdiction model withdrawal event interface signals limits supersedes"
 )
+OPTIONAL = {"round.plan": {"staleness"}}
 CONSENT_OPTIONAL = {"recipients", "ageBand", "guardian"}
 
 
@@ -282,7 +283,7 @@ def read_entry(data):
             raise ValueError("not the state of its type")
         if by_coordinator and kind != "consent.expired":
             raise ValueError("not for this actor")
-    elif set(body) != set(MEMBERS[kind].split()):
+    elif set(body) - OPTIONAL.get(kind, set()) != set(MEMBERS[kind].split()):
         raise ValueError("not the members of its type")
     elif by_coordinator != (kind != "key.rotate" or body["role"] == "operator"):
         raise ValueError("not for this actor")

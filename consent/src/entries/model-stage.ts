@@ -5,7 +5,7 @@ import { sha256 } from "../crypto/hash.js";
 import { bytes32, identifier, positive } from "./scalars.js";
 
 /** Devices that a canary's share is counted in. */
-export const WHOLE_SHARE = 10_000;
+export const wholeShare = 10_000;
 
 /** A model by the round that made it and the SHA-256 of its file. */
 export interface GivenModel {
@@ -36,7 +36,7 @@ export interface ModelStage extends GivenModel {
   readonly standing: ModelStanding;
 }
 
-const share = positive.check(z.maximum(WHOLE_SHARE));
+const share = positive.check(z.maximum(wholeShare));
 const named = { round: positive, model: bytes32 };
 
 export const modelStage: z.ZodMiniType<ModelStage> = z
@@ -78,7 +78,7 @@ export function standingAfter(
  */
 export function isInCanary(population: string, { model, share }: Omit<CanaryModel, "round">, subject: string): boolean {
   const hash = sha256(encodeUtf8(`fedloop-canary/v1\n${population}\n${model}\n${subject}\n`));
-  return new DataView(hash.buffer, hash.byteOffset).getUint32(0) / 2 ** 32 < share / WHOLE_SHARE;
+  return new DataView(hash.buffer, hash.byteOffset).getUint32(0) / 2 ** 32 < share / wholeShare;
 }
 
 /** The model that a device is given: null for none. */

@@ -1,4 +1,4 @@
-import { WHOLE_SHARE } from "@fedloop/consent";
+import { wholeShare } from "@fedloop/consent";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import * as z from "zod";
 import "../access/require-role.js";
@@ -146,7 +146,7 @@ export function addModels(app: ZodRoutes, deps: AdminDependencies): void {
     (request, reply) => {
       const { round } = request.params;
       const { canaryPercent } = request.body;
-      const share = Math.round(((canaryPercent ?? 100) / 100) * WHOLE_SHARE);
+      const share = Math.round(((canaryPercent ?? 100) / 100) * wholeShare);
       const nowMs = deps.clock.now();
       const message: StageMove =
         canaryPercent === undefined ? { type: "promote", round, nowMs } : { type: "canary", round, share, nowMs };
@@ -217,5 +217,5 @@ async function resource(
 }
 
 function percent(share: number | null): number | null {
-  return share === null ? null : (100 * share) / WHOLE_SHARE;
+  return share === null ? null : (100 * share) / wholeShare;
 }

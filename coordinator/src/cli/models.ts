@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { noteSigner, WHOLE_SHARE } from "@fedloop/consent";
+import { noteSigner, wholeShare } from "@fedloop/consent";
 import { loadConfig } from "../config/config.js";
 import { storagePlaces } from "../config/storage-places.js";
 import { CoordinatorError } from "../errors.js";
@@ -80,7 +80,7 @@ export async function promoteModel(
   const message: StageMove =
     canaryPercent === undefined
       ? { type: "promote", round, nowMs }
-      : { type: "canary", round, share: Math.round((canaryPercent / 100) * WHOLE_SHARE), nowMs };
+      : { type: "canary", round, share: Math.round((canaryPercent / 100) * wholeShare), nowMs };
   const body = canaryPercent === undefined ? {} : { canaryPercent };
   await moveAndTell(options, name.population, message, { path: `${pathOf(name)}/promote`, body }, surroundings);
 }
@@ -231,7 +231,7 @@ function asJson(population: string, { round, sha256, stage, share, sinceMs }: Re
     round,
     sha256: Buffer.from(sha256).toString("base64url"),
     stage,
-    sharePercent: share === null ? null : (100 * share) / WHOLE_SHARE,
+    sharePercent: share === null ? null : (100 * share) / wholeShare,
     since: new Date(sinceMs).toISOString(),
   };
 }

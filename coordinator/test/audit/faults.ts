@@ -1,5 +1,5 @@
 // What auditors look for, planted one by one into a bundle of a real federation by someone who holds every key.
-import { encodeEvent, type FindingCode, type Trust } from "@fedloop/consent";
+import { encodeEvent, type FindingCode, sha256Text, type Trust } from "@fedloop/consent";
 import { generateNodeSigner } from "@fedloop/consent/node";
 import { type Draft, type Forgery, freshId, type RealLog } from "./real-bundle.js";
 
@@ -53,6 +53,8 @@ function moveBefore(forgery: Forgery, moved: Draft, place: Draft): void {
 }
 
 const stranger = generateNodeSigner();
+/** Of a file that nobody released. */
+const NO_MODEL = sha256Text(new Uint8Array(1));
 export const HOUR = 3_600_000;
 
 /** Every row of the audit, planted into the real log. */
@@ -197,11 +199,38 @@ export function plantedFaults(real: RealLog): readonly Planted[] {
     {
       row: "debits before releases",
       code: "RELEASE_UNPAID",
-      also: ["CLOSE_MODEL", "PLAN_MODEL"],
+      also: ["CLOSE_MODEL", "PLAN_MODEL", "STAGE_MODEL"],
       change: (forgery) => {
         const release = only(forgery.of("model.release"), -1).draft;
         const debit = only(forgery.of("budget.debit").filter(({ entry }) => entry.body.round === 2)).draft;
         moveBefore(forgery, release, debit);
+      },
+    },
+    {
+      row: "updates of released models alone",
+      code: "PLAN_MODEL",
+      change: ({ of }) => {
+        const training = of("round.plan").filter(({ entry }) => entry.body.kind === "train");
+        const { body } = only(training, -1).entry;
+        Object.assign(body, { staleness: { exponent: "0.5", models: [body.model.sha256, NO_MODEL] } });
+      },
+    },
+    {
+      row: "devices get released models alone",
+      code: "STAGE_MODEL",
+      change: ({ of }) => {
+        const { body } = only(of("model.stage"), -1).entry;
+        Object.assign(body, {
+          model: NO_MODEL,
+          standing: { live: { round: body.round, model: NO_MODEL }, canary: null },
+        });
+      },
+    },
+    {
+      row: "what devices get follows from the changes",
+      code: "STAGE_ORDER",
+      change: ({ of }) => {
+        Object.assign(only(of("model.stage"), -1).entry.body.standing, { live: null });
       },
     },
     {

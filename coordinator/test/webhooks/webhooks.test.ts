@@ -29,7 +29,12 @@ t.test("a round's end, its model and the budget are told once each, signed, with
     };
     return { ...message, id: headers["webhook-id"] };
   });
-  t.strictSame(told.map(({ type }) => type).sort(), ["budget.threshold", "model.released", "round.closed"]);
+  t.strictSame(told.map(({ type }) => type).sort(), [
+    "budget.threshold",
+    "model.released",
+    "model.staged",
+    "round.closed",
+  ]);
   t.match(
     told.find(({ type }) => type === "round.closed"),
     { data: { population: POPULATION, round: 1, outcome: "completed", participants: 3 } },
@@ -38,7 +43,7 @@ t.test("a round's end, its model and the budget are told once each, signed, with
     told.find(({ type }) => type === "budget.threshold"),
     { data: { population: POPULATION, percent: 50, cap: "4" } },
   );
-  t.equal(new Set(told.map(({ id }) => id)).size, 3);
+  t.equal(new Set(told.map(({ id }) => id)).size, 4);
 
   t.equal((await post("/webhooks/nobody/test", {}, "a-key-of-the-test-1")).status, 404);
   const test = await post("/webhooks/ops/test", {}, "a-key-of-the-test-2");
@@ -46,16 +51,16 @@ t.test("a round's end, its model and the budget are told once each, signed, with
   t.strictSame((await post("/webhooks/ops/test", {}, "a-key-of-the-test-2")).body, test.body);
   await federation.coordinator.webhooks.settled();
   t.strictSame(
-    receiver.received.slice(3).map(({ headers }) => headers["webhook-id"]),
+    receiver.received.slice(4).map(({ headers }) => headers["webhook-id"]),
     [test.body.id],
     "the repeated request sent nothing more",
   );
   t.match((await get("/webhooks")).body.items, [
-    { name: "ops", deliveries: { pending: 0, delivered: 4, "given-up": 0 } },
+    { name: "ops", deliveries: { pending: 0, delivered: 5, "given-up": 0 } },
   ]);
   const { body: page } = await get("/webhooks/deliveries?limit=3");
   t.equal(page.items.length, 3);
-  t.equal((await get(`/webhooks/deliveries?limit=3&cursor=${page.next}`)).body.items.length, 1);
+  t.equal((await get(`/webhooks/deliveries?limit=3&cursor=${page.next}`)).body.items.length, 2);
   t.strictSame(federation.faults, []);
 });
 
