@@ -36,13 +36,28 @@ const FEWEST_PEOPLE = 20;
 /** A share for logarithms: noise can take a count below 0. */
 const LEAST_SHARE = 1e-6;
 
+/** What a bin, or several together, needs of people in both histograms to be compared. */
+function fewestIn(bins: number, noiseVariance: number): number {
+  return Math.max(FEWEST_PEOPLE, FEWEST_DEVIATIONS * Math.sqrt(bins * noiseVariance));
+}
+
+/**
+ * How many participants each of two histograms needs for anything to be compared, if they fall evenly into two halves of the
+ * bins.
+ *
+ * @param noiseVariance of a count, in both histograms together
+ */
+export function fewestToCompare(bins: number, noiseVariance: number): number {
+  return Math.ceil(fewestIn(Math.max(bins / 2, 1), noiseVariance));
+}
+
 /** Bins from the left put together until each has people enough; what is left over joins the last. */
 function merged(histograms: readonly [NoisedHistogram, NoisedHistogram]): [NoisedHistogram[], number[]] {
   const [a, b] = histograms;
   const sums: [number, number, number][] = [];
   let open: [number, number, number] = [0, 0, 0];
   const isEnough = ([x, y, bins]: readonly [number, number, number]): boolean =>
-    x + y >= Math.max(FEWEST_PEOPLE, FEWEST_DEVIATIONS * Math.sqrt(bins * (a.noiseVariance + b.noiseVariance)));
+    x + y >= fewestIn(bins, a.noiseVariance + b.noiseVariance);
   a.counts.forEach((count, i) => {
     open = [open[0] + count, open[1] + (b.counts[i] ?? 0), open[2] + 1];
     if (!isEnough(open)) return;

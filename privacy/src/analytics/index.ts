@@ -1,5 +1,12 @@
 export { contribution } from "./contribution.js";
-export { type Divergence, type Drift, driftAtNewest, driftBetween, type NoisedHistogram } from "./drift.js";
+export {
+  type Divergence,
+  type Drift,
+  driftAtNewest,
+  driftBetween,
+  fewestToCompare,
+  type NoisedHistogram,
+} from "./drift.js";
 export {
   type AnalyticsResult,
   type ArmMoments,

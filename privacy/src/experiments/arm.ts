@@ -25,6 +25,11 @@ export interface ArmMean {
 /** With fewer participants than this many noise deviations an arm has no mean to speak of. */
 const FEWEST_DEVIATIONS = 4;
 
+/** An arm with no more participants than this, by its noised count, is not told from an empty one. */
+export function fewestToTell(noiseVariance: number): number {
+  return Math.max(1, FEWEST_DEVIATIONS * Math.sqrt(noiseVariance));
+}
+
 /**
  * Mean and variance of an arm. The outcome's variance comes from the noised square, held to what its bounds allow.
  *
@@ -35,7 +40,7 @@ export function armMean(
   { lower, upper, noiseVariance }: ReleasedExperiment,
 ): ArmMean | null {
   const [count, scaled, squared] = sums;
-  if (!(count > 1 && count > FEWEST_DEVIATIONS * Math.sqrt(noiseVariance))) return null;
+  if (!(count > fewestToTell(noiseVariance))) return null;
   const half = (upper - lower) / 2;
   const mean = Math.min(Math.max(scaled / count, -1), 1);
   // A number between −1 and 1 of this mean has at most this variance, where two people who differ from all others are

@@ -15,6 +15,8 @@ export interface PlannedExperiment {
   readonly outcomeVariance?: number;
   /** ε and δ that the experiment's query may spend; no noise unless given. */
   readonly privacy?: { readonly epsilon: number; readonly delta: number };
+  /** Standard deviation of the noise on each sum, in participants, where it is known; instead of `privacy`. */
+  readonly noiseStdDev?: number;
   /**
    * Part of the devices whose noise the guarantee counts on: honest, and not dropped out. All add noise, so the sum has more
    * than it needs by the inverse of this. 1 where the coordinator adds it.
@@ -39,7 +41,8 @@ const MOST_PARTICIPANTS = 1e9;
 /** L2 norm of a participant's contribution to an experiment's query: 1, outcome and square. */
 const EXPERIMENT_NORM = Math.sqrt(3);
 
-function noiseVarianceOf({ privacy, guaranteedFraction = 1 }: PlannedExperiment): number {
+function noiseVarianceOf({ privacy, noiseStdDev, guaranteedFraction = 1 }: PlannedExperiment): number {
+  if (noiseStdDev !== undefined) return noiseStdDev * noiseStdDev;
   if (privacy === undefined) return 0;
   if (!(guaranteedFraction > 0 && guaranteedFraction <= 1)) {
     throw new PrivacyError(
@@ -110,6 +113,33 @@ export function participantsFor(experiment: PlannedExperiment): PowerAnswer {
     noiseStdDev: Math.sqrt(noiseVariance),
     costOfPrivacy: perArm / fewest(experiment, 0),
   };
+}
+
+/** Halvings that leave no digit of a double to be found. */
+const HALVINGS = 60;
+
+/**
+ * The most noise with which so many participants in each arm still find the effect, as a standard deviation of each sum in
+ * participants.
+ *
+ * @returns null where they would not find it without noise either
+ * @throws PrivacyError INVALID_PARAMETER
+ */
+export function largestNoise(experiment: PlannedExperiment, participantsPerArm: number): number | null {
+  requirePlan(experiment);
+  requirePositive("participantsPerArm", participantsPerArm);
+  const { power = 0.8 } = experiment;
+  const isEnough = (noise: number): boolean => chance(experiment, participantsPerArm, noise * noise) >= power;
+  if (!isEnough(0)) return null;
+  // Noise of as many people as there are drowns them: the answer lies below.
+  let low = 0;
+  let high = participantsPerArm;
+  for (let i = 0; i < HALVINGS; i++) {
+    const middle = (low + high) / 2;
+    if (isEnough(middle)) low = middle;
+    else high = middle;
+  }
+  return low;
 }
 
 function fewest(experiment: PlannedExperiment, noiseVariance: number): number {

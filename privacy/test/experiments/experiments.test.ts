@@ -5,6 +5,7 @@ import {
   confidenceSequence,
   difference,
   fixedTest,
+  largestNoise,
   mixtureScale,
   normalPosterior,
   participantsFor,
@@ -136,6 +137,16 @@ t.test("the power that is planned is the power that is had", async (t) => {
   }
   // A power of exactly 80 % stays within ±5 points in all but one in 12 000 choices of seeds.
   t.ok(Math.abs(found / runs - 0.8) < 0.05, `${found} of ${runs}`);
+  t.ok(
+    (largestNoise(planned, participantsPerArm) ?? 0) >= noiseStdDev,
+    "they bear the noise that they were planned for",
+  );
+  t.ok((largestNoise(planned, participantsPerArm - 1) ?? 0) < noiseStdDev, "one fewer do not");
+  t.ok(
+    powerOf({ ...planned, noiseStdDev: noiseStdDev / 2 }, participantsPerArm) > power,
+    "with half of it they see more",
+  );
+  t.equal(largestNoise({ baseline: 0.2, effect: 0.1 }, 100), null, "too few even without noise");
   t.throws(() => participantsFor({ baseline: 0.9, effect: 0.2 }), { code: "INVALID_PARAMETER" });
   t.throws(() => participantsFor({ baseline: 0.9, effect: 0 }), { code: "INVALID_PARAMETER" });
 });
