@@ -144,6 +144,13 @@ export {
   type Purposes,
   type Scalar,
 } from "./registry/registry.js";
+export {
+  forgetJoined,
+  joinedMs,
+  type RetentionOptions,
+  type RetentionRow,
+  retentionRows,
+} from "./reports/retention.js";
 export { type ReportRow, reportRows } from "./reports/rows.js";
 export {
   type BundleKind,
