@@ -1,6 +1,8 @@
 import { readUnverifiedCheckpoint } from "@fedloop/consent";
 import * as z from "zod";
 import type { Population } from "../rounds/population.js";
+import { answerAlerts } from "./analytics/alerts.js";
+import type { AnalyticsDependencies } from "./analytics/list.js";
 import type { AdminDependencies } from "./dependencies.js";
 import type { ZodRoutes } from "./zod-routes.js";
 
@@ -13,6 +15,8 @@ export const ALERT_CODES = [
   "LOG_NOT_PUBLISHED",
   "WEBHOOK_FAILING",
   "POPULATION_PAUSED",
+  "DRIFT",
+  "SAMPLE_RATIO",
   "DRAINING",
 ] as const;
 
@@ -42,7 +46,7 @@ const NEARLY = 0.8;
 const IN_A_ROW = 2;
 
 /** What an operator should look at now. An alert goes when its cause is gone. */
-export function addAlerts(app: ZodRoutes, deps: AdminDependencies): void {
+export function addAlerts(app: ZodRoutes, deps: AnalyticsDependencies): void {
   app.get(
     "/alerts",
     {
@@ -61,10 +65,11 @@ export function addAlerts(app: ZodRoutes, deps: AdminDependencies): void {
   );
 }
 
-export async function readAlerts(deps: AdminDependencies): Promise<Alert[]> {
+export async function readAlerts(deps: AnalyticsDependencies): Promise<Alert[]> {
   const alerts: Alert[] = [];
   for (const population of deps.populations.all()) {
     alerts.push(...budgetAlerts(population), ...pauseAlerts(population), ...(await roundAlerts(deps, population)));
+    alerts.push(...answerAlerts(population.name, await deps.answersOf(population.name)));
   }
   const published = readUnverifiedCheckpoint(deps.publisher.checkpoint()).size;
   const { size } = deps.ledger;

@@ -1,9 +1,11 @@
 import type { FastifyPluginAsync } from "fastify";
 import * as z from "zod";
+import { rememberedAnswers } from "../analytics/remembered-answers.js";
 import { addAlerts } from "./alerts.js";
-import { addAnswers } from "./answers.js";
+import { addAnswers } from "./analytics/answers.js";
+import { addDrift } from "./analytics/drift.js";
+import { addExperiments } from "./analytics/experiments.js";
 import type { AdminDependencies } from "./dependencies.js";
-import { addExperiments } from "./experiments.js";
 import { addLedger } from "./ledger.js";
 import { addModels } from "./models.js";
 import { describeRoutes } from "./openapi.js";
@@ -33,11 +35,13 @@ export function adminApi(deps: AdminDependencies): FastifyPluginAsync {
         addRounds(app, deps);
         addModels(app, deps);
         addLedger(app, deps);
-        addAlerts(app, deps);
+        const analytics = { ...deps, answersOf: rememberedAnswers(deps) };
+        addAlerts(app, analytics);
         addOperations(app, deps);
         addWebhooks(app, deps);
-        addAnswers(app, deps);
-        addExperiments(app, deps);
+        addAnswers(app, analytics);
+        addExperiments(app, analytics);
+        addDrift(app, analytics);
         app.get(
           "/openapi.json",
           { schema: { operationId: "getOpenApi", summary: "This document", response: { 200: z.looseObject({}) } } },

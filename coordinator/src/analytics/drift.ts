@@ -1,5 +1,5 @@
 // Drift in what populations answer: each turn of a query against the turn that the last drift was found at.
-import { type Drift, driftAtNewest, type NoisedHistogram } from "@fedloop/privacy/analytics";
+import { type Drift, driftAtNewest, fewestToCompare, type NoisedHistogram } from "@fedloop/privacy/analytics";
 import type { AnsweredQuery } from "./results.js";
 
 /** One turn of a watched query. */
@@ -8,6 +8,10 @@ export interface DriftLook {
   readonly round: number;
   /** The turn that it is compared with. */
   readonly reference: number;
+  /** Indices of both turns' releases in the log. */
+  readonly journal: { readonly present: number; readonly reference: number };
+  /** Participants that each turn needs for its noise, if they fall evenly into two halves of the bins. */
+  readonly fewestDevices: number;
   /** Null where noise leaves nothing to compare. */
   readonly drift: Drift | null;
 }
@@ -52,7 +56,14 @@ function reportOf(answers: readonly AnsweredQuery[]): DriftReport {
     if (reference === undefined) break;
     recent.push(answer);
     const drift = driftAtNewest(histogramOf(reference), recent.map(histogramOf));
-    looks.push({ turn: answer.turn, round: answer.round, reference: reference.turn, drift });
+    looks.push({
+      turn: answer.turn,
+      round: answer.round,
+      reference: reference.turn,
+      journal: { present: answer.journal, reference: reference.journal },
+      fewestDevices: fewestToCompare(answer.sums.length, reference.result.noiseVariance + answer.result.noiseVariance),
+      drift,
+    });
     if (drift?.isDrift !== true) continue;
     found += 1;
     reference = answer;

@@ -7,6 +7,7 @@ import {
   type Difference,
   difference,
   type FixedTest,
+  fewestToTell,
   fixedTest,
   normalPosterior,
   type Posterior,
@@ -17,7 +18,17 @@ import {
   type SequentialTest,
   sampleRatio,
 } from "@fedloop/privacy/experiments";
+import { type ExperimentNeed, experimentNeeds } from "./experiment-needs.js";
 import type { AnsweredQuery } from "./results.js";
+
+/** The interval that holds at all looks, as it stood after one of them. */
+export interface ExperimentLook {
+  readonly turn: number;
+  /** Index of the turn's release in the log. */
+  readonly journal: number;
+  readonly value: number;
+  readonly interval: readonly [number, number];
+}
 
 /** An arm against the first, the control. */
 export interface ArmAnalysis {
@@ -26,6 +37,8 @@ export interface ArmAnalysis {
   readonly bayesian: Posterior;
   /** Valid however often one looks. */
   readonly sequential: SequentialTest;
+  /** How it came to that: one for each look that could be compared. */
+  readonly looks: readonly ExperimentLook[];
 }
 
 /** An experiment: all its releases together. */
@@ -34,13 +47,31 @@ export interface ExperimentAnalysis {
   readonly name: string;
   /** Releases so far. */
   readonly looks: number;
-  /** Null for an arm of too few participants to tell. */
-  readonly arms: readonly { readonly arm: string; readonly mean: ArmMean | null }[];
+  /** Their indices in the log, by which the release journal names them. */
+  readonly journal: readonly number[];
+  /** Bounds of the outcome. */
+  readonly lower: number;
+  readonly upper: number;
+  /** Standard deviation of the noise on each count, all releases together. */
+  readonly noiseStdDev: number;
+  /** An arm of no more participants than this is not told from an empty one. */
+  readonly fewestToTell: number;
+  readonly arms: readonly ExperimentArm[];
   readonly sampleRatio: SampleRatio;
   /** Null where an arm has too few participants. */
   readonly analyses: readonly { readonly arm: string; readonly analysis: ArmAnalysis | null }[];
+  /** What it would take to see differences. */
+  readonly needs: readonly ExperimentNeed[];
   readonly epsilon: string;
   readonly delta: string;
+}
+
+export interface ExperimentArm {
+  readonly arm: string;
+  /** Participants, noised; null where they are fewer than the query lets be told. */
+  readonly count: number | null;
+  /** Null for an arm of too few participants to tell. */
+  readonly mean: ArmMean | null;
 }
 
 /** Prior standard deviation of true effects, as a part of the outcome's range, where none is told. */
@@ -69,21 +100,41 @@ export function experimentAnalyses(
   return [...groups.values()].flatMap((group) => analysisOf(group, options) ?? []);
 }
 
+/** A turn of an experiment with what it released. */
+interface Look extends ReleasedExperiment {
+  readonly turn: number;
+  readonly journal: number;
+}
+
 function analysisOf(answers: readonly AnsweredQuery[], options: AnalysisOptions): ExperimentAnalysis | undefined {
-  const looks = answers.flatMap(({ query, result }): ReleasedExperiment[] =>
-    query.kind === "experiment" && result.arms !== undefined
-      ? [{ arms: result.arms, lower: query.lower, upper: query.upper, noiseVariance: result.noiseVariance }]
+  const looks = answers.flatMap(({ query, turn, journal, result: { arms, noiseVariance } }): Look[] =>
+    query.kind === "experiment" && arms !== undefined
+      ? [{ turn, journal, arms, lower: query.lower, upper: query.upper, noiseVariance }]
       : [],
   );
   const last = answers.at(-1);
   const all = pooled(looks);
   if (last === undefined || all === null) return undefined;
   const counts = all.arms.map(({ sums }) => sums[0]);
-  const arms = all.arms.map((moments) => ({ arm: moments.arm, mean: armMean(moments, all) }));
+  const arms = all.arms.map((moments, at): ExperimentArm => {
+    const count = counts[at] ?? 0;
+    return {
+      arm: moments.arm,
+      count: count < last.query.minimumDevices ? null : count,
+      mean: armMean(moments, all),
+    };
+  });
+  const { lower, upper } = all;
+  const total = counts.reduce((sum, count) => sum + count, 0);
   return {
     population: last.population,
     name: last.name,
     looks: looks.length,
+    journal: looks.map(({ journal }) => journal),
+    lower,
+    upper,
+    noiseStdDev: Math.sqrt(all.noiseVariance),
+    fewestToTell: fewestToTell(all.noiseVariance),
     arms,
     // Devices are assigned by a hash of their own secret, evenly.
     sampleRatio: sampleRatio(
@@ -95,6 +146,16 @@ function analysisOf(answers: readonly AnsweredQuery[], options: AnalysisOptions)
       arm,
       analysis: against(looks, all, at + 1, { ...options, looks: options.plannedLooks(last.population, last.name) }),
     })),
+    needs: experimentNeeds(
+      {
+        lower,
+        upper,
+        noiseStdDev: Math.sqrt(last.result.noiseVariance),
+        epsilon: last.ownEpsilon === "unbounded" ? Number.POSITIVE_INFINITY : Number(last.ownEpsilon),
+        delta: Number(last.delta),
+      },
+      Math.max(total / counts.length / looks.length, 0),
+    ),
     epsilon: last.epsilon,
     delta: last.delta,
   };
@@ -110,7 +171,7 @@ function differenceIn(release: ReleasedExperiment, at: number): Difference | nul
 }
 
 function against(
-  looks: readonly ReleasedExperiment[],
+  looks: readonly Look[],
   all: ReleasedExperiment,
   at: number,
   {
@@ -121,13 +182,20 @@ function against(
 ): ArmAnalysis | null {
   const found = differenceIn(all, at);
   if (found === null) return null;
-  const each = looks.flatMap((look) => differenceIn(look, at) ?? []);
+  const compared = looks.flatMap((look) => {
+    const found = differenceIn(look, at);
+    return found === null ? [] : [{ turn: look.turn, journal: look.journal, ...found }];
+  });
   const prior = priorStdDev ?? DEFAULT_PRIOR_SHARE * (all.upper - all.lower);
   return {
     difference: found,
     frequentist: fixedTest(found, alpha),
     bayesian: isRate(all) && priorStdDev === undefined ? betaOf(all, at) : normalPosterior(found, prior),
-    sequential: confidenceSequence(each, { alpha, plannedLooks }),
+    sequential: confidenceSequence(compared, { alpha, plannedLooks }),
+    looks: compared.map(({ turn, journal }, at) => {
+      const { value, interval } = confidenceSequence(compared.slice(0, at + 1), { alpha, plannedLooks });
+      return { turn, journal, value, interval };
+    }),
   };
 }
 

@@ -1,7 +1,8 @@
 // The answers that populations' queries have got so far, from what the store and the ledger keep.
-import { parseEntry } from "@fedloop/consent";
+import { decodeEvent, type EventJson, parseEntry } from "@fedloop/consent";
 import type { AnalyticsResult } from "@fedloop/privacy/analytics";
 import type { ArtifactStore } from "../models/artifact-store.js";
+import { claimedEpsilon, spentEpsilon } from "../rounds/epsilons.js";
 import type { StoreReader } from "../store/sqlite-reader.js";
 import { type AskedQuery, askedIn, namedValues, readRelease } from "./release.js";
 
@@ -11,10 +12,14 @@ export interface AnsweredQuery extends AskedQuery {
   readonly round: number;
   /** Index of the plan in the log. */
   readonly planIndex: number;
+  /** Index of the release in the log, by which the release journal names it. */
+  readonly journal: number;
   /** When the round was closed, milliseconds since the epoch. */
   readonly closedMs: number;
   /** ε of the population at δ once this was paid for, as the ledger claims it. */
   readonly epsilon: string;
+  /** ε of this round by itself, at δ. */
+  readonly ownEpsilon: string;
   readonly delta: string;
   /** The noised sum that the result is read from, SHA-256. */
   readonly aggregate: Uint8Array;
@@ -54,11 +59,19 @@ export async function answeredQueries(
     .orderBy("rounds.round");
   const rows = await (population === undefined ? all : all.where("rounds.population", "=", population)).execute();
   const answered: AnsweredQuery[] = [];
+  const costs = new Map<string, string>();
+  const costOf = (event: EventJson, delta: string): string => {
+    const key = JSON.stringify([event, delta]);
+    const cost = costs.get(key) ?? claimedEpsilon(spentEpsilon([decodeEvent(event)], Number(delta)));
+    costs.set(key, cost);
+    return cost;
+  };
   for (const row of rows) {
     const entry = parseEntry(row.bytes);
     if (entry.type !== "round.plan" || row.aggregate === null || row.plan_index === null) continue;
     const asked = askedIn(entry.body);
     if (asked === undefined) continue;
+    const { epsilon, delta } = entry.body.reservation;
     const members = await membersOf(store, row.population, row.round);
     const sums = floatsOf(await artifacts.read(row.aggregate));
     answered.push({
@@ -66,9 +79,11 @@ export async function answeredQueries(
       population: row.population,
       round: row.round,
       planIndex: row.plan_index,
+      journal: await releaseIndex(store, row.plan_index, row),
       closedMs: row.state_since_ms,
-      epsilon: entry.body.reservation.epsilon,
-      delta: entry.body.reservation.delta,
+      epsilon,
+      ownEpsilon: costOf(entry.body.privacy.event, delta),
+      delta,
       aggregate: row.aggregate,
       sums,
       result: readRelease(entry.body, sums, members),
@@ -76,6 +91,29 @@ export async function answeredQueries(
     });
   }
   return answered;
+}
+
+/** Where a round's release stands in the log: soon after its plan, among what other populations did meanwhile. */
+async function releaseIndex(
+  { db }: Pick<StoreReader, "db">,
+  planIndex: number,
+  { population, round }: { readonly population: string; readonly round: number },
+): Promise<number> {
+  let after = planIndex;
+  for (;;) {
+    const { index, bytes } = await db
+      .selectFrom("entries")
+      .select(["index", "bytes"])
+      .where("index", ">", after)
+      .where("type", "=", "analytics.release")
+      .orderBy("index")
+      .limit(1)
+      .executeTakeFirstOrThrow();
+    const entry = parseEntry(bytes);
+    const isIts = entry.type === "analytics.release" && entry.body.population === population;
+    if (isIts && entry.body.round === round) return index;
+    after = index;
+  }
 }
 
 async function membersOf({ db }: Pick<StoreReader, "db">, population: string, round: number): Promise<number> {

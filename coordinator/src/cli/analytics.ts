@@ -119,10 +119,11 @@ export async function showDrift(options: AnalyticsOptions, surroundings: Surroun
   if (reports.length === 0) surroundings.print("no histogram has been asked twice yet\n");
   for (const { population, name, looks } of reports) {
     surroundings.print(`${population}: ${name}\n`);
-    for (const { turn, reference, drift } of looks) {
+    for (const { turn, reference, drift, fewestDevices } of looks) {
       const against = `  time ${turn} against ${reference}  `;
-      if (drift === null) surroundings.print(`${against}nothing to compare but noise\n`);
-      else {
+      if (drift === null) {
+        surroundings.print(`${against}nothing to compare but noise: it takes about ${fewestDevices} devices a turn\n`);
+      } else {
         const { jensenShannon: js, stabilityIndex: psi } = drift;
         surroundings.print(
           `${against}${drift.isDrift ? "DRIFT" : "no drift"}, p ${rounded(drift.pValue)}; Jensen–Shannon ${rounded(js.value)} (noise reaches ${rounded(js.threshold)}), stability index ${rounded(psi.value)} (${rounded(psi.threshold)})\n`,

@@ -1,5 +1,10 @@
 import { participantsFor } from "@fedloop/privacy/experiments";
-import { type ArmAnalysis, type ExperimentAnalysis, experimentAnalyses } from "../analytics/experiments.js";
+import {
+  type ArmAnalysis,
+  type ExperimentAnalysis,
+  type ExperimentArm,
+  experimentAnalyses,
+} from "../analytics/experiments.js";
 import { plannedTurns } from "../analytics/planned-turns.js";
 import { answeredQueries } from "../analytics/results.js";
 import { CoordinatorError } from "../errors.js";
@@ -98,16 +103,29 @@ export async function showExperiment(
     surroundings.print(
       `${one.population}: ${one.name}, ${one.looks} looks, ε ${one.epsilon} at δ ${one.delta}: ${verdict(one)}\n`,
     );
-    for (const { arm, mean } of one.arms) {
-      surroundings.print(
-        `  ${arm.padEnd(16)}${mean === null ? "too few devices" : `${Math.round(mean.count)} devices, mean ${number(mean.mean)}`}\n`,
-      );
-    }
+    for (const each of one.arms) surroundings.print(`  ${each.arm.padEnd(16)}${armText(each, one)}\n`);
     surroundings.print(`  sample ratio    p ${number(one.sampleRatio.pValue)}\n`);
     for (const { arm, analysis } of one.analyses) {
-      surroundings.print(analysis === null ? `  ${arm}: too few devices to compare\n` : analysisText(analysis));
+      surroundings.print(analysis === null ? `  ${arm}: nothing to compare\n` : analysisText(analysis));
     }
+    if (one.analyses.some(({ analysis }) => analysis?.sequential.isDecided !== true))
+      surroundings.print(needsText(one));
   }
+}
+
+/** Why an arm has no mean, where it has none: the noise is told beside the people who came. */
+function armText({ count, mean }: ExperimentArm, { noiseStdDev, fewestToTell }: ExperimentAnalysis): string {
+  if (mean !== null) return `${Math.round(mean.count)} devices, mean ${number(mean.mean)}`;
+  const came = count === null ? "fewer devices than may be told" : `about ${Math.round(count)} devices`;
+  return `${came}: a mean takes more than ${number(fewestToTell)}, since the noise is ±${number(noiseStdDev)}`;
+}
+
+function needsText({ needs, delta }: ExperimentAnalysis): string {
+  const lines = needs.map(({ effect, participantsPerArm, epsilon }) => {
+    const instead = epsilon === null ? "no ε would do" : `ε ${number(epsilon)} at δ ${delta}`;
+    return `    a difference of ${number(effect)}: ${participantsPerArm} devices an arm; with as many as now ${instead}\n`;
+  });
+  return `  what it takes to see, with a chance of 80 % in one release\n${lines.join("")}`;
 }
 
 export interface PowerOptions {
