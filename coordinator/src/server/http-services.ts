@@ -1,0 +1,59 @@
+import { parseVkey } from "@fedloop/consent";
+import { isInScope, requireRole } from "../access/require-role.js";
+import { adminApi } from "../admin/api.js";
+import type { AdminDependencies } from "../admin/dependencies.js";
+import type { ConnectHost } from "../http/connect.js";
+import { HttpServer } from "../http/http-server.js";
+import { operationsRoutes } from "../http/operations.js";
+import { type ConsentCentre, pageRoutes, pagesFolder } from "../http/pages.js";
+import { tileRoutes } from "../http/tiles.js";
+import type { CallLimits } from "../limits/call-limits.js";
+import type { Books } from "./books.js";
+import type { Observation } from "./observation.js";
+import type { CoordinatorOptions } from "./options.js";
+
+/** What HTTP shows beside the books. */
+export interface HttpParts extends Pick<AdminDependencies, "publisher" | "populations" | "webhooks" | "drain"> {
+  readonly connect: ConnectHost;
+  readonly limits: CallLimits;
+}
+
+/** Serves tiles, devices over Connect, the API, operations and pages, where the options say so. */
+export async function serveHttp(
+  options: CoordinatorOptions,
+  { store, ledger, artifacts, checkpoints, accessTokens }: Books,
+  { metrics, onFault, onAnswered }: Observation,
+  { connect, limits, ...parts }: HttpParts,
+): Promise<HttpServer | undefined> {
+  const { http = null, witnesses, clock, origin } = options;
+  if (http === null) return undefined;
+  const admin: AdminDependencies = {
+    ...parts,
+    store,
+    ledger,
+    artifacts,
+    clock,
+    origin,
+    verifierKey: checkpoints.vkey,
+    witnesses: (witnesses?.witnesses ?? []).map(({ vkey }) => ({ name: parseVkey(vkey).name, vkey })),
+    quorum: witnesses?.quorum ?? 0,
+    guard: (requirement) => requireRole(accessTokens, { ...requirement, limits }),
+    maySee: (request, population) => isInScope(request.access, population),
+    onFault,
+  };
+  const routes = [tileRoutes(parts.publisher), connect.routes, adminApi(admin), operationsRoutes(admin, metrics)];
+  routes.push(pageRoutes(pagesFolder(), consentCentre(options)));
+  const server = await HttpServer.open({ ...http, routes, limits, onFault, onAnswered });
+  options.certificates?.onRenewal((tls) => server.renew(tls));
+  return server;
+}
+
+/** What the consent centre asks; null where none is served. */
+function consentCentre({ http, plans }: CoordinatorOptions): ConsentCentre | null {
+  const centre = http?.consentCentre ?? null;
+  if (centre === null) return null;
+  const offers = plans.map(({ plan: { population, controller, purpose, dataCategories } }) => {
+    return { population, controller, purpose, dataCategories };
+  });
+  return { ...centre, offers };
+}
