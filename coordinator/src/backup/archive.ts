@@ -26,7 +26,6 @@ export const ARCHIVED_KEYS = ["operator.key", "checkpoint.key", "noise.key"] as 
 
 /** Artifacts are kept in pieces of this size. */
 const PIECE_BYTES = 4 << 20;
-const BUSY_TIMEOUT_MS = 10_000;
 
 const SCHEMA = `
 create table backup_info (key text primary key, value text not null) strict;
@@ -59,22 +58,19 @@ export interface ArchiveInfo {
 }
 
 export interface ArchiveSource {
-  readonly database: string;
+  /** Writes the database, as it is after one commit, into a file that is there and empty. */
+  writeDatabase(path: string, onProgress: BackupProgress, signal: AbortSignal): Promise<void>;
+  /** An artifact, checked against its hash. */
+  readArtifact(sha256: Uint8Array): Promise<Uint8Array>;
   readonly keysDir: string;
-  readonly artifactsDir: string;
   readonly origin: string;
 }
 
-/** What is being done, and how much of it. */
-export type BackupProgress = (step: "database" | "keys" | "artifacts", done: number, of: number) => void;
+/** What is being done, how much of it, and of how much where that is known. */
+export type BackupProgress = (step: string, done: number, of?: number) => void;
 
 function isMissing(cause: unknown): boolean {
   return cause instanceof Error && "code" in cause && cause.code === "ENOENT";
-}
-
-function artifactPath(folder: string, sha256: Uint8Array): string {
-  const name = Buffer.from(sha256).toString("hex");
-  return join(folder, name.slice(0, 2), name);
 }
 
 /**
@@ -83,12 +79,12 @@ function artifactPath(folder: string, sha256: Uint8Array): string {
  * @param out a file that is not there yet; it is whole once it has this name
  * @throws CoordinatorError FILE_UNREADABLE, ARTIFACT_CORRUPT, STORE_FAILED
  */
-export function writeArchive(
+export async function writeArchive(
   source: ArchiveSource,
   out: string,
   onProgress: BackupProgress,
   signal: AbortSignal,
-): ArchiveInfo {
+): Promise<ArchiveInfo> {
   const unfinished = `${out}.unfinished`;
   if (existsSync(out))
     throw new CoordinatorError("FILE_UNREADABLE", `expected no file at ${out}; name another, or remove it`);
@@ -96,16 +92,8 @@ export function writeArchive(
   try {
     // Empty and for its owner only, before anything is in it.
     closeSync(openSync(unfinished, "wx", 0o600));
-    onProgress("database", 0, 1);
-    const live = new Sqlite(source.database, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
-    try {
-      // One read transaction, so one state between two commits; the coordinator goes on writing behind it.
-      live.prepare("vacuum into ?").run(unfinished);
-    } finally {
-      live.close();
-    }
-    onProgress("database", 1, 1);
-    const info = fill(unfinished, source, onProgress, signal);
+    await source.writeDatabase(unfinished, onProgress, signal);
+    const info = await fill(unfinished, source, onProgress, signal);
     chmodSync(unfinished, 0o600);
     renameSync(unfinished, out);
     return info;
@@ -120,7 +108,12 @@ export function writeArchive(
   }
 }
 
-function fill(path: string, source: ArchiveSource, onProgress: BackupProgress, signal: AbortSignal): ArchiveInfo {
+async function fill(
+  path: string,
+  source: ArchiveSource,
+  onProgress: BackupProgress,
+  signal: AbortSignal,
+): Promise<ArchiveInfo> {
   const archive = new Sqlite(path);
   try {
     archive.pragma("journal_mode = DELETE");
@@ -128,14 +121,14 @@ function fill(path: string, source: ArchiveSource, onProgress: BackupProgress, s
     archive.exec(SCHEMA);
     const count = archive.prepare<[], { size: number }>("select size from checkpoint").get();
     const info: ArchiveInfo = { origin: source.origin, created: new Date().toISOString(), entries: count?.size ?? 0 };
-    archive.transaction(() => {
-      const tell = archive.prepare("insert into backup_info (key, value) values (?, ?)");
-      for (const [key, value] of Object.entries({ format: ARCHIVE_FORMAT, ...info })) tell.run(key, String(value));
-      const keep = archive.prepare("insert into backup_keys (name, bytes) values (?, ?)");
-      for (const name of ARCHIVED_KEYS) keep.run(name, readKey(join(source.keysDir, name)));
-      onProgress("keys", ARCHIVED_KEYS.length, ARCHIVED_KEYS.length);
-      keepArtifacts(archive, source.artifactsDir, onProgress, signal);
-    })();
+    archive.exec("begin");
+    const tell = archive.prepare("insert into backup_info (key, value) values (?, ?)");
+    for (const [key, value] of Object.entries({ format: ARCHIVE_FORMAT, ...info })) tell.run(key, String(value));
+    const keep = archive.prepare("insert into backup_keys (name, bytes) values (?, ?)");
+    for (const name of ARCHIVED_KEYS) keep.run(name, readKey(join(source.keysDir, name)));
+    onProgress("keys", ARCHIVED_KEYS.length, ARCHIVED_KEYS.length);
+    await keepArtifacts(archive, source, onProgress, signal);
+    archive.exec("commit");
     return info;
   } finally {
     archive.close();
@@ -165,36 +158,22 @@ function namedArtifacts(archive: Sqlite.Database): Uint8Array[] {
   return [...named.values()];
 }
 
-function keepArtifacts(
+async function keepArtifacts(
   archive: Sqlite.Database,
-  folder: string,
+  source: ArchiveSource,
   onProgress: BackupProgress,
   signal: AbortSignal,
-): void {
+): Promise<void> {
   const insert = archive.prepare("insert into backup_artifacts (sha256, piece, bytes) values (?, ?, ?)");
   const named = namedArtifacts(archive);
-  named.forEach((sha256, at) => {
+  for (const [at, sha256] of named.entries()) {
     signal.throwIfAborted();
-    const bytes = readArtifact(folder, sha256);
+    const bytes = await source.readArtifact(sha256);
     for (let piece = 0; piece * PIECE_BYTES < Math.max(bytes.length, 1); piece++) {
       insert.run(sha256, piece, bytes.subarray(piece * PIECE_BYTES, (piece + 1) * PIECE_BYTES));
     }
     onProgress("artifacts", at + 1, named.length);
-  });
-}
-
-function readArtifact(folder: string, sha256: Uint8Array): Buffer {
-  const path = artifactPath(folder, sha256);
-  try {
-    const bytes = readFileSync(path);
-    if (createHash("sha256").update(bytes).digest().equals(sha256)) return bytes;
-  } catch (cause) {
-    if (!isMissing(cause)) throw cause;
   }
-  throw new CoordinatorError(
-    "ARTIFACT_CORRUPT",
-    `expected ${path} to hold what its name says; restore it before a backup`,
-  );
 }
 
 /** What a backup says of itself. @throws CoordinatorError BAD_DATA for a file that is none, or is damaged */

@@ -1,30 +1,34 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { copyFile, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { httpWitness, noteSigner } from "@fedloop/consent";
 import { nodeVerifier } from "@fedloop/consent/node";
-import type { Config } from "../config/config.js";
+import type { Config, ConfigEnvironment } from "../config/config.js";
 import { CoordinatorError } from "../errors.js";
 import { Ledger } from "../ledger/ledger.js";
 import { Publisher } from "../ledger/publisher.js";
 import { loadKeys } from "../server/keys.js";
-import { openVault } from "../server/storage.js";
 import { openSqliteStore } from "../store/sqlite.js";
 import { Erasures } from "../vault/erasures.js";
 import { Tombstones, tombstonesPath } from "../vault/tombstones.js";
-import { type ArchiveInfo, hasCoordinator, readArchive } from "./archive.js";
+import { type ArchiveInfo, type BackupProgress, readArchive } from "./archive.js";
+import { openRestoreTarget, type RestoreTarget } from "./restore-target.js";
 
 export interface RestoreOptions {
   readonly file: string;
   readonly config: Config;
+  readonly environment: ConfigEnvironment;
   /** A checkpoint that was published, for example as a mirror or an auditor has it; none unless given. */
   readonly published?: string | undefined;
   readonly clock: { now(): number };
   readonly onFault: (where: string, cause: unknown) => void;
+  readonly onProgress: BackupProgress;
   readonly signal: AbortSignal;
 }
 
 export interface Restored extends ArchiveInfo {
+  /** Where it was put. */
+  readonly location: string;
   /** Participants that were erased after the backup was made, and are erased again. */
   readonly erasedAgain: number;
 }
@@ -38,20 +42,9 @@ export interface Restored extends ArchiveInfo {
  * what was published, or of another log; VAULT_KEY_LOST
  */
 export async function restoreArchive(options: RestoreOptions): Promise<Restored> {
-  const { config, file, signal } = options;
+  const { config, environment, file, onProgress, signal } = options;
   const { dataDir, origin } = config;
-  if (config.store.type !== "sqlite") {
-    throw new CoordinatorError(
-      "USAGE",
-      "expected a configuration without store.postgres: that database has backups of its own",
-    );
-  }
-  if (hasCoordinator(dataDir)) {
-    throw new CoordinatorError(
-      "CONFLICT",
-      `expected no coordinator's data in ${dataDir}; move them away first, never delete them`,
-    );
-  }
+  await using target = await openRestoreTarget(config, environment);
   const aside = join(dataDir, "restoring");
   await rm(aside, { recursive: true, force: true });
   await mkdir(join(aside, "keys"), { recursive: true, mode: 0o700 });
@@ -78,9 +71,9 @@ export async function restoreArchive(options: RestoreOptions): Promise<Restored>
         `expected a backup of the log ${origin}, came one of ${info.origin}`,
       );
     }
-    const erasedAgain = await check(options, aside);
-    await moveInto(aside, config);
-    return { ...info, erasedAgain };
+    const erasedAgain = await check(options, target, aside);
+    await target.put(aside, onProgress, signal);
+    return { ...info, erasedAgain, location: target.location };
   } finally {
     await rm(aside, { recursive: true, force: true });
   }
@@ -91,8 +84,12 @@ function closeEmpty(path: string): void {
 }
 
 /** Opens what was taken out of the backup as a coordinator would. @returns how many participants had to be erased again */
-async function check({ config, published, clock, onFault }: RestoreOptions, aside: string): Promise<number> {
-  const { origin, dataDir, vaultDir, keysDir, tiles, witnesses } = config;
+async function check(
+  { config, published, clock, onFault }: RestoreOptions,
+  target: RestoreTarget,
+  aside: string,
+): Promise<number> {
+  const { origin, dataDir, vaultDir, tiles, witnesses } = config;
   const keys = await loadKeys(join(aside, "keys"));
   const store = await openSqliteStore(join(aside, "fedloop.sqlite"));
   try {
@@ -120,7 +117,7 @@ async function check({ config, published, clock, onFault }: RestoreOptions, asid
       known: published === undefined ? [] : [await readPublished(published)],
       onFault,
     });
-    const vault = await openVault({ dataDir, vaultDir, keysDir }, store);
+    const vault = await target.openVault(store);
     try {
       const before = ledger.size;
       const tombstones = await Tombstones.open(tombstonesPath({ dataDir, vaultDir }));
@@ -139,43 +136,5 @@ async function readPublished(path: string): Promise<string> {
     return await readFile(path, "utf8");
   } catch (cause) {
     throw new CoordinatorError("FILE_UNREADABLE", `expected a checkpoint at ${path}; check the path`, { cause });
-  }
-}
-
-/** Also to a folder on another disk. */
-async function move(from: string, to: string): Promise<void> {
-  await copyFile(from, `${to}.restoring`);
-  const file = await open(`${to}.restoring`, "r+");
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${to}.restoring`, to);
-}
-
-/** The database comes last: until it is there, the folder holds no coordinator's data and a restore may begin anew. */
-async function moveInto(aside: string, { dataDir, keysDir, artifactsDir }: Config): Promise<void> {
-  await mkdir(keysDir, { recursive: true, mode: 0o700 });
-  for (const name of ["operator.key", "checkpoint.key", "noise.key"]) {
-    await move(join(aside, "keys", name), join(keysDir, name));
-  }
-  // What is there already under the same hash is the same; what else is there stays.
-  const artifacts = join(aside, "artifacts");
-  await mkdir(artifacts, { recursive: true });
-  for (const entry of await readdir(artifacts, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const folder = join(artifactsDir, entry.name.slice(0, 2));
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await move(join(artifacts, entry.name.slice(0, 2), entry.name), join(folder, entry.name));
-  }
-  await rename(join(aside, "fedloop.sqlite"), join(dataDir, "fedloop.sqlite"));
-  for (const folder of [keysDir, dataDir]) {
-    const handle = await open(folder, "r");
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
   }
 }

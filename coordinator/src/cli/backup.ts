@@ -1,14 +1,28 @@
-import { join } from "node:path";
-import { fileBytes, writeArchive } from "../backup/archive.js";
+import { type BackupProgress, fileBytes, writeArchive } from "../backup/archive.js";
 import { restoreArchive } from "../backup/restore.js";
+import { openArchiveSource } from "../backup/source.js";
 import { loadConfig } from "../config/config.js";
-import { CoordinatorError } from "../errors.js";
-import { openSqliteReader } from "../store/sqlite-reader.js";
 import type { Surroundings } from "./surroundings.js";
 
 export interface BackupOptions {
   readonly config: string;
   readonly json: boolean;
+}
+
+/** Between two lines about the same thing, milliseconds. */
+const PROGRESS_MS = 1_000;
+
+/** Says what is being done: each new thing at once, and how it goes on now and then. */
+function progressOn(json: boolean, complain: Surroundings["complain"]): BackupProgress {
+  let told = "";
+  let toldMs = Number.NEGATIVE_INFINITY;
+  return (step, done, of) => {
+    const now = performance.now();
+    if (json || (step === told && now - toldMs < PROGRESS_MS)) return;
+    told = step;
+    toldMs = now;
+    complain(`${step} (${of === undefined ? done : of === 1 ? "…" : `${done} of ${of}`})\n`);
+  };
 }
 
 /** Writes a backup, also while the coordinator runs. */
@@ -17,33 +31,8 @@ export async function backUp(
   out: string,
   { environment, signal, print, complain }: Surroundings,
 ): Promise<void> {
-  const { dataDir, keysDir, artifactsDir, origin, store, nats } = await loadConfig(config, environment);
-  if (nats !== null) {
-    throw new CoordinatorError(
-      "USAGE",
-      "expected a configuration without nats; back its object store up with its own tools",
-    );
-  }
-  if (store.type !== "sqlite") {
-    throw new CoordinatorError(
-      "USAGE",
-      "expected a configuration without store.postgres; back that database up with pg_dump, and keysDir and artifacts as files",
-    );
-  }
-  const database = join(dataDir, "fedloop.sqlite");
-  await openSqliteReader(database).close();
-  const source = { database, keysDir, artifactsDir, origin };
-  let told = "";
-  const info = writeArchive(
-    source,
-    out,
-    (step, done, of) => {
-      if (json || step === told) return;
-      told = step;
-      complain(`${step} (${of === 1 ? "…" : `${done} of ${of}`})\n`);
-    },
-    signal,
-  );
+  await using source = await openArchiveSource(await loadConfig(config, environment), environment);
+  const info = await writeArchive(source, out, progressOn(json, complain), signal);
   print(
     json
       ? `${JSON.stringify({ backup: out, bytes: fileBytes(out), ...info })}\n`
@@ -64,16 +53,18 @@ export async function restore(
     file,
     config,
     published,
+    environment,
     clock: Date,
+    onProgress: progressOn(json, complain),
     onFault: (where) => complain(`${where} could not be asked\n`),
     signal,
   });
-  const { entries, origin, created, erasedAgain } = restored;
+  const { location, entries, origin, created, erasedAgain } = restored;
   const unchecked = config.tiles === null && config.witnesses === null && published === undefined;
   print(
     json
-      ? `${JSON.stringify({ restored: config.dataDir, checkedAgainstPublished: !unchecked, ...restored })}\n`
-      : `${config.dataDir}: ${entries} entries of ${origin}, as of ${created}; ${erasedAgain} participants erased again.\n` +
+      ? `${JSON.stringify({ restored: location, checkedAgainstPublished: !unchecked, ...restored })}\n`
+      : `${location}: ${entries} entries of ${origin}, as of ${created}; ${erasedAgain} participants erased again.\n` +
           (unchecked
             ? "Nothing published was at hand to compare with. If entries were added after the backup, devices will refuse this log as a fork: see docs/operations.md before starting.\n"
             : ""),

@@ -47,7 +47,7 @@ export async function openBooks(
   const checkpoints = noteSigner(origin, keys.checkpoint);
   const ledger = await Ledger.open({ store, origin, operatorSigner: keys.operator, noteSigner: checkpoints, clock });
   const verifier = nodeVerifier();
-  const tombstones = store.isShared ? undefined : await Tombstones.open(tombstonesPath(options));
+  const tombstones = await Tombstones.open(tombstonesPath(options));
   const erasures = await Erasures.open({ store, ledger, vault, clock, tombstones });
   const registry = new Registry({
     store,

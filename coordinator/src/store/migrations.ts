@@ -3,7 +3,14 @@
  * name sorts after all others. Types are given for each dialect: SQLite's tables are STRICT, so a value of the wrong
  * type is refused there as it is by PostgreSQL.
  */
-import { type ColumnDataType, type Kysely, type Migration, type MigrationProvider, sql } from "kysely";
+import {
+  type ColumnDataType,
+  type Kysely,
+  type Migration,
+  type MigrationProvider,
+  type SchemaModule,
+  sql,
+} from "kysely";
 import { PARTICIPANT_STATES, POPULATION_STATES, ROUND_KINDS, ROUND_STATES } from "./database.js";
 import { operationsTables } from "./operations-tables.js";
 
@@ -194,7 +201,8 @@ function noiseRuns(dialect: SchemaDialect): Migration {
 function sharedStore(dialect: SchemaDialect): Migration {
   const { integer, text } = TYPES[dialect];
   return {
-    async up({ schema }: Kysely<unknown>): Promise<void> {
+    async up(db: Kysely<unknown>): Promise<void> {
+      const { schema } = db;
       await schema
         .createTable("leases")
         .addColumn("name", text, (column) => column.primaryKey())
@@ -205,22 +213,28 @@ function sharedStore(dialect: SchemaDialect): Migration {
         .modifyEnd(dialect === "sqlite" ? sql`strict` : sql``)
         .execute();
       if (dialect === "sqlite") return;
-      // Apart, so that a backup of the log can leave it out: pg_dump --exclude-schema=fedloop_vault.
-      await schema.createSchema("fedloop_vault").ifNotExists().execute();
-      const vault = schema.withSchema("fedloop_vault");
-      await vault
-        .createTable("wraps")
-        .addColumn("subject_id", text, (column) => column.primaryKey())
-        .addColumn("kek", text, (column) => column.notNull())
-        .addColumn("wrapped", text, (column) => column.notNull())
-        .execute();
-      await vault
-        .createTable("current_kek")
-        .addColumn("id", integer, (column) => column.primaryKey().check(sql`id = 1`))
-        .addColumn("name", text, (column) => column.notNull())
-        .execute();
+      await makeVaultTables(db);
     },
   };
+}
+
+/** The vault's tables, apart, so that a backup of the log can leave them out; what a backup of the vault has put there stays. */
+export async function makeVaultTables({ schema }: { readonly schema: SchemaModule }): Promise<void> {
+  await schema.createSchema("fedloop_vault").ifNotExists().execute();
+  const vault = schema.withSchema("fedloop_vault");
+  await vault
+    .createTable("wraps")
+    .ifNotExists()
+    .addColumn("subject_id", "text", (column) => column.primaryKey())
+    .addColumn("kek", "text", (column) => column.notNull())
+    .addColumn("wrapped", "text", (column) => column.notNull())
+    .execute();
+  await vault
+    .createTable("current_kek")
+    .ifNotExists()
+    .addColumn("id", "bigint", (column) => column.primaryKey().check(sql`id = 1`))
+    .addColumn("name", "text", (column) => column.notNull())
+    .execute();
 }
 
 /** All versions of the schema for a dialect, for Kysely's `Migrator`. */

@@ -1,6 +1,6 @@
 import { decodeBase64Url, parseEntry } from "@fedloop/consent";
 import { CoordinatorError } from "../errors.js";
-import type { Committer, Ledger } from "../ledger/ledger.js";
+import type { Committer, Ledger, LedgerTransaction } from "../ledger/ledger.js";
 import type { Device } from "../registry/device.js";
 import type { Store } from "../store/database.js";
 import type { Tombstones } from "./tombstones.js";
@@ -11,7 +11,10 @@ export interface ErasureDependencies {
   readonly ledger: Ledger;
   readonly vault: Vault;
   readonly clock: { now(): number };
-  /** Who was erased, as a list that an old copy of the database does not take back; none where several coordinators share. */
+  /**
+   * Who was erased, as a list of this process's own that an old copy of the database does not take back. Where coordinators share
+   * the database each has one, and each erases again whom its list names.
+   */
   readonly tombstones?: Tombstones | undefined;
 }
 
@@ -149,7 +152,18 @@ export class Erasures {
 
   /** Learns of the erasures that other coordinators have written since. */
   async #follow(): Promise<void> {
-    if (this.#readTo < this.#deps.ledger.size) await this.#readLog();
+    if (this.#readTo >= this.#deps.ledger.size) return;
+    await this.#readLog();
+    await this.#remember();
+  }
+
+  /** Whom the log names is in the list too. */
+  async #remember(): Promise<void> {
+    const { tombstones, ledger } = this.#deps;
+    for (const subject of this.#indices.keys()) {
+      const key = ledger.view.actor(subject)?.key;
+      if (key !== undefined) await tombstones?.add({ subject, key });
+    }
   }
 
   async #readLog(): Promise<void> {
@@ -178,10 +192,7 @@ export class Erasures {
   async #eraseAgain(): Promise<void> {
     const { tombstones, ledger, store } = this.#deps;
     if (tombstones === undefined) return;
-    for (const subject of this.#indices.keys()) {
-      const key = ledger.view.actor(subject)?.key;
-      if (key !== undefined) await tombstones.add({ subject, key });
-    }
+    await this.#remember();
     for (const { subject, key } of [...tombstones.all()]) {
       this.#keys.add(key);
       if (this.#indices.has(subject)) continue;
@@ -198,10 +209,19 @@ export class Erasures {
           .execute();
         await this.#complete(device);
       } else if (ledger.view.actor(subject) !== undefined) {
-        const { result } = await ledger.commit((tx) => tx.append("erasure", { subject, reason: "requested" }));
-        this.#indices.set(subject, result.index);
+        await this.#say(subject);
       }
     }
+  }
+
+  /** Lets the log say it, unless another coordinator with the same list has done so meanwhile. */
+  async #say(subject: string): Promise<void> {
+    const { result } = await this.#deps.ledger.commit(async (tx) => {
+      if (await isSaid(tx, subject, this.#readTo)) return undefined;
+      return tx.append("erasure", { subject, reason: "requested" });
+    });
+    if (result === undefined) await this.#readLog();
+    else this.#indices.set(subject, result.index);
   }
 
   async #replay(): Promise<void> {
@@ -214,4 +234,18 @@ export class Erasures {
     );
     await Promise.all([store.scrub(), vault.scrub()]);
   }
+}
+
+/** Whether the log has a subject's erasure from an index on. */
+async function isSaid({ db }: Pick<LedgerTransaction, "db">, subject: string, from: number): Promise<boolean> {
+  const rows = await db
+    .selectFrom("entries")
+    .select("bytes")
+    .where("type", "=", "erasure")
+    .where("index", ">=", from)
+    .execute();
+  return rows.some(({ bytes }) => {
+    const entry = parseEntry(new Uint8Array(bytes));
+    return entry.type === "erasure" && entry.body.subject === subject;
+  });
 }

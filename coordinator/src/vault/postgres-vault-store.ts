@@ -1,6 +1,7 @@
 import type { WrappedKey } from "@fedloop/consent";
 import { type Kysely, sql } from "kysely";
 import type { Database } from "../store/database.js";
+import { makeVaultTables } from "../store/migrations.js";
 import type { WrapStore } from "./vault.js";
 
 interface VaultTables {
@@ -24,12 +25,21 @@ export class PostgresVaultStore implements WrapStore {
     this.#db = (db as unknown as Kysely<VaultTables>).withSchema("fedloop_vault");
   }
 
-  /** Runs a work that no other process does at the same time. */
+  /** Runs a work that no other process does at the same time, on tables that are there. */
   alone<T>(work: () => Promise<T>): Promise<T> {
     return this.#db.transaction().execute(async (transaction) => {
       await sql`select pg_advisory_xact_lock(${sql.lit(MAKING)})`.execute(transaction);
+      await this.#prepare();
       return work();
     });
+  }
+
+  /** Makes the tables where there are none: the database may come from a dump that leaves the vault out. */
+  async #prepare(): Promise<void> {
+    const { rows } = await sql<{ made: boolean }>`
+      select to_regclass('fedloop_vault.current_kek') is not null as made
+    `.execute(this.#db);
+    if (rows[0]?.made !== true) await makeVaultTables(this.#db);
   }
 
   get(subjectId: string): Promise<WrappedKey | undefined> {

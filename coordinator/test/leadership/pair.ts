@@ -21,7 +21,7 @@ export interface CommandOutcome {
 export class Pair {
   readonly folder: string;
   readonly url: string;
-  readonly #nats: string;
+  readonly nats: string;
   readonly #options: FederationOptions;
   readonly #t: Test;
   #opened = 0;
@@ -30,7 +30,7 @@ export class Pair {
     this.#t = t;
     this.folder = places.folder;
     this.url = places.url;
-    this.#nats = places.nats;
+    this.nats = places.nats;
     this.#options = options;
   }
 
@@ -47,31 +47,58 @@ export class Pair {
     return { pair, one, two: await pair.add() };
   }
 
-  /** One more coordinator. */
-  add(): Promise<Federation> {
+  /** One more coordinator, on a machine of its own, or as `options` say. */
+  add(options: FederationOptions = {}): Promise<Federation> {
     this.#opened += 1;
     return Federation.open(this.#t, {
       http: HTTP,
       dataDir: join(this.folder, `c${this.#opened}`),
       keysDir: join(this.folder, "keys"),
       store: { type: "postgres", url: this.url },
-      nats: { servers: [this.#nats] },
+      nats: { servers: [this.nats] },
       cluster: { leaseMs: 2_000 },
       ...this.#options,
+      ...options,
     });
   }
 
   /** A command from a machine that has the keys and reaches the servers, and has no data folder yet. */
-  async command(...words: string[]): Promise<CommandOutcome> {
-    const config = join(this.folder, "fedloop.yaml");
-    writeFileSync(
-      config,
-      `origin: ${ORIGIN}\nplans: [plan.yaml]\ndataDir: elsewhere\nkeysDir: keys\nstore: { postgres: {} }\nnats: { servers: ["${this.#nats}"] }\n`,
-    );
+  command(...words: string[]): Promise<CommandOutcome> {
+    return this.commandAt({}, ...words);
+  }
+
+  /** A command with a configuration of its own. @param machine a folder below this one's */
+  async commandAt(
+    {
+      machine = "elsewhere",
+      keys = "keys",
+      url = this.url,
+      nats = this.nats,
+    }: {
+      readonly machine?: string;
+      readonly keys?: string;
+      /** Null for a database in the data folder. */
+      readonly url?: string | null;
+      /** Null for artifacts in the data folder. */
+      readonly nats?: string | null;
+    },
+    ...words: string[]
+  ): Promise<CommandOutcome> {
+    const config = join(this.folder, `${machine}.yaml`);
+    const lines = [
+      `origin: ${ORIGIN}`,
+      "plans: [plan.yaml]",
+      `dataDir: ${machine}`,
+      `vaultDir: ${machine}/vault`,
+      `keysDir: ${keys}`,
+      ...(url === null ? [] : ["store: { postgres: {} }"]),
+      ...(nats === null ? [] : [`nats: { servers: ["${nats}"] }`]),
+    ];
+    writeFileSync(config, `${lines.join("\n")}\n`);
     let out = "";
     let err = "";
     const exitCode = await runFedloop(["--config", config, ...words, "--json"], {
-      environment: { FEDLOOP_POSTGRES_URL: this.url },
+      environment: url === null ? {} : { FEDLOOP_POSTGRES_URL: url },
       signal: new AbortController().signal,
       input: () => process.stdin,
       print: (text) => {

@@ -142,6 +142,22 @@ export class PostgresServer {
     }
   }
 
+  /** What `pg_dump` writes. */
+  dump(url: string, ...flags: readonly string[]): string {
+    return this.#tool("pg_dump", [...flags, url]);
+  }
+
+  /** Has `psql` run what `pg_dump` wrote, up to the first error. */
+  load(url: string, dumped: string): void {
+    this.#tool("psql", ["--quiet", "--set", "ON_ERROR_STOP=1", url], dumped);
+  }
+
+  #tool(name: string, words: readonly string[], input = ""): string {
+    const { status, stdout, stderr } = spawnSync(join(this.#bin, name), words, { input, encoding: "utf8" });
+    if (status !== 0) throw new Error(`${name}: ${stderr}`);
+    return stdout;
+  }
+
   /** Ends it as a crash would, with all of its processes. */
   async kill(): Promise<void> {
     const running = this.#process;
