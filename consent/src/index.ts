@@ -40,8 +40,11 @@ export {
   webCryptoVerifier,
 } from "./crypto/web.js";
 export type { AdaptiveClippingPlan } from "./entries/adaptive-clipping.js";
+export { buildConsentEntry, readConsentEntry, readPolicyEntry } from "./entries/consent-entries.js";
+export { buildEntry, parseEntry } from "./entries/entry.js";
+export { entryBytes, entryLeaf, entryLeafHash, entryMessage, verifyEntrySignature } from "./entries/entry-bytes.js";
+export { type EntryBuilder, type EntryReader, newEntryId } from "./entries/entry-forms.js";
 export {
-  buildEntry,
   type ConsentBody,
   type ConsentEntry,
   coordinatorActor,
@@ -51,15 +54,8 @@ export {
   type EntryDraft,
   type EntryOf,
   type EntryType,
-  entryBytes,
-  entryLeaf,
-  entryLeafHash,
-  entryMessage,
   isConsentEntry,
-  newEntryId,
-  parseEntry,
-  verifyEntrySignature,
-} from "./entries/entry.js";
+} from "./entries/entry-types.js";
 export { decodeEvent, type EventJson, encodeEvent } from "./entries/event.js";
 export {
   type ExampleLevelChoice,
@@ -74,20 +70,22 @@ export {
   type ModelStage,
   type ModelStanding,
   modelGiven,
+  readStageEntry,
   standingAfter,
   wholeShare,
 } from "./entries/model-stage.js";
 export type { NoiseRun } from "./entries/noise-run.js";
-export type { Erasure, Heartbeat, KeyRotate } from "./entries/operations.js";
+export { type Erasure, type Heartbeat, type KeyRotate, readErasureEntry } from "./entries/operations.js";
 export type { PolicyPublish } from "./entries/policy-publish.js";
 export type { AnalyticsRelease, BudgetDebit, ModelRelease } from "./entries/release.js";
-export { type CohortMember, cohortBlob, parseCohort, type RoundClose } from "./entries/round-close.js";
+export { type CohortMember, cohortBlob, parseCohort, type RoundClose, readCloseEntry } from "./entries/round-close.js";
 export {
   isDistributed,
   type PrivacyAdjacency,
   type PrivacyUnit,
   type RoundMechanism,
   type RoundPlan,
+  readPlanEntry,
   type SecureAggregationPlan,
 } from "./entries/round-plan.js";
 export { formatEpsilon, parseEpsilon, roundUpEpsilon, unbounded } from "./entries/scalars.js";

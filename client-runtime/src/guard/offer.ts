@@ -6,6 +6,7 @@ import {
   entryLeafHash,
   parseEpsilon,
   type RoundPlan,
+  readPlanEntry,
   type SignatureVerifier,
   verifyEntrySignature,
 } from "@fedloop/consent";
@@ -187,26 +188,22 @@ function checkSize(plan: RoundPlan, limits: TransferLimits): void {
   }
 }
 
-/** That the entry is a plan, the operator's, and the one that is offered. */
+/** That the plan is the operator's, and the one that is offered. */
 async function checkPlanEntry(
-  { entry, index }: LoggedEntry,
+  { entry, index }: LoggedEntry<EntryOf<"round.plan">>,
   round: bigint,
   { state, verifier }: GuardContext,
-): Promise<EntryOf<"round.plan">> {
-  if (entry.type !== "round.plan" || entry.actor !== "coordinator") {
-    return refuse("GUARD_BAD_PLAN", `expected a round.plan entry by the coordinator, came ${entry.type}`);
-  }
+): Promise<void> {
   const operatorKey = decodeBase64Url(requirePolicy(state).operatorKey);
   if (!(await verifyEntrySignature(entry, operatorKey, verifier))) {
-    return refuse("GUARD_PLAN_SIGNATURE", "expected a plan signed by the operator's pinned key, it does not verify");
+    refuse("GUARD_PLAN_SIGNATURE", "expected a plan signed by the operator's pinned key, it does not verify");
   }
   if (entry.body.population !== state.population || BigInt(entry.body.round) !== round) {
-    return refuse("GUARD_BAD_PLAN", `expected round ${round} of ${state.population}, came another`);
+    refuse("GUARD_BAD_PLAN", `expected round ${round} of ${state.population}, came another`);
   }
   if (entry.body.consentTreeSize > index) {
-    return refuse("GUARD_BAD_PLAN", "expected a plan that looks back on the log, came one that looks ahead");
+    refuse("GUARD_BAD_PLAN", "expected a plan that looks back on the log, came one that looks ahead");
   }
-  return entry;
 }
 
 /**
@@ -219,11 +216,11 @@ export async function verifyOffer(offer: Offer, context: GuardContext): Promise<
   try {
     const { state, floors, limits, trainerId } = context;
     if (offer.plan === undefined) return refuse("GUARD_BAD_PLAN", "expected a plan in the offer, came none");
-    const logged = await openReceipt(offer.plan, state.log, context.verifier);
-    const { index, checkpoint } = logged;
+    const logged = await openReceipt(offer.plan, state.log, context.verifier, readPlanEntry);
+    const { entry, index, checkpoint } = logged;
     requireExtension(state.checkpoint, checkpoint, offer.consistency);
     sound = checkpoint;
-    const entry = await checkPlanEntry(logged, offer.round, context);
+    await checkPlanEntry(logged, offer.round, context);
     const plan = entry.body;
     if (plan.round <= state.lastRound) {
       refuse("GUARD_REPLAYED_ROUND", `expected a round after ${state.lastRound}, came ${plan.round}`);

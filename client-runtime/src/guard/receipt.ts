@@ -1,11 +1,11 @@
 import {
   decodeBase64Url,
   type Entry,
+  type EntryReader,
   encodeBase64Url,
   entryLeafHash,
   leafHash,
   openCheckpoint,
-  parseEntry,
   type SignatureVerifier,
   verifyConsistency,
   verifyInclusion,
@@ -31,8 +31,8 @@ export interface SeenCheckpoint {
 }
 
 /** An entry that is proven to be in the tree of a checkpoint. */
-export interface LoggedEntry {
-  readonly entry: Entry;
+export interface LoggedEntry<E extends Entry = Entry> {
+  readonly entry: E;
   readonly index: number;
   /** base64url. */
   readonly leafHash: string;
@@ -58,18 +58,22 @@ export async function openSeenCheckpoint(
  * Reads a receipt: the entry is canonical, the checkpoint is the log's own, and the entry lies in its tree. Who wrote
  * the entry is for the caller to check.
  *
+ * @param read takes entries of the types that the caller can use, and no others
  * @throws ClientError GUARD_BAD_PLAN when the entry cannot be read, GUARD_CHECKPOINT, GUARD_NOT_IN_LOG
  */
-export async function openReceipt(
+export async function openReceipt<E extends Entry>(
   receipt: LogReceipt,
   log: PinnedLog,
   verifier: SignatureVerifier,
-): Promise<LoggedEntry> {
-  let entry: Entry;
+  read: EntryReader<E>,
+): Promise<LoggedEntry<E>> {
+  let entry: E;
   try {
-    entry = parseEntry(receipt.entry);
+    entry = read(receipt.entry);
   } catch (cause) {
-    throw new ClientError("GUARD_BAD_PLAN", "expected a log entry in canonical form, came none", { cause });
+    throw new ClientError("GUARD_BAD_PLAN", "expected an entry of the due type in canonical form, came none", {
+      cause,
+    });
   }
   if (entry.log !== log.origin) {
     throw new ClientError("GUARD_BAD_PLAN", `expected an entry of the log ${log.origin}, came one of another log`);

@@ -2,10 +2,14 @@
 import {
   decodeBase64Url,
   type Entry,
+  type EntryReader,
   encodeBase64Url,
   encodeUtf8,
   type GivenModel,
   modelGiven,
+  type RoundClose,
+  readCloseEntry,
+  readStageEntry,
   verifyEntrySignature,
 } from "@fedloop/consent";
 import { Artifacts, type GetModelResponse, type LogReceipt } from "@fedloop/proto";
@@ -87,8 +91,8 @@ export class ModelShelf {
       throw badStage(`the model of round ${given.round}, which the log gives this device`, "none");
     }
     const what = "of the round that released the model";
-    const logged = await this.#logged(close, what);
-    const name = modelNamed(logged.entry, this.#dependencies.keeper.current.population);
+    const logged = await this.#logged(close, what, readCloseEntry);
+    const name = modelNamed(logged.entry.body, this.#dependencies.keeper.current.population);
     if (name === undefined) throw badReceipt(what, "another entry");
     await this.#dependencies.log.advance(logged.checkpoint, signal);
     if (given?.round !== name.round || given.model !== name.sha256) {
@@ -113,8 +117,8 @@ export class ModelShelf {
       throw badStage(`the log's entry at ${seen} or a later one about stages of models`, "none");
     }
     const what = "about stages of models";
-    const { entry, index, checkpoint } = await this.#logged(stage, what);
-    if (entry.type !== "model.stage" || entry.body.population !== population) throw badReceipt(what, "another entry");
+    const { entry, index, checkpoint } = await this.#logged(stage, what, readStageEntry);
+    if (entry.body.population !== population) throw badReceipt(what, "another entry");
     await log.advance(checkpoint, signal);
     // The log only grows: what it said before a later entry holds no more.
     if (index < seen)
@@ -124,10 +128,10 @@ export class ModelShelf {
   }
 
   /** An entry that is proven to be in the log and that the operator signed. @throws ClientError BAD_RECEIPT */
-  async #logged(receipt: LogReceipt, what: string): Promise<LoggedEntry> {
+  async #logged<E extends Entry>(receipt: LogReceipt, what: string, read: EntryReader<E>): Promise<LoggedEntry<E>> {
     const { keeper, log } = this.#dependencies;
     const { policy, log: pinned } = keeper.current;
-    const logged = await openReceipt(receipt, pinned, log.verifier).catch((cause: unknown) => {
+    const logged = await openReceipt(receipt, pinned, log.verifier, read).catch((cause: unknown) => {
       throw badReceipt(what, "one without proof that it is in the log", cause);
     });
     const operator = policy?.operatorKey;
@@ -206,9 +210,9 @@ export class ModelShelf {
   }
 }
 
-function modelNamed(entry: Entry, population: string): ModelName | undefined {
-  if (entry.type !== "round.close" || entry.body.population !== population) return undefined;
-  const { outcome, modelOut, round } = entry.body;
+function modelNamed(close: RoundClose, population: string): ModelName | undefined {
+  const { outcome, modelOut, round } = close;
+  if (close.population !== population) return undefined;
   return outcome === "completed" && modelOut !== null ? { round, sha256: modelOut } : undefined;
 }
 

@@ -1,22 +1,24 @@
 // Asking the participant, and putting the answer into the log under the participant's own signature.
 import {
-  buildEntry,
+  buildConsentEntry,
   type ConsentRecord,
   decodeBase64Url,
+  type Entry,
+  type EntryReader,
   encodeBase64Url,
   entryLeafHash,
   equalBytes,
   formatStoredProof,
-  isConsentEntry,
   type PayloadPlace,
-  parseEntry,
+  readConsentEntry,
+  readPolicyEntry,
   type Signer,
   verifyEntrySignature,
 } from "@fedloop/consent";
 import type { RandomSource } from "@fedloop/privacy";
 import { Consent, type LogReceipt } from "@fedloop/proto";
 import { ClientError } from "../errors.js";
-import { openReceipt } from "../guard/receipt.js";
+import { type LoggedEntry, openReceipt } from "../guard/receipt.js";
 import type { Sha256 } from "../hashing/sha256.js";
 import type { DeviceState, KnownPolicy, OwnConsent, StateKeeper } from "../identity/device-state.js";
 import type { LogView } from "../identity/log-view.js";
@@ -55,9 +57,9 @@ export class Consenting {
     const { client, keeper, log, sha256 } = this.#dependencies;
     const { population } = keeper.current;
     const answer = await client.open(Consent.method.getNotice, { population }, signal);
-    const { entry, checkpoint } = await this.#openReceipt(answer.policy);
-    if (entry.type !== "policy.publish" || entry.body.population !== population) {
-      throw new ClientError("BAD_RECEIPT", `expected the policy of ${population} with its notice, came another entry`);
+    const { entry, checkpoint } = await this.#openReceipt(answer.policy, readPolicyEntry);
+    if (entry.body.population !== population) {
+      throw new ClientError("BAD_RECEIPT", `expected the policy of ${population} with its notice, came another`);
     }
     const policy = entry.body;
     const pinned = this.#pinnedOperatorKey();
@@ -239,7 +241,7 @@ export class Consenting {
       limits,
       supersedes,
     };
-    const bytes = await buildEntry(
+    const bytes = await buildConsentEntry(
       {
         ...place,
         ts: time,
@@ -251,7 +253,7 @@ export class Consenting {
       },
       signer,
     );
-    const leafHash = entryLeafHash(parseEntry(bytes));
+    const leafHash = entryLeafHash(readConsentEntry(bytes));
     const consent: OwnConsent = {
       state,
       policy: policy.version,
@@ -275,7 +277,7 @@ export class Consenting {
     if (receipt === undefined || !equalBytes(receipt.entry, entry)) {
       throw new ClientError("BAD_RECEIPT", "expected a receipt for the consent entry that was sent, came another");
     }
-    const { index, leafHash, checkpoint } = await this.#openReceipt(receipt);
+    const { index, leafHash, checkpoint } = await this.#openReceipt(receipt, readConsentEntry);
     await log.advance(checkpoint, signal);
     const { consents, receipts } = keeper.current;
     const consent = ownConsent(keeper.current, purpose);
@@ -342,9 +344,8 @@ export class Consenting {
     const next = Number(answer.nextActorSequence);
     await keeper.change({ chain: { next, previous: next === 0 ? null : encodeBase64Url(answer.previousLeafHash) } });
     if (answer.latest === undefined) return null;
-    const { entry, leafHash, checkpoint } = await this.#openReceipt(answer.latest);
+    const { entry, leafHash, checkpoint } = await this.#openReceipt(answer.latest, readConsentEntry);
     const isOwn =
-      isConsentEntry(entry) &&
       entry.body.record.subject === subject &&
       (entry.type === "consent.expired" || (await verifyEntrySignature(entry, signer.publicKey, log.verifier)));
     if (!isOwn) throw new ClientError("BAD_RECEIPT", "expected this participant's own consent, came another entry");
@@ -352,13 +353,15 @@ export class Consenting {
     return leafHash;
   }
 
-  async #openReceipt(receipt: LogReceipt | undefined): ReturnType<typeof openReceipt> {
+  async #openReceipt<E extends Entry>(receipt: LogReceipt | undefined, read: EntryReader<E>): Promise<LoggedEntry<E>> {
     const { keeper, log } = this.#dependencies;
     if (receipt === undefined) throw new ClientError("BAD_RECEIPT", "expected a receipt, came none");
     try {
-      return await openReceipt(receipt, keeper.current.log, log.verifier);
+      return await openReceipt(receipt, keeper.current.log, log.verifier, read);
     } catch (cause) {
-      throw new ClientError("BAD_RECEIPT", "expected proof that the entry is in the log, it does not hold", { cause });
+      throw new ClientError("BAD_RECEIPT", "expected proof that the due entry is in the log, it does not hold", {
+        cause,
+      });
     }
   }
 

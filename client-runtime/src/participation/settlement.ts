@@ -1,4 +1,5 @@
 // Rounds whose end a device did not see. What it counted for them stays, unless the log says that they were abandoned.
+import { parseEntry } from "@fedloop/consent";
 import { Transparency } from "@fedloop/proto";
 import type { Charge } from "../guard/budget.js";
 import { openReceipt } from "../guard/receipt.js";
@@ -27,7 +28,11 @@ async function outcomeOf(
     const request = { index: BigInt(index), treeSize: 0n };
     const { receipt } = await client.open(Transparency.method.getInclusionProof, request, signal);
     if (receipt === undefined) return undefined;
-    const { entry, checkpoint, index: found } = await openReceipt(receipt, keeper.current.log, log.verifier);
+    const {
+      entry,
+      checkpoint,
+      index: found,
+    } = await openReceipt(receipt, keeper.current.log, log.verifier, parseEntry);
     await log.advance(checkpoint, signal);
     if (found === index && entry.type === "round.close" && entry.body.plan === charge.plan) return entry.body.outcome;
   }

@@ -1,8 +1,12 @@
 // What a participant may ask of the coordinator about itself: access, and erasure. One call each, with a receipt.
 import {
   decodeBase64Url,
+  type Entry,
+  type EntryReader,
   encodeBase64Url,
   formatStoredProof,
+  readConsentEntry,
+  readErasureEntry,
   verifyEntrySignature,
   verifyExport,
 } from "@fedloop/consent";
@@ -86,8 +90,8 @@ export class SubjectRights {
 
   async #receiptOf({ withdrawals, erasure }: Pick<EraseResponse, "withdrawals" | "erasure">): Promise<ErasureReceipt> {
     const { subject } = this.#dependencies.keeper.current;
-    const { entry } = await this.#open(erasure);
-    const isSaid = entry.type === "erasure" && entry.body.subject === subject;
+    const { entry } = await this.#open(erasure, readErasureEntry);
+    const isSaid = entry.body.subject === subject;
     if (!isSaid || !(await verifyEntrySignature(entry, this.#operatorKey(), this.#dependencies.log.verifier))) {
       throw new ClientError(
         "BAD_RECEIPT",
@@ -95,18 +99,18 @@ export class SubjectRights {
       );
     }
     for (const receipt of withdrawals) {
-      const withdrawal = (await this.#open(receipt)).entry;
+      const withdrawal = (await this.#open(receipt, readConsentEntry)).entry;
       if (withdrawal.type === "consent.withdrawn" && withdrawal.actor === subject) continue;
       throw new ClientError("BAD_RECEIPT", "expected receipts for this participant's withdrawals, came others");
     }
     return { subject, erasure: proofText(erasure), withdrawals: withdrawals.map(proofText) };
   }
 
-  async #open(receipt: LogReceipt | undefined): Promise<LoggedEntry> {
+  async #open<E extends Entry>(receipt: LogReceipt | undefined, read: EntryReader<E>): Promise<LoggedEntry<E>> {
     const { keeper, log } = this.#dependencies;
     if (receipt === undefined) throw new ClientError("BAD_RECEIPT", "expected a receipt, came none");
     try {
-      const logged = await openReceipt(receipt, keeper.current.log, log.verifier);
+      const logged = await openReceipt(receipt, keeper.current.log, log.verifier, read);
       await log.advance(logged.checkpoint);
       return logged;
     } catch (cause) {

@@ -1,5 +1,5 @@
 // How many consents stood at each point of the log, kept in a bounded number of points.
-import type { ConsentEntry } from "../entries/entry.js";
+import type { ConsentEntry } from "../entries/entry-types.js";
 
 /** Counts after an entry. */
 export interface ConsentPoint {

@@ -1,5 +1,7 @@
 // One entry after the other: form, author, chain, and whether it may stand after those before it.
-import { coordinatorActor, type Entry, entryMessage, isConsentEntry, parseEntry } from "../entries/entry.js";
+import { parseEntry } from "../entries/entry.js";
+import { entryMessage } from "../entries/entry-bytes.js";
+import { coordinatorActor, type Entry, isConsentEntry } from "../entries/entry-types.js";
 import { bytesOf } from "../entries/scalars.js";
 import { LedgerError, type LedgerErrorCode } from "../errors.js";
 import { admitEntry, expectedKey } from "../records/admission.js";

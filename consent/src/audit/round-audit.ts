@@ -1,6 +1,7 @@
 // The life of each round as the log tells it: plan, debit, release, close, in this order, all about the same plan.
 import type { DpEvent } from "@fedloop/privacy";
-import { type Entry, entryLeafHash } from "../entries/entry.js";
+import { entryLeafHash } from "../entries/entry-bytes.js";
+import type { Entry } from "../entries/entry-types.js";
 import { decodeEvent, type EventJson } from "../entries/event.js";
 import type { AnalyticsRelease, BudgetDebit, ModelRelease } from "../entries/release.js";
 import type { RoundClose } from "../entries/round-close.js";

@@ -2,6 +2,8 @@
 import * as z from "zod/mini";
 import { encodeUtf8 } from "../crypto/encoding.js";
 import { sha256 } from "../crypto/hash.js";
+import { type EntryForm, type EntryReader, entryReader, formOf } from "./entry-forms.js";
+import type { EntryOf } from "./entry-types.js";
 import { bytes32, identifier, positive } from "./scalars.js";
 
 /** Devices that a canary's share is counted in. */
@@ -39,7 +41,7 @@ export interface ModelStage extends GivenModel {
 const share = positive.check(z.maximum(wholeShare));
 const named = { round: positive, model: bytes32 };
 
-export const modelStage: z.ZodMiniType<ModelStage> = z
+const modelStage: z.ZodMiniType<ModelStage> = z
   .strictObject({
     population: identifier,
     ...named,
@@ -53,6 +55,11 @@ export const modelStage: z.ZodMiniType<ModelStage> = z
   .check(
     z.refine(({ stage, share }) => (stage === "canary") === (share !== null), "a canary, and only it, has a share"),
   );
+
+export const stageForm: EntryForm<EntryOf<"model.stage">> = formOf("model.stage", modelStage);
+
+/** Reads a `model.stage` entry, and no other. @throws LedgerError as `parseEntry` */
+export const readStageEntry: EntryReader<EntryOf<"model.stage">> = entryReader([stageForm]);
 
 /** What devices get after a change, given what they got before it. */
 export function standingAfter(

@@ -1,5 +1,7 @@
 // Entries about the log's own running: enums only, no free text.
 import * as z from "zod/mini";
+import { type EntryForm, type EntryReader, entryReader, formOf } from "./entry-forms.js";
+import type { EntryOf } from "./entry-types.js";
 import { bytes16, bytes32 } from "./scalars.js";
 
 /** Proof of life: a log that stays silent cannot be told from one that suppresses entries. */
@@ -27,7 +29,12 @@ export interface Erasure {
   readonly reason: "requested" | "retention" | "law";
 }
 
-export const erasure: z.ZodMiniType<Erasure> = z.strictObject({
+const erasure: z.ZodMiniType<Erasure> = z.strictObject({
   subject: bytes16,
   reason: z.enum(["requested", "retention", "law"]),
 });
+
+export const erasureForm: EntryForm<EntryOf<"erasure">> = formOf("erasure", erasure);
+
+/** Reads an `erasure` entry, and no other. @throws LedgerError as `parseEntry` */
+export const readErasureEntry: EntryReader<EntryOf<"erasure">> = entryReader([erasureForm]);

@@ -1,6 +1,8 @@
 import * as z from "zod/mini";
 import { LedgerError } from "../errors.js";
 import { canonicalBytes, parseCanonical } from "../json/canonical.js";
+import { type EntryForm, type EntryReader, entryReader, formOf } from "./entry-forms.js";
+import type { EntryOf } from "./entry-types.js";
 import { bytes16, bytes32, bytes64, identifier, natural, positive, reasonCode } from "./scalars.js";
 
 /** How a round ended. */
@@ -23,7 +25,7 @@ export interface RoundClose {
   readonly modelOut: string | null;
 }
 
-export const roundClose: z.ZodMiniType<RoundClose> = z
+const roundClose: z.ZodMiniType<RoundClose> = z
   .strictObject({
     population: identifier,
     round: positive,
@@ -44,6 +46,11 @@ export const roundClose: z.ZodMiniType<RoundClose> = z
       "a completed round has a cohort and an aggregate",
     ),
   );
+
+export const closeForm: EntryForm<EntryOf<"round.close">> = formOf("round.close", roundClose);
+
+/** Reads a `round.close` entry, and no other. @throws LedgerError as `parseEntry` */
+export const readCloseEntry: EntryReader<EntryOf<"round.close">> = entryReader([closeForm]);
 
 /** One participant of a round. */
 export interface CohortMember {

@@ -1,5 +1,7 @@
 import * as z from "zod/mini";
 import { type AdaptiveClippingPlan, adaptiveClippingPlan } from "./adaptive-clipping.js";
+import { type EntryForm, type EntryReader, entryReader, formOf } from "./entry-forms.js";
+import type { EntryOf } from "./entry-types.js";
 import { type EventJson, eventJson } from "./event.js";
 import { type ExampleLevelPlan, exampleLevelPlan } from "./example-level.js";
 import { type NoiseRun, noiseRun } from "./noise-run.js";
@@ -132,7 +134,7 @@ export interface RoundPlan {
   readonly reservation: { readonly epsilon: string; readonly delta: string; readonly cap: string };
 }
 
-export const roundPlan: z.ZodMiniType<RoundPlan> = z
+const roundPlan: z.ZodMiniType<RoundPlan> = z
   .strictObject({
     population: identifier,
     round: positive,
@@ -280,3 +282,8 @@ export const roundPlan: z.ZodMiniType<RoundPlan> = z
       "masks are added to integers: the update must be quantised, with the bits of the secure aggregation",
     ),
   );
+
+export const planForm: EntryForm<EntryOf<"round.plan">> = formOf("round.plan", roundPlan);
+
+/** Reads a `round.plan` entry, and no other. @throws LedgerError as `parseEntry` */
+export const readPlanEntry: EntryReader<EntryOf<"round.plan">> = entryReader([planForm]);

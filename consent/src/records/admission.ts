@@ -1,6 +1,6 @@
 // What an entry must satisfy, given the entries before it, to be taken into the log. The coordinator asks before it
 // appends, the auditor asks again of every entry.
-import { type ConsentEntry, coordinatorActor, type Entry, isConsentEntry } from "../entries/entry.js";
+import { type ConsentEntry, coordinatorActor, type Entry, isConsentEntry } from "../entries/entry-types.js";
 import { LedgerError } from "../errors.js";
 import type { ConsentView } from "./view.js";
 

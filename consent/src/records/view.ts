@@ -1,5 +1,6 @@
 // Who consents to what, as the log's entries say it, in the order of their indices. Default is deny.
-import { type ConsentEntry, type Entry, entryLeafHash, isConsentEntry } from "../entries/entry.js";
+import { entryLeafHash } from "../entries/entry-bytes.js";
+import { type ConsentEntry, type Entry, isConsentEntry } from "../entries/entry-types.js";
 import type { PolicyPublish } from "../entries/policy-publish.js";
 import { LedgerError } from "../errors.js";
 import type { ConsentRecord } from "./record.js";

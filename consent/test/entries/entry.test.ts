@@ -13,6 +13,12 @@ import {
   leafHash,
   newEntryId,
   parseEntry,
+  readCloseEntry,
+  readConsentEntry,
+  readErasureEntry,
+  readPlanEntry,
+  readPolicyEntry,
+  readStageEntry,
   sha256Text,
   verifyEntrySignature,
 } from "../../src/index.js";
@@ -112,6 +118,26 @@ for (const draft of drafts) {
   });
 }
 
+t.test("a reader of some types reads these as all readers do, and refuses every other", async (t) => {
+  const readers = {
+    "policy.publish": readPolicyEntry,
+    "round.plan": readPlanEntry,
+    "round.close": readCloseEntry,
+    erasure: readErasureEntry,
+    "model.stage": readStageEntry,
+    consent: readConsentEntry,
+  };
+  for (const draft of drafts) {
+    const bytes = await buildEntry(draft, operator);
+    for (const [of, read] of Object.entries(readers)) {
+      if (draft.type.startsWith(of)) t.strictSame(read(bytes), parseEntry(bytes));
+      else refuses(t, "BAD_ENTRY", `${draft.type} to a reader of ${of}`, () => read(bytes));
+    }
+  }
+  for (const json of ["null", "[]", '"heartbeat"', "{}", '{"type":null}', '{"type":"toString"}'])
+    refuses(t, "BAD_ENTRY", json, () => readPolicyEntry(encodeUtf8(json)));
+});
+
 t.test("a changed byte of an entry is refused or breaks the signature", async (t) => {
   const draft = drafts[1];
   if (draft === undefined) throw new Error("no draft");
@@ -199,7 +225,10 @@ t.test("entries outside their type's closed form are refused", async (t) => {
     ["an epsilon of infinity", (e) => (e.body.reservation.epsilon = "Infinity")],
     ["a delta of 1", (e) => (e.body.reservation.delta = "1")],
   ];
-  for (const [what, change] of cases) refuses(t, "BAD_ENTRY", what, () => parseEntry(changed(change)));
+  for (const [what, change] of cases) {
+    refuses(t, "BAD_ENTRY", what, () => parseEntry(changed(change)));
+    refuses(t, "BAD_ENTRY", `${what}, to a reader of plans`, () => readPlanEntry(changed(change)));
+  }
   refuses(t, "NOT_CANONICAL", "a fraction", () => parseEntry(encodeUtf8('{"v":1.5}')));
   refuses(t, "TOO_DEEP", "deep nesting", () => parseEntry(encodeUtf8("[".repeat(20_000) + "]".repeat(20_000))));
   await rejects(t, "BAD_ENTRY", "a consent whose state is not its type", () =>
