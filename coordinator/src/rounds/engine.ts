@@ -1,63 +1,18 @@
-import { createHash } from "node:crypto";
-import { type Receipt, SecAggError } from "@fedloop/privacy/secagg";
+import type { Receipt } from "@fedloop/privacy/secagg";
 import { CoordinatorError } from "../errors.js";
 import type { Device } from "../registry/device.js";
-import type { RoundKind } from "../store/database.js";
-import type { StrategyFamily } from "../strategies/strategy.js";
-import { type Collected, UpdateCollection, type UpdateFormat, UpdateSum, updateBytes } from "./aggregator.js";
 import { Cohort, type Member } from "./cohort.js";
-import type { EventHub } from "./event-hub.js";
+import { goingDown, RoundCollection, type Submission } from "./collection.js";
+import type { RoundEngineOptions, RoundNotice } from "./engine-options.js";
 import { HeldCalls } from "./held-calls.js";
 import { type RoundEffect, type RoundMessage, type RoundProgress, stepRound, waitsForDevices } from "./machine.js";
 import { SECURE_STEPS, type SecureGroup, type SecureStep } from "./secure-group.js";
-import { asCoordinatorError, type SecureRound, type SecureStanding, takeSecurely } from "./secure-round.js";
+import { takeSecurely } from "./secure-round.js";
 import { type AbandonReason, hasEnded, isSpent, type RoundState } from "./states.js";
-import type { UploadBuffers } from "./upload-buffers.js";
-import { type Chunk, Uploads } from "./uploads.js";
+import type { Chunk } from "./uploads.js";
 
-/** What watchers of a population are told. */
-export interface RoundNotice {
-  readonly round: number;
-  readonly kind: RoundKind;
-  readonly state: RoundState;
-  readonly deadlineMs: number | null;
-  readonly reason: AbandonReason | null;
-}
-
-/** What the engine leaves to others: the durable record, the budget, the model. Each call is one transition. */
-export interface RoundWork {
-  /** Reserves the budget and logs the plan. @throws CoordinatorError BUDGET_EXCEEDED */
-  reserve(): Promise<void>;
-  configure(members: readonly Member[]): Promise<void>;
-  /** A transition without work of its own. */
-  enter(state: RoundState, deadlineMs: number | null): Promise<void>;
-  aggregate(collected: Collected, submitted: readonly Member[]): Promise<void>;
-  debit(): Promise<void>;
-  release(): Promise<void>;
-  close(): Promise<void>;
-  abandon(reason: AbandonReason): Promise<void>;
-}
-
-export interface RoundEngineOptions {
-  readonly round: number;
-  readonly kind: RoundKind;
-  readonly format: UpdateFormat;
-  /** What the round's result is made of. Left out: the sum. */
-  readonly family?: StrategyFamily | undefined;
-  /** Where the round stands: just planned, or as found in the store after a restart. */
-  readonly progress: RoundProgress;
-  readonly work: RoundWork;
-  readonly clock: { now(): number };
-  readonly hub: EventHub<RoundNotice>;
-  /** Told of every state that is durable, those included that watchers never see. */
-  readonly onNotice?: ((notice: RoundNotice) => void) | undefined;
-  /** Uploads of large updates held at a time. */
-  readonly concurrentUploads: number;
-  /** What uploads of the rounds before lay in; by default this round begins without. */
-  readonly uploadBuffers?: UploadBuffers | undefined;
-  /** Makes the round's secure aggregation, once its plan is in the log; null where the plan does without. */
-  readonly secure: (() => SecureRound) | null;
-}
+export type { Submission } from "./collection.js";
+export type { RoundEngineOptions, RoundNotice, RoundWork } from "./engine-options.js";
 
 /** What was missing when a step of secure aggregation ended with too few members. */
 const MISSING: Readonly<Record<SecureStep, AbandonReason>> = {
@@ -67,22 +22,6 @@ const MISSING: Readonly<Record<SecureStep, AbandonReason>> = {
   consistency: "TOO_FEW_SIGNATURES",
   unmask: "TOO_FEW_UNMASK_ANSWERS",
 };
-
-/** The step whose answers are all in when a state is entered. */
-const ENDED_STEP: Partial<Record<RoundState, SecureStep>> = {
-  shares: "keys",
-  masked: "shares",
-  consistency: "masked",
-  unmask: "consistency",
-  aggregated: "unmask",
-};
-
-/** An update as a device hands it in. */
-export interface Submission {
-  /** Empty when it was uploaded in chunks. */
-  readonly inline: Uint8Array;
-  readonly chunksSha256: Uint8Array;
-}
 
 /**
  * Drives one round: feeds the machine, does what it says, keeps cohort and sum in memory. Transitions follow one
@@ -94,13 +33,10 @@ export class RoundEngine {
   /** Resolves when the round is closed or abandoned; rejects when a transition failed or the driving was stopped. */
   readonly ended: Promise<RoundNotice>;
   readonly #options: RoundEngineOptions;
-  readonly #uploads: Uploads;
+  readonly #collection: RoundCollection;
   readonly #held = new HeldCalls();
   #settleEnded: { resolve(notice: RoundNotice): void; reject(cause: unknown): void } | undefined;
   #progress: RoundProgress;
-  #collecting: UpdateSum | UpdateCollection | undefined;
-  #secure: SecureRound | undefined;
-  #sum: Collected | undefined;
   #transitions: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #reason: AbandonReason | null = null;
@@ -112,7 +48,7 @@ export class RoundEngine {
     this.#options = options;
     this.round = options.round;
     this.#progress = options.progress;
-    this.#uploads = new Uploads(options.concurrentUploads, options.clock, options.uploadBuffers);
+    this.#collection = new RoundCollection(options, this.cohort, () => this.#progress.state);
     this.ended = new Promise((resolve, reject) => {
       this.#settleEnded = { resolve, reject };
     });
@@ -153,11 +89,12 @@ export class RoundEngine {
   /** Stops driving, without a trace: what is durable stays, and a later start goes on from there. */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#collection.stop();
     clearTimeout(this.#timer);
     await this.#transitions.catch(() => undefined);
     this.#held.release();
-    this.#uploads.clear();
-    this.#secure?.[Symbol.dispose]();
+    this.#collection.clearUploads();
+    this.#collection.secure?.[Symbol.dispose]();
     this.#settleEnded?.reject(goingDown());
   }
 
@@ -180,12 +117,12 @@ export class RoundEngine {
     const member = this.cohort.get(device.id);
     if (member === undefined || member.state === "left") return;
     const isAwaited = this.#awaits(member);
-    this.#secure?.leave(device);
+    this.#collection.secure?.leave(device);
     if (member.state === "submitted") {
       if (isAwaited) this.#send({ type: "left", nowMs: this.#options.clock.now() });
       return;
     }
-    this.#uploads.drop(device.id);
+    this.#collection.drop(device);
     if (this.#progress.state === "selecting") {
       this.cohort.remove(device.id);
       this.#progress = { ...this.#progress, answered: this.#progress.answered - 1 };
@@ -198,8 +135,9 @@ export class RoundEngine {
   /** Whether the present state waits for an answer of this member's. */
   #awaits({ device, state }: Member): boolean {
     const step = SECURE_STEPS.find((name) => name === this.#progress.state);
-    if (this.#secure === undefined || step === undefined) return state === "joined";
-    return this.#secure.expects(device, step);
+    const { secure } = this.#collection;
+    if (secure === undefined || step === undefined) return state === "joined";
+    return secure.expects(device, step);
   }
 
   /** Fewer devices can come than the selection goal foresaw: those that are there are enough to go on. */
@@ -216,31 +154,13 @@ export class RoundEngine {
    * @returns where its upload begins, or goes on; its size when it is done
    * @throws CoordinatorError NOT_IN_ROUND, WRONG_STATE, OUT_OF_RANGE, BUSY
    */
-  async reservePlace(device: Device, totalBytes: number, waitMs: number, signal: AbortSignal): Promise<number> {
-    const expected = updateBytes(this.#options.format);
-    if (totalBytes !== expected) {
-      throw new CoordinatorError("OUT_OF_RANGE", `expected an upload of ${expected} bytes, came one of ${totalBytes}`);
-    }
-    const { clock } = this.#options;
-    const untilMs = clock.now() + waitMs;
-    for (let isLast = waitMs <= 0; ; ) {
-      // The round may have gone on, or the device left it, while it waited.
-      if (this.#member(device).state === "submitted") return expected;
-      this.#requireCollecting();
-      const next = this.#uploads.reserve(device.id, expected);
-      if (next !== undefined) return next;
-      if (isLast) throw this.#uploads.busy();
-      isLast = !(await this.#uploads.untilFree(device.id, untilMs - clock.now(), signal));
-    }
+  reservePlace(device: Device, totalBytes: number, waitMs: number, signal: AbortSignal): Promise<number> {
+    return this.#collection.reservePlace(device, totalBytes, waitMs, signal);
   }
 
   /** @throws CoordinatorError NOT_IN_ROUND, WRONG_STATE, OUT_OF_RANGE, BAD_DIGEST, CONFLICT, BUSY */
   placeChunk(device: Device, chunk: Chunk): number {
-    const member = this.#member(device);
-    const expected = updateBytes(this.#options.format);
-    if (member.state === "submitted") return expected;
-    this.#requireCollecting();
-    return this.#uploads.place(device.id, expected, chunk);
+    return this.#collection.placeChunk(device, chunk);
   }
 
   /**
@@ -249,23 +169,8 @@ export class RoundEngine {
    * @throws CoordinatorError NOT_IN_ROUND, WRONG_STATE, INCOMPLETE_UPLOAD, BAD_DIGEST, CONFLICT, WRONG_LENGTH,
    * NORM_EXCEEDED, NON_FINITE; the sum is then as it was
    */
-  submit(device: Device, { inline, chunksSha256 }: Submission): void {
-    const member = this.#member(device);
-    // The signature of the request covers the digest alone.
-    if (inline.length > 0 && !chunksDigest(inline).equals(chunksSha256)) {
-      throw new CoordinatorError("BAD_DIGEST", "expected the update that the submission names, came another one");
-    }
-    const name = Buffer.from(chunksSha256).toString("base64url");
-    if (member.state === "submitted") {
-      if (member.submitted === name) return;
-      throw new CoordinatorError("CONFLICT", "expected one update a round, this device's is in the sum already");
-    }
-    const add = this.#adder(device);
-    if (inline.length > 0) add(inline);
-    else this.#uploads.take(device.id, chunksSha256, add);
-    member.state = "submitted";
-    member.submitted = name;
-    this.#send({ type: "answered", nowMs: this.#options.clock.now() });
+  submit(device: Device, submission: Submission): void {
+    if (this.#collection.submit(device, submission)) this.#send({ type: "answered", nowMs: this.#options.clock.now() });
   }
 
   /**
@@ -282,7 +187,7 @@ export class RoundEngine {
   ): Promise<SecureGroup> {
     const group = this.groupOf(device);
     if (this.#progress.state !== step) {
-      if (this.#secure?.hasAnswered(device, step) === true) return group;
+      if (this.#collection.secure?.hasAnswered(device, step) === true) return group;
       // The others' shares sufficed, and the round went on while these were under way: nobody needs them.
       if (step === "unmask" && isSpent(this.#progress.state)) return group;
       throw new CoordinatorError(
@@ -295,7 +200,7 @@ export class RoundEngine {
     if (receipt === "accepted" && this.#progress.state === step) {
       this.#send({ type: "answered", nowMs: this.#options.clock.now() });
     }
-    if (step === "unmask" && this.#secure?.isSufficient === true) {
+    if (step === "unmask" && this.#collection.secure?.isSufficient === true) {
       this.#send({ type: "sufficient", nowMs: this.#options.clock.now() });
     }
     return group;
@@ -312,46 +217,7 @@ export class RoundEngine {
 
   /** @throws CoordinatorError NOT_IN_ROUND, WRONG_STATE without secure aggregation, RETRY before it begins */
   groupOf(device: Device): SecureGroup {
-    this.#member(device);
-    if (this.#options.secure === null) {
-      throw new CoordinatorError("WRONG_STATE", "expected a round with secure aggregation, this one collects without");
-    }
-    if (this.#secure === undefined) throw tooEarly();
-    return this.#secure.groupOf(device);
-  }
-
-  #member(device: Device): Member {
-    const member = this.cohort.get(device.id);
-    if (member === undefined || member.state === "left") {
-      throw new CoordinatorError("NOT_IN_ROUND", `expected a device of round ${this.round}'s cohort; check in first`);
-    }
-    return member;
-  }
-
-  /** @throws CoordinatorError WRONG_STATE, RETRY */
-  #requireCollecting(): void {
-    if (this.#isStopped) throw goingDown();
-    const { state } = this.#progress;
-    if (state === "configured" && this.#options.secure === null) throw tooEarly();
-    if (state !== "masked") {
-      throw new CoordinatorError("WRONG_STATE", `round ${this.round} takes no updates now, it is ${state}`);
-    }
-    if (this.#collecting === undefined && this.#secure === undefined) throw tooEarly();
-  }
-
-  /** What adds a device's update, whose bytes are its own only until it returns. */
-  #adder(device: Device): (bytes: Uint8Array) => void {
-    this.#requireCollecting();
-    const sum = this.#collecting;
-    if (sum !== undefined) return (bytes) => sum.add(bytes);
-    const group = this.groupOf(device);
-    return (bytes) => {
-      try {
-        group.add(device, bytes);
-      } catch (cause) {
-        throw asCoordinatorError(cause);
-      }
-    };
+    return this.#collection.groupOf(device);
   }
 
   /** Feeds the machine; what follows from it is done in order, after all that is under way. */
@@ -395,11 +261,7 @@ export class RoundEngine {
     else if (state === "released") await work.release();
     else if (state === "closed") await work.close();
     else {
-      if (state === "keys") this.#beginSecurely();
-      else if (state === "masked" && this.#options.secure === null) {
-        const { family, format } = this.#options;
-        this.#collecting = family === "per-update" ? new UpdateCollection(format) : new UpdateSum(format);
-      }
+      this.#collection.enter(state);
       await work.enter(state, this.#progress.deadlineMs);
     }
     this.#options.onNotice?.({ ...this.notice, state });
@@ -410,7 +272,7 @@ export class RoundEngine {
       if (state === "selecting") this.expectAtMost(this.#available);
       hub.publish(this.notice);
       this.#held.release();
-      this.#uploads.release();
+      this.#collection.release();
       // Who left while the coordinator worked alone may have been one too many.
       this.#send({ type: "tick", nowMs: this.#options.clock.now() });
     } else this.#done();
@@ -429,52 +291,22 @@ export class RoundEngine {
     }
   }
 
-  #beginSecurely(): void {
-    this.#secure = this.#options.secure?.();
-    const members = [...this.cohort.all()].filter(({ state }) => state === "joined");
-    this.#secure?.begin(members);
-  }
-
-  /**
-   * Ends the step of secure aggregation that comes before a state, in all groups; who is in none of them any more has
-   * left the round.
-   *
-   * @returns whether the round goes on
-   */
+  /** Ends the step of secure aggregation that comes before a state. @returns whether the round goes on */
   async #endStep(entered: RoundState): Promise<boolean> {
-    const step = ENDED_STEP[entered];
-    const secure = this.#secure;
-    if (secure === undefined || step === undefined) return true;
-    const standing = step === "unmask" ? await this.#unmask(secure) : await secure.close(step);
-    for (const member of this.cohort.all()) {
-      if (!secure.includes(member.device)) member.state = "left";
-    }
-    if (standing.members < this.#progress.rules.minimum) {
-      this.#send({ type: "failed", reason: standing.isBroken ? "UNMASK_FAILED" : MISSING[step] });
+    const ended = await this.#collection.endStep(entered);
+    if (ended === undefined) return true;
+    if (ended.members < this.#progress.rules.minimum) {
+      this.#send({ type: "failed", reason: ended.isBroken ? "UNMASK_FAILED" : MISSING[ended.step] });
       return false;
     }
-    this.#send({ type: "expected", expected: standing.expected, nowMs: this.#options.clock.now() });
+    this.#send({ type: "expected", expected: ended.expected, nowMs: this.#options.clock.now() });
     return true;
   }
 
-  async #unmask(secure: SecureRound): Promise<SecureStanding> {
-    try {
-      const { collected, members, isInconsistent } = await secure.finish(this.#options.family === "group-sum");
-      this.#sum = collected;
-      for (const member of this.cohort.submitted()) member.maskKey = secure.maskKeyDigest(member.device) ?? null;
-      return { members, expected: 0, isBroken: isInconsistent };
-    } catch (cause) {
-      if (!(cause instanceof SecAggError)) throw cause;
-      return { members: 0, expected: 0, isBroken: true };
-    }
-  }
-
   async #aggregate(): Promise<void> {
-    this.#uploads.clear();
-    this.#sum ??= this.#collecting;
-    if (this.#sum === undefined) throw new CoordinatorError("INTERNAL", "expected a collected sum before its release");
-    await this.#options.work.aggregate(this.#sum, this.cohort.submitted());
-    this.#forget();
+    this.#collection.clearUploads();
+    await this.#options.work.aggregate(this.#collection.collected(), this.cohort.submitted());
+    this.#collection.forget();
   }
 
   #done(): void {
@@ -483,17 +315,11 @@ export class RoundEngine {
 
   #end(): void {
     clearTimeout(this.#timer);
-    this.#uploads.clear();
-    this.#forget();
+    this.#collection.clearUploads();
+    this.#collection.forget();
     this.#options.hub.publish(this.notice);
     this.#held.release();
     this.#settleEnded?.resolve(this.notice);
-  }
-
-  #forget(): void {
-    this.#sum = undefined;
-    this.#collecting = undefined;
-    this.#secure?.[Symbol.dispose]();
   }
 
   #arm(): void {
@@ -511,18 +337,4 @@ export class RoundEngine {
   get isSpent(): boolean {
     return isSpent(this.#progress.state);
   }
-}
-
-/** As a submission names an update of one chunk. */
-function chunksDigest(chunk: Uint8Array): Buffer {
-  const sha256 = (bytes: Uint8Array): Buffer => createHash("sha256").update(bytes).digest();
-  return sha256(sha256(chunk));
-}
-
-function goingDown(): CoordinatorError {
-  return new CoordinatorError("RETRY", "the coordinator is going down; come back", { retryAfterMs: 1_000 });
-}
-
-function tooEarly(): CoordinatorError {
-  return new CoordinatorError("RETRY", "the round is about to collect", { retryAfterMs: 20 });
 }
