@@ -3,6 +3,7 @@ import { nearest } from "../config/fields.js";
 import { inAnalytics } from "./analytics.js";
 import type { WrittenPlan } from "./schema.js";
 import { DEFAULT_DROPOUT_FRACTION, DEFAULT_GROUP_TARGET, SMALLEST_COHORT } from "./secure-groups.js";
+import { selectionGoal } from "./selection-goal.js";
 import { KNOWN_STRATEGIES, MOST_UPDATE_BYTES, strategyFamily } from "./support.js";
 import { inWatch } from "./watch.js";
 
@@ -149,7 +150,7 @@ function* inBuffer({ secureAggregation, cohort, privacy }: WrittenPlan): Generat
   if (privacy.mechanism === "dp-sgd") return;
   const lost = 1 - 1 / cohort.overSelection;
   const tolerated = secureAggregation.dropoutFraction ?? DEFAULT_DROPOUT_FRACTION;
-  const largest = Math.ceil(cohort.target * cohort.overSelection);
+  const largest = selectionGoal(cohort);
   const isOneGroup = largest < 1.5 * (secureAggregation.groupTarget ?? DEFAULT_GROUP_TARGET);
   if (!secureAggregation.enabled || isOneGroup || tolerated >= lost - 1e-9) return;
   yield at(
@@ -171,7 +172,7 @@ function* inPerUpdate({ strategy: { id }, secureAggregation, privacy, cohort, mo
       `a strategy that needs only the sum of the updates, came ${id}, whose result has no sensitivity to calibrate noise to; choose fedavg, or mechanism none with a reason`,
     );
   }
-  const updates = Math.ceil(cohort.target * cohort.overSelection);
+  const updates = selectionGoal(cohort);
   const bytes = 4 * parametersOf(model) * updates;
   if (bytes > MOST_UPDATE_BYTES) {
     yield at(

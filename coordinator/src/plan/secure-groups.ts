@@ -1,4 +1,5 @@
 import type { PlanSecureAggregation, PopulationPlan } from "./population-plan.js";
+import { selectionGoal } from "./selection-goal.js";
 
 /**
  * Members that a group aims for where the plan names no number. In the complete graph a device spends about 0.4 ms on
@@ -31,10 +32,11 @@ export interface GroupSizes {
  * minimums of their own, by the part that may drop out.
  */
 export function groupSizes(
-  { target, minimum, overSelection }: PopulationPlan["cohort"],
+  cohort: PopulationPlan["cohort"],
   secure: Extract<PlanSecureAggregation, { readonly enabled: true }>,
 ): GroupSizes {
-  const largest = Math.ceil(target * overSelection);
+  const { minimum } = cohort;
+  const largest = selectionGoal(cohort);
   const groupTarget = Math.max(Math.min(secure.groupTarget, largest), SMALLEST_COHORT);
   const maximumMembers = Math.max(Math.min(Math.ceil(1.5 * groupTarget), largest), groupTarget);
   const graph = secure.graph ?? (maximumMembers <= LARGEST_COMPLETE_GRAPH ? "complete" : "harary");

@@ -6,6 +6,7 @@ import type { Store } from "../store/database.js";
 import type { Vault } from "../vault/vault.js";
 import type { AttestationCheck } from "./attestation.js";
 import type { Device } from "./device.js";
+import { DeviceRows } from "./device-rows.js";
 import { RecentEnrolments } from "./recent-enrolments.js";
 
 /** How long a session lasts. A device that comes back later enrolls again with the same key. */
@@ -55,9 +56,11 @@ export class Registry {
   readonly #options: RegistryOptions;
   readonly #devices = new Map<string, Device>();
   readonly #recent: RecentEnrolments;
+  readonly #rows: DeviceRows;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    this.#rows = new DeviceRows(options.store);
     this.#recent = new RecentEnrolments(options.clock, 2 * CLOCK_SKEW_MS);
   }
 
@@ -271,22 +274,17 @@ export class Registry {
   }
 
   /** @returns false when the key is registered already; nothing is then changed */
-  async #insert(device: Device, session: Uint8Array, now: number): Promise<boolean> {
-    const { numInsertedOrUpdatedRows } = await this.#options.store.db
-      .insertInto("devices")
-      .values({
-        device_id: Buffer.from(device.id, "base64url"),
-        population: device.population,
-        public_key: device.publicKey,
-        subject: device.subject,
-        session,
-        session_expires_ms: device.sessionExpiresMs,
-        enrolled_ms: now,
-        left_ms: null,
-      })
-      .onConflict((conflict) => conflict.columns(["population", "public_key"]).doNothing())
-      .executeTakeFirst();
-    return numInsertedOrUpdatedRows !== 0n;
+  #insert(device: Device, session: Uint8Array, now: number): Promise<boolean> {
+    return this.#rows.add({
+      device_id: Buffer.from(device.id, "base64url"),
+      population: device.population,
+      public_key: device.publicKey,
+      subject: device.subject,
+      session,
+      session_expires_ms: device.sessionExpiresMs,
+      enrolled_ms: now,
+      left_ms: null,
+    });
   }
 
   /** A device whose participant's key is durable in the vault: its pseudonym is made from that key. */

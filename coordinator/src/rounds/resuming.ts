@@ -1,6 +1,7 @@
 // Where a round that a former process began goes on.
 import { parseEntry } from "@fedloop/consent";
 import type { Ledger } from "../ledger/ledger.js";
+import { selectionGoal } from "../plan/selection-goal.js";
 import type { Device } from "../registry/device.js";
 import type { Store } from "../store/database.js";
 import { plannedRound, type RoundProgress } from "./machine.js";
@@ -10,10 +11,10 @@ import type { ResumedRound } from "./round-work.js";
 
 /** A round at its beginning, or where the store says that it stands. */
 export function progressOf(spec: RoundSpec, found: StoredRound | undefined): RoundProgress {
-  const { target, minimum, overSelection } = spec.cohort;
+  const { target, minimum } = spec.cohort;
   const planned = plannedRound({
     secureAggregation: spec.secureAggregation.enabled,
-    selectionGoal: Math.ceil(target * overSelection),
+    selectionGoal: selectionGoal(spec.cohort),
     minimum,
     bufferSize: spec.staleness === null ? undefined : target,
     ...spec.deadlines,

@@ -14,6 +14,14 @@ create table if not exists wraps (subject_id text primary key, kek text not null
 create table if not exists current_kek (id integer primary key check (id = 1), name text not null) strict;
 `;
 
+interface Put {
+  readonly subjectId: string;
+  readonly wrap: WrappedKey;
+  readonly before: WrappedKey | undefined;
+  readonly resolve: (isTaken: boolean) => void;
+  readonly reject: (cause: unknown) => void;
+}
+
 /**
  * Subject keys in an SQLite file of their own, apart from the database that is backed up with the log. Which
  * key-encryption key is current stands in the same file, so that taking a wrap and turning the key over exclude each
@@ -21,6 +29,7 @@ create table if not exists current_kek (id integer primary key check (id = 1), n
  */
 export class SqliteVaultStore implements WrapStore {
   readonly #database: Sqlite.Database;
+  readonly #puts: Put[] = [];
 
   private constructor(database: Sqlite.Database) {
     this.#database = database;
@@ -58,13 +67,11 @@ export class SqliteVaultStore implements WrapStore {
     return this.#get(subjectId);
   }
 
-  async put(subjectId: string, { kek, wrapped }: WrappedKey, before: WrappedKey | undefined): Promise<boolean> {
-    return this.#exclusively(() => {
-      if (this.currentKek() !== kek || this.#get(subjectId)?.wrapped !== before?.wrapped) return false;
-      this.#database
-        .prepare("insert or replace into wraps (subject_id, kek, wrapped) values (?, ?, ?)")
-        .run(subjectId, kek, wrapped);
-      return true;
+  /** What comes in one turn of the event loop is one transaction: a crowd that enrols waits for the disk once, not each. */
+  put(subjectId: string, wrap: WrappedKey, before: WrappedKey | undefined): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#puts.push({ subjectId, wrap, before, resolve, reject });
+      if (this.#puts.length === 1) setImmediate(() => this.#putAll());
     });
   }
 
@@ -117,6 +124,24 @@ export class SqliteVaultStore implements WrapStore {
 
   close(): void {
     this.#database.close();
+  }
+
+  #putAll(): void {
+    const puts = this.#puts.splice(0);
+    try {
+      const taken = this.#exclusively(() => {
+        const current = this.currentKek();
+        const write = this.#database.prepare("insert or replace into wraps (subject_id, kek, wrapped) values (?, ?, ?)");
+        return puts.map(({ subjectId, wrap: { kek, wrapped }, before }) => {
+          if (current !== kek || this.#get(subjectId)?.wrapped !== before?.wrapped) return false;
+          write.run(subjectId, kek, wrapped);
+          return true;
+        });
+      });
+      puts.forEach(({ resolve }, index) => resolve(taken[index] === true));
+    } catch (cause) {
+      for (const { reject } of puts) reject(cause);
+    }
   }
 
   #get(subjectId: string): WrappedKey | undefined {

@@ -53,6 +53,8 @@ async function takesWraps(t: Test, store: WrapStore): Promise<void> {
   const listed: string[] = [];
   for await (const subject of store.list()) listed.push(subject);
   t.same(listed.sort(), ["b", "c", "d"]);
+  const atOnce = await Promise.all(["e", "e", "f"].map((subject) => store.put(subject, wrap, undefined)));
+  t.same(atOnce, [true, false, true]);
   t.equal(await store.scrub(), true);
 }
 

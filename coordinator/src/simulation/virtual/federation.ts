@@ -5,6 +5,7 @@ import { CoordinatorError } from "../../errors.js";
 import { initialParameters } from "../../models/initial-model.js";
 import { encodeSafetensors } from "../../models/safetensors.js";
 import type { PopulationPlan } from "../../plan/population-plan.js";
+import { selectionGoal } from "../../plan/selection-goal.js";
 import type { WrittenSimulation } from "../../plan/simulation-schema.js";
 import { clipNormAfter, withClipNorm } from "../../rounds/adaptive-clip.js";
 import { type Collected, UpdateCollection, UpdateSum } from "../../rounds/aggregator.js";
@@ -184,7 +185,7 @@ export class VirtualFederation {
     const { cohort, deadlines, secureAggregation } = spec;
     const rules: RoundRules = {
       secureAggregation: secureAggregation.enabled,
-      selectionGoal: Math.ceil(cohort.target * cohort.overSelection),
+      selectionGoal: selectionGoal(cohort),
       minimum: cohort.minimum,
       bufferSize: spec.staleness === null ? undefined : cohort.target,
       ...deadlines,
