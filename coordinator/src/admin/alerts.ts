@@ -101,9 +101,19 @@ async function webhookAlerts({ store }: AdminDependencies): Promise<Alert[]> {
   });
 }
 
-function pauseAlerts({ name, isPaused }: Population): Alert[] {
-  const message = "an operator has paused it: no round begins until it is resumed";
-  return isPaused ? [{ code: "POPULATION_PAUSED", severity: "warning", population: name, message }] : [];
+function pauseAlerts({ name, pause }: Population): Alert[] {
+  switch (pause?.reason) {
+    case "operator": {
+      const message = "an operator has paused it: no round begins until it is resumed";
+      return [{ code: "POPULATION_PAUSED", severity: "warning", population: name, message }];
+    }
+    case "rounds-abandoned": {
+      const message = "too many rounds in a row were abandoned: no more begin until an operator resumes it";
+      return [{ code: "POPULATION_STOPPED", severity: "critical", population: name, message }];
+    }
+    case undefined:
+      return [];
+  }
 }
 
 function budgetAlerts({ name, state, schedule, finished }: Population): Alert[] {
@@ -118,11 +128,8 @@ function budgetAlerts({ name, state, schedule, finished }: Population): Alert[] 
   return [{ code: "BUDGET_NEARLY_SPENT", severity: "warning", population: name, message }];
 }
 
-async function roundAlerts({ store }: AdminDependencies, { name, finished }: Population): Promise<Alert[]> {
-  if (finished === "abandoned") {
-    const message = "too many rounds in a row were abandoned; no more begin until the next start";
-    return [{ code: "POPULATION_STOPPED", severity: "critical", population: name, message }];
-  }
+async function roundAlerts({ store }: AdminDependencies, { name, pause }: Population): Promise<Alert[]> {
+  if (pause?.reason === "rounds-abandoned") return [];
   const ended = await store.db
     .selectFrom("rounds")
     .select(["state", "reason"])

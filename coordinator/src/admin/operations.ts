@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { CoordinatorError } from "../errors.js";
+import { pausePopulation, resumePopulation } from "../rounds/pause.js";
 import type { AdminDependencies } from "./dependencies.js";
 import { idempotencyHeaders, once } from "./idempotency.js";
 import { readRounds, roundSchema } from "./rounds.js";
@@ -22,7 +23,10 @@ export function addOperations(app: ZodRoutes, deps: AdminDependencies): void {
         onRequest: guard({ role: "operator" }),
         schema: {
           operationId: `${name}Population`,
-          summary: name === "pause" ? "Begin no more rounds; the one under way ends" : "Begin rounds again",
+          summary:
+            name === "pause"
+              ? "Begin no more rounds; the one under way ends"
+              : "Begin rounds again, whoever paused the population; abandoned ones are counted anew",
           tags: ["populations"],
           params: z.object({ population }),
           headers: idempotencyHeaders,
@@ -33,7 +37,8 @@ export function addOperations(app: ZodRoutes, deps: AdminDependencies): void {
       async (request) => {
         const live = populations.get(request.params.population);
         const { answer } = await once(ledger, clock, request, async ({ db }) => {
-          await db.updateTable("populations").set({ state }).where("name", "=", live.name).execute();
+          if (state === "paused") await pausePopulation(db, live.name, { reason: "operator", sinceMs: clock.now() });
+          else await resumePopulation(db, live.name);
           return { status: 200, answer: { population: live.name, state } };
         });
         await live.readPause();

@@ -3,8 +3,9 @@ import * as z from "zod";
 import { CoordinatorError } from "../errors.js";
 import type { PopulationPlan } from "../plan/population-plan.js";
 import { claimedEpsilon } from "../rounds/epsilons.js";
+import { readPause } from "../rounds/pause.js";
 import { claimedByLedger } from "../server/status.js";
-import { POPULATION_STATES } from "../store/database.js";
+import { PAUSE_REASONS, POPULATION_STATES } from "../store/database.js";
 import type { AdminDependencies } from "./dependencies.js";
 import { readRounds, roundSchema } from "./rounds.js";
 import type { ZodRoutes } from "./zod-routes.js";
@@ -27,7 +28,12 @@ const populationSchema = z
     controller: z.string(),
     purpose: z.string(),
     state: z.enum(POPULATION_STATES),
-    finished: z.enum(["rounds-done", "budget", "abandoned"]).nullable().describe("why there are no more rounds"),
+    finished: z.enum(["rounds-done", "budget"]).nullable().describe("why there are no more rounds"),
+    pause: z
+      .object({ reason: z.enum(PAUSE_REASONS), sinceMs: z.int() })
+      .nullable()
+      .describe("why no round begins, and since when; null while it is not paused"),
+    failures: z.int().describe("rounds in a row that were abandoned since one was closed"),
     planSha256: z.string().describe("of the plan in force, as canonical JSON, hexadecimal"),
     policy: z.int().describe("version of the policy in the ledger that participants consent to"),
     devices: z.int().describe("registered now"),
@@ -96,6 +102,8 @@ async function readPopulation(deps: AdminDependencies, name: string): Promise<Po
     purpose: plan.purpose,
     state: live.finished === undefined ? row.state : "finished",
     finished: live.finished ?? null,
+    pause: await readPause(store.db, name),
+    failures: live.failures,
     planSha256: createHash("sha256").update(row.plan).digest("hex"),
     policy: ledger.view.policy(name)?.policy.policy ?? 0,
     devices,

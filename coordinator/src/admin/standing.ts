@@ -8,7 +8,7 @@ import { readRounds } from "./rounds.js";
 export async function readStanding(deps: AdminDependencies): Promise<Standing> {
   const { store, ledger, publisher } = deps;
   const populations = await Promise.all(
-    [...deps.populations.all()].map(async ({ name, hub, state, schedule }) => {
+    [...deps.populations.all()].map(async ({ name, hub, state, schedule, pause, failures }) => {
       const [newest] = await readRounds(deps, { population: name }, 1);
       const spent = state?.budget.spent ?? 0;
       return {
@@ -16,6 +16,8 @@ export async function readStanding(deps: AdminDependencies): Promise<Standing> {
         devices: await countDevices(deps, name),
         watchers: hub.watchers,
         roundsByState: await roundsByState(deps, name),
+        isPaused: pause !== null,
+        failures,
         participants: newest?.participants ?? {},
         epsilonSpent: spent,
         // Without a cap nothing is left, and nothing is missing: both are infinite.

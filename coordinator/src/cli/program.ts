@@ -10,6 +10,7 @@ import { EXIT_CODES, type ExitCode } from "./exit-codes.js";
 import { addExperiments } from "./experiment-commands.js";
 import { failureOf } from "./failure.js";
 import { addModels } from "./models-commands.js";
+import { addPopulations } from "./populations-commands.js";
 import { DEFAULT_CONFIG, type Surroundings } from "./surroundings.js";
 import { addWebhooks } from "./webhooks-commands.js";
 
@@ -304,6 +305,7 @@ export function fedloopProgram(surroundings: Surroundings, fail: (exitCode: Exit
   addWitness(program, surroundings);
   addTokens(program, surroundings);
   addInvitations(program, surroundings);
+  addPopulations(program, surroundings);
   addModels(program, surroundings);
   addBackup(program, surroundings);
   addWebhooks(program, surroundings);

@@ -13,6 +13,9 @@ export interface Standing {
     readonly roundsByState: Readonly<Record<string, number>>;
     /** Of the newest round, by their state in it. */
     readonly participants: Readonly<Record<string, number>>;
+    readonly isPaused: boolean;
+    /** Rounds in a row that were abandoned. */
+    readonly failures: number;
     readonly epsilonSpent: number;
     readonly epsilonCap: number;
   }[];
@@ -146,6 +149,10 @@ function standingGauges(registers: Registry[]): (standing: Standing) => void {
   ]);
   const devices = gauge("fedloop_devices", "Registered devices.", ["population"]);
   const watchers = gauge("fedloop_watchers", "Devices that listen to round events.", ["population"]);
+  const paused = gauge("fedloop_population_paused", "1 while a population begins no rounds until it is resumed.", [
+    "population",
+  ]);
+  const failures = gauge("fedloop_rounds_abandoned_in_a_row", "Abandoned rounds since one was closed.", ["population"]);
   const spent = gauge("fedloop_budget_epsilon_spent", "ε spent.", ["population"]);
   const left = gauge("fedloop_budget_epsilon_left", "ε left of the cap.", ["population"]);
   const entries = gauge("fedloop_ledger_entries", "Entries of the ledger.");
@@ -160,6 +167,8 @@ function standingGauges(registers: Registry[]): (standing: Standing) => void {
       for (const [state, count] of Object.entries(it.participants)) participants.set({ population, state }, count);
       devices.set({ population }, it.devices);
       watchers.set({ population }, it.watchers);
+      paused.set({ population }, it.isPaused ? 1 : 0);
+      failures.set({ population }, it.failures);
       spent.set({ population }, it.epsilonSpent);
       left.set({ population }, Math.max(it.epsilonCap - it.epsilonSpent, 0));
     }

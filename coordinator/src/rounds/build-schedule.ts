@@ -29,15 +29,6 @@ const SECURE_EVALUATION_BITS = 32;
 /** Without a mechanism and without a clip in the plan, updates are bounded by this: a bound that no sound one meets. */
 const LOOSEST_CLIP_NORM = 1e9;
 
-/** A population gives up after this many rounds in a row that were abandoned. */
-const MAX_ABANDONED = 3;
-
-/** Pace steering: devices are asked to come back spread out, so that about so many arrive in a millisecond. */
-const ARRIVALS_A_MS = 5;
-const MAX_ARRIVAL_MS = 60_000;
-/** Devices with nothing to do come back in this window; those that listen hear of a round at once. */
-const RETURN_WINDOW_MS = { after: 10_000, before: 20_000 };
-
 /**
  * Works a plan out: every round with its mechanism, the noise calibrated so that all rounds together stay within the
  * target.
@@ -58,7 +49,6 @@ export function buildSchedule(plan: PopulationPlan, policy: number): Schedule {
     purpose: plan.purpose,
     policy,
     rounds,
-    maxAbandoned: MAX_ABANDONED,
     cap: plan.cap ?? { epsilon: Number.POSITIVE_INFINITY, delta: DEFAULT_DELTA },
     participantCap: {
       epsilon: plan.participantLimits.epsilon ?? plan.cap?.epsilon ?? Infinity,
@@ -67,8 +57,6 @@ export function buildSchedule(plan: PopulationPlan, policy: number): Schedule {
     tensors: plan.model.tensors,
     strategy,
     releases: plan.release,
-    returnWindowMs: RETURN_WINDOW_MS,
-    arrivalMs: Math.min(Math.ceil(plan.cohort.target / ARRIVALS_A_MS), MAX_ARRIVAL_MS),
     metrics: metricReader(plan.evaluation?.metric ?? "none"),
   };
 }

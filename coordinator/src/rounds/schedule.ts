@@ -11,8 +11,6 @@ export interface Schedule {
   readonly policy: number;
   /** In order; abandoned ones are tried again under a new number. */
   readonly rounds: readonly RoundSpec[];
-  /** How many abandoned rounds in a row end the training. */
-  readonly maxAbandoned: number;
   readonly cap: BudgetCap;
   /** Enforced for each participant; a consent may set a lower one for its giver. */
   readonly participantCap: { readonly epsilon: number; readonly rounds: number };
@@ -20,10 +18,6 @@ export interface Schedule {
   readonly releases: "automatic" | "manual";
   readonly tensors: readonly TensorShape[];
   readonly strategy: Strategy;
-  /** Over how long the devices of a cohort are asked to spread their arrival, milliseconds. */
-  readonly arrivalMs: number;
-  /** Return window that devices get when nothing is to be done, milliseconds. */
-  readonly returnWindowMs: { readonly after: number; readonly before: number };
   /** Turns the released sum of an evaluation round into named metrics. */
   readonly metrics: (
     sum: Float32Array,

@@ -3,10 +3,11 @@ import { type OfferSchema, type Rounds, WaitReason, RoundState as Wire } from "@
 import { CoordinatorError } from "../errors.js";
 import type { Ledger } from "../ledger/ledger.js";
 import type { Device } from "../registry/device.js";
+import type { CheckIn, Idle } from "../rounds/check-in.js";
 import type { RoundNotice } from "../rounds/engine.js";
-import type { CheckIn, Idle, Population } from "../rounds/population.js";
+import type { Population } from "../rounds/population.js";
 import type { Populations } from "../rounds/populations.js";
-import type { RoundState } from "../rounds/states.js";
+import { hasEnded, type RoundState } from "../rounds/states.js";
 import type { Turnstile } from "../rounds/turnstile.js";
 import type { ModelChunks } from "./model-chunks.js";
 import { secureCalls } from "./secure-rounds.js";
@@ -122,20 +123,24 @@ export function roundsService({
     async checkIn(request, { device }) {
       const population = populations.named(request.population, device);
       const { join } = request;
+      population.farewell.met(device.id);
       const outcome =
         join === undefined
           ? population.checkIn(device)
           : await population.join(device, { round: Number(join.round), plan: join.plan, signature: join.signature });
+      if (outcome.type === "idle" && population.finished !== undefined) population.farewell.told(device.id);
       return answer(population, outcome, request.knownTreeSize);
     },
     async *watch(request, { device, signal }) {
       const population = populations.named(request.population, device);
       let known = request.knownTreeSize;
+      population.farewell.met(device.id);
       const until = AbortSignal.any([signal, population.steppedDown]);
       for await (const notice of population.hub.watch(until)) {
         const offer = await offerWith(population, device, notice, known);
         if (offer !== undefined) known = offer.consistency.newSize;
         yield event(population, notice, offer);
+        if (population.finished !== undefined && hasEnded(notice.state)) population.farewell.told(device.id);
       }
       if (!signal.aborted) throw until.reason;
     },
@@ -158,8 +163,8 @@ export function roundsService({
 }
 
 /** When those that hear of a round are to come: at once but spread out for one that selects, else after a while. */
-function nextWindow(population: Population, { state }: RoundNotice) {
-  if (state === "selecting") return { next: wait(population.arrival()) };
+function nextWindow(population: Population, { round, state }: RoundNotice) {
+  if (state === "selecting") return { next: wait(population.arrival({ round })) };
   return state === "closed" || state === "abandoned" ? { next: wait(population.idle()) } : {};
 }
 

@@ -2,6 +2,8 @@ import { driftMessage, Watch } from "../analytics/watch.js";
 import type { AnsweredRequest } from "../metrics/metrics.js";
 import { PrometheusMetrics } from "../metrics/prometheus.js";
 import type { RoundNotice } from "../rounds/engine.js";
+import type { DrivingDependencies } from "../rounds/round-driver.js";
+import { pausedMessage } from "../webhooks/events.js";
 import type { Webhooks } from "../webhooks/webhooks.js";
 import type { Books } from "./books.js";
 import type { CoordinatorOptions } from "./options.js";
@@ -12,14 +14,17 @@ export interface Observation {
   readonly watch: Watch;
   readonly onFault: (where: string, cause: unknown) => void;
   readonly onNotice: (population: string, notice: RoundNotice) => void;
+  /** Told within the transaction that pauses a population, and when it is durable. */
+  readonly onPausing: NonNullable<DrivingDependencies["onPausing"]>;
+  readonly onPaused: NonNullable<DrivingDependencies["onPaused"]>;
   readonly onAnswered: (request: AnsweredRequest) => void;
 }
 
-/** @param webhooks what tells subscribers of drift */
+/** @param webhooks what tells subscribers of drift and of pauses */
 export function observe(
   options: CoordinatorOptions,
   { ledger, store, artifacts }: Books,
-  webhooks: () => Pick<Webhooks, "emit">,
+  webhooks: () => Pick<Webhooks, "emit" | "enqueue" | "wake">,
 ): Observation {
   const { clock } = options;
   const metrics = new PrometheusMetrics(clock);
@@ -44,9 +49,15 @@ export function observe(
     options.onNotice?.(population, notice);
     if (notice.state === "closed") watch.closed(population);
   };
+  const onPausing: Observation["onPausing"] = (db, population, notice) =>
+    webhooks().enqueue(db, pausedMessage(population, notice, clock.now()));
+  const onPaused: Observation["onPaused"] = (population, notice) => {
+    webhooks().wake();
+    options.onPaused?.(population, notice);
+  };
   const onAnswered = (request: AnsweredRequest): void => {
     metrics.requestAnswered(request);
     options.onAnswered?.(request);
   };
-  return { metrics, watch, onFault, onNotice, onAnswered };
+  return { metrics, watch, onFault, onNotice, onPausing, onPaused, onAnswered };
 }

@@ -7,6 +7,7 @@ import type { LoadedPlan } from "../plan/load.js";
 import { buildSchedule } from "../rounds/build-schedule.js";
 import { Population } from "../rounds/population.js";
 import { Populations } from "../rounds/populations.js";
+import { DEFAULT_ROUND_RETRIES } from "../rounds/retries.js";
 import type { Store } from "../store/database.js";
 import type { Books } from "./books.js";
 import type { CoordinatorKeys } from "./keys.js";
@@ -27,7 +28,7 @@ export async function openPopulations(
   options: CoordinatorOptions,
   keys: CoordinatorKeys,
   books: Books,
-  { watch, onNotice }: Observation,
+  { watch, onNotice, onPausing, onPaused }: Observation,
 ): Promise<OpenPopulations> {
   const { ledger, store, artifacts, registry, verifier, messaging } = books;
   let pool: MaskPool | undefined;
@@ -49,6 +50,9 @@ export async function openPopulations(
         {
           ...options,
           onNotice,
+          onPausing,
+          onPaused,
+          retries: options.retries ?? DEFAULT_ROUND_RETRIES,
           ledger,
           store,
           artifacts,

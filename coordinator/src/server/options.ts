@@ -8,6 +8,8 @@ import type { AnsweredRequest } from "../metrics/metrics.js";
 import type { LoadedPlan } from "../plan/load.js";
 import type { EnrolmentPolicy } from "../registry/registry.js";
 import type { RoundNotice } from "../rounds/engine.js";
+import type { RoundRetries } from "../rounds/retries.js";
+import type { PausedNotice } from "../rounds/round-driver.js";
 import type { ServerCertificates } from "../tls/server-certificates.js";
 import type { WebhookEndpoint } from "../webhooks/sender.js";
 import type { StoragePlaces } from "./storage.js";
@@ -57,6 +59,10 @@ export interface CoordinatorOptions extends StoragePlaces {
   readonly rates?: CallRates;
   readonly onFault: (where: string, cause: unknown) => void;
   readonly onNotice?: (population: string, notice: RoundNotice) => void;
+  /** Told of every population that was paused because its rounds came to nothing. */
+  readonly onPaused?: (population: string, notice: PausedNotice) => void;
+  /** How abandoned rounds are tried again; the default unless given. */
+  readonly retries?: RoundRetries;
   /** Told of every answered HTTP request. */
   readonly onAnswered?: (request: AnsweredRequest) => void;
   /** Who is told of what happens. */

@@ -13,6 +13,7 @@ import { loadPlan } from "../plan/load.js";
 import { allowedStatements, httpAttestation } from "../registry/attestation.js";
 import type { EnrolmentPolicy } from "../registry/registry.js";
 import type { RoundNotice } from "../rounds/engine.js";
+import type { PausedNotice } from "../rounds/round-driver.js";
 import { environmentCertificates, fileCertificates, ServerCertificates } from "../tls/server-certificates.js";
 import { Coordinator } from "./coordinator.js";
 import { letHeapGrow } from "./heap.js";
@@ -52,6 +53,7 @@ export type ServeEvent =
       /** Processor time that this process has used so far, all threads. */
       readonly processorMs: number;
     } & RoundNotice)
+  | ({ readonly event: "paused"; readonly population: string } & PausedNotice)
   | { readonly event: "aggregating"; readonly name: string }
   | { readonly event: "finished"; readonly population: string; readonly why: string }
   | { readonly event: "stopped"; readonly peakServerMb: number };
@@ -80,6 +82,8 @@ export async function runServe(options: ServeOptions): Promise<void> {
   }
   const plans = await Promise.all(config.plans.map((path) => loadPlan(path)));
   const certificates = await openCertificates(config, options.environment, log);
+  // Aborted where the process is to end with its rounds, and one of its populations is paused because they came to nothing.
+  const stuck = new AbortController();
   using loop = new LoopDelay();
   const coordinator = await Coordinator.open({
     origin: config.origin,
@@ -115,6 +119,12 @@ export async function runServe(options: ServeOptions): Promise<void> {
         log.warn({ population, query: name, turn: looks.at(-1)?.turn }, "drift");
       } else log.warn({ population: notice.population, round: notice.round }, `canary: ${notice.verdict}`);
     },
+    onPaused: (population, notice) => {
+      const { reason, round, failures, lastReason } = notice;
+      log.error({ population, reason, round, abandoned: failures, lastReason }, "paused");
+      tell({ event: "paused", population, ...notice });
+      if (options.exitWhenFinished) stuck.abort(stuckIn(population));
+    },
     onNotice: (population, notice) => {
       log.info({ population, round: notice.round, state: notice.state, reason: notice.reason }, "round");
       const { user, system } = process.cpuUsage();
@@ -123,6 +133,7 @@ export async function runServe(options: ServeOptions): Promise<void> {
     },
   });
   try {
+    if (options.exitWhenFinished) await requireRunning(coordinator);
     const address = `${config.listen.host}:${coordinator.port}`;
     const http = httpBase(config, certificates !== null, coordinator.httpPort);
     const where = { address, http, origin: config.origin, verifierKey: coordinator.verifierKey };
@@ -131,23 +142,54 @@ export async function runServe(options: ServeOptions): Promise<void> {
     if (config.tls !== null) certificates?.watch(config.tls.reloadMs, options.signal);
     const asked = AbortSignal.any([options.signal, coordinator.drainRequested]);
     // Rounds under way outlive the first signal: `drain` gives them time.
-    await Promise.race([coordinator.run(new AbortController().signal), aborted(asked)]);
+    await Promise.race([coordinator.run(new AbortController().signal), aborted(asked), aborted(stuck.signal)]);
     for (const population of coordinator.populations.all()) {
       if (population.finished === undefined) continue;
       log.info({ population: population.name, why: population.finished }, "finished");
       tell({ event: "finished", population: population.name, why: population.finished });
     }
     if (!options.exitWhenFinished) await aborted(asked);
-    if (asked.aborted) {
+    else if (!stuck.signal.aborted) await sayFarewell(coordinator, config.drainDeadlineMs, log, asked);
+    if (asked.aborted || stuck.signal.aborted) {
       log.info({ deadlineMs: config.drainDeadlineMs }, "draining");
       await Promise.all([coordinator.drain(config.drainDeadlineMs), aggregator?.drain(config.drainDeadlineMs)]);
     }
+    if (!asked.aborted) stuck.signal.throwIfAborted();
   } finally {
     await coordinator.close();
     const peakServerMb = Math.round(process.resourceUsage().maxRSS / 102.4) / 10;
     log.info({ peakServerMb }, "stopped");
     tell({ event: "stopped", peakServerMb });
   }
+}
+
+/** Goes on answering until all devices that have called know that there are no more rounds, for a while. */
+async function sayFarewell(
+  { populations }: Coordinator,
+  graceMs: number,
+  log: pino.Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { name, farewell } of populations.all()) {
+    if (farewell.untold > 0) log.info({ population: name, devices: farewell.untold, graceMs }, "telling devices");
+  }
+  await Promise.all([...populations.all()].map(({ farewell }) => farewell.untilAllTold(graceMs, signal)));
+}
+
+/** A process that is to end with its rounds never would while one of its populations is stuck. */
+async function requireRunning({ populations }: Coordinator): Promise<void> {
+  for (const population of populations.all()) {
+    await population.readPause();
+    if (population.pause?.reason === "rounds-abandoned") throw stuckIn(population.name);
+  }
+}
+
+function stuckIn(population: string): CoordinatorError {
+  return new CoordinatorError(
+    "ROUND_FAILED",
+    `expected rounds of ${population} to close, too many in a row were abandoned, and it is paused; find the reason ` +
+      `in the log or by \`fedloop status\`, then \`fedloop populations resume ${population}\` and start again`,
+  );
 }
 
 /** The part of an aggregator, where it is this process's; undefined where it is not, or there is nobody to sum for. */

@@ -2,6 +2,7 @@ import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { VerificationReport } from "@fedloop/consent";
 import { stringify } from "yaml";
+import { CoordinatorError } from "../errors.js";
 import { loadPlan } from "../plan/load.js";
 import type { PopulationPlan } from "../plan/population-plan.js";
 import type { ServeEvent } from "../server/serve.js";
@@ -63,16 +64,21 @@ export interface FederationResult {
  * @throws CoordinatorError BAD_PLAN, ROUND_FAILED, CANCELLED …
  */
 export async function runFederation(options: FederationOptions): Promise<FederationResult> {
-  const { out, progress, people, signal } = options;
+  const { out, progress, people } = options;
   const config = await prepare(options);
   const { plan } = await loadPlan(join(out, OUTPUT.plan));
   const rounds = { trained: 0, evaluated: 0, abandoned: 0 };
   const refusals = new Map<string, number>();
   const subjects: (string | undefined)[] = people.map(() => undefined);
   let consented = 0;
+  const stuck = new AbortController();
+  const signal = AbortSignal.any([options.signal, stuck.signal]);
   const server = new ServerProcess({
     config,
-    onEvent: (event) => tellRound(event, progress, { rounds, refusals }, plan),
+    onEvent: (event) => {
+      tellRound(event, progress, { rounds, refusals }, plan);
+      if (event.event === "paused") stuck.abort(pausedAfter(event));
+    },
   });
   const stop = (): void => server.stop();
   signal.addEventListener("abort", stop, { once: true });
@@ -119,6 +125,8 @@ export async function runFederation(options: FederationOptions): Promise<Federat
     });
     progress.end();
     return { plan, consented, refusals, subjects, rounds, peakServerMb, ...outcome };
+  } catch (cause) {
+    throw stuck.signal.aborted ? stuck.signal.reason : cause;
   } finally {
     signal.removeEventListener("abort", stop);
     progress.end();
@@ -142,6 +150,13 @@ async function prepare({ out, plan, notice }: FederationOptions): Promise<string
   };
   await writeFile(config, stringify(settings));
   return config;
+}
+
+function pausedAfter({ failures, lastReason }: Extract<ServeEvent, { event: "paused" }>): CoordinatorError {
+  return new CoordinatorError(
+    "ROUND_FAILED",
+    `expected rounds to close, ${failures} in a row were abandoned, the last one with ${lastReason}`,
+  );
 }
 
 function count(message: FromWorker, progress: Progress, refusals: Map<string, number>): void {

@@ -2,7 +2,7 @@
  * The tables, as Kysely sees them. Every integer is a safe integer, every time is in milliseconds since the epoch,
  * every hash is the 32 bytes of a SHA-256, and JSON is text: types that SQLite and PostgreSQL both have.
  */
-import type { Kysely, Transaction } from "kysely";
+import type { Generated, Kysely, Transaction } from "kysely";
 import type {
   IdempotencyTable,
   ModelStagesTable,
@@ -35,6 +35,11 @@ export const ROUND_KINDS = ["train", "evaluate"] as const;
 export type RoundKind = (typeof ROUND_KINDS)[number];
 
 export const POPULATION_STATES = ["running", "paused", "finished"] as const;
+
+/** Why a population is paused: an operator wanted it, or too many of its rounds in a row were abandoned. */
+export const PAUSE_REASONS = ["operator", "rounds-abandoned"] as const;
+
+export type PauseReason = (typeof PAUSE_REASONS)[number];
 
 export type PopulationState = (typeof POPULATION_STATES)[number];
 
@@ -76,6 +81,11 @@ export interface PopulationsTable {
   plan: string;
   state: PopulationState;
   created_ms: number;
+  /** Null unless it is paused; and since when. */
+  pause_reason: Generated<PauseReason | null>;
+  paused_ms: Generated<number | null>;
+  /** The newest round when an operator last resumed it; 0 for never. */
+  resumed_round: Generated<number>;
 }
 
 export interface DevicesTable {

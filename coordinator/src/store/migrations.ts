@@ -237,6 +237,21 @@ export async function makeVaultTables({ schema }: { readonly schema: SchemaModul
     .execute();
 }
 
+/** Why a population is paused, and from which round on abandoned ones count. */
+function pauses(dialect: SchemaDialect): Migration {
+  const { integer, text } = TYPES[dialect];
+  return {
+    async up({ schema }: Kysely<unknown>): Promise<void> {
+      await schema.alterTable("populations").addColumn("pause_reason", text).execute();
+      await schema.alterTable("populations").addColumn("paused_ms", integer).execute();
+      await schema
+        .alterTable("populations")
+        .addColumn("resumed_round", integer, (column) => column.notNull().defaultTo(0))
+        .execute();
+    },
+  };
+}
+
 /** All versions of the schema for a dialect, for Kysely's `Migrator`. */
 export function migrationsFor(dialect: SchemaDialect): MigrationProvider {
   const migrations: Readonly<Record<string, Migration>> = {
@@ -245,6 +260,7 @@ export function migrationsFor(dialect: SchemaDialect): MigrationProvider {
     "0003-noise-runs": noiseRuns(dialect),
     "0004-shared-store": sharedStore(dialect),
     "0005-operations": operationsTables(dialect),
+    "0006-pauses": pauses(dialect),
   };
   return { getMigrations: () => Promise.resolve(migrations) };
 }

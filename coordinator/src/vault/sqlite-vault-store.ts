@@ -131,14 +131,16 @@ export class SqliteVaultStore implements WrapStore {
     try {
       const taken = this.#exclusively(() => {
         const current = this.currentKek();
-        const write = this.#database.prepare("insert or replace into wraps (subject_id, kek, wrapped) values (?, ?, ?)");
+        const write = this.#database.prepare(
+          "insert or replace into wraps (subject_id, kek, wrapped) values (?, ?, ?)",
+        );
         return puts.map(({ subjectId, wrap: { kek, wrapped }, before }) => {
           if (current !== kek || this.#get(subjectId)?.wrapped !== before?.wrapped) return false;
           write.run(subjectId, kek, wrapped);
           return true;
         });
       });
-      puts.forEach(({ resolve }, index) => resolve(taken[index] === true));
+      for (const [index, { resolve }] of puts.entries()) resolve(taken[index] === true);
     } catch (cause) {
       for (const { reject } of puts) reject(cause);
     }

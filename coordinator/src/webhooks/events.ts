@@ -1,4 +1,5 @@
 import { type Entry, entryLeafHash, parseEpsilon } from "@fedloop/consent";
+import type { PausedNotice } from "../rounds/round-driver.js";
 
 /** What endpoints can be told of. */
 export const WEBHOOK_EVENTS = [
@@ -7,6 +8,7 @@ export const WEBHOOK_EVENTS = [
   "model.staged",
   "budget.threshold",
   "drift.detected",
+  "population.paused",
   "test",
 ] as const;
 
@@ -65,6 +67,16 @@ export function messagesOf(index: number, entry: Entry, cap: string | undefined)
     default:
       return [];
   }
+}
+
+/** That a population was paused because its rounds came to nothing; the same pause has the same id. */
+export function pausedMessage(
+  population: string,
+  { reason, round, failures, lastReason }: PausedNotice,
+  timeMs: number,
+): WebhookMessage {
+  const data = { population, reason, round, abandoned: failures, lastReason };
+  return { id: `msg_paused_${population}_${round}`, type: "population.paused", timeMs, data, fact: null };
 }
 
 /** The body of a message, as Standard Webhooks has it. */

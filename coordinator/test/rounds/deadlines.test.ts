@@ -72,15 +72,6 @@ t.test("too few devices by the end of the selection: abandoned with the reason",
   t.same((await federation.audit()).findings, []);
 });
 
-t.test("rounds that are abandoned again and again end the training instead of going on for ever", async (t) => {
-  const federation = await Federation.open(t, { plan: { deadlines: { selection: "50ms", report: "20s" } } });
-  await Promise.all([1, 2, 3].map(() => federation.join()));
-  await federation.run();
-  t.equal(federation.population.finished, "abandoned");
-  t.equal(federation.notices.filter(({ state }) => state === "abandoned").length, 4);
-  t.same((await federation.audit()).findings, []);
-});
-
 t.test("a minimum that has not consented yet is waited for, and comes in time", async (t) => {
   const federation = await Federation.open(t);
   const running = federation.run();

@@ -18,6 +18,7 @@ import { exportBundle } from "../../src/ledger/export-bundle.js";
 import { decodeSafetensors } from "../../src/models/safetensors.js";
 import type { RoundNotice } from "../../src/rounds/engine.js";
 import type { Population } from "../../src/rounds/population.js";
+import { DEFAULT_ROUND_RETRIES } from "../../src/rounds/retries.js";
 import { Coordinator, type CoordinatorOptions } from "../../src/server/coordinator.js";
 import { temporaryFolder } from "../temporary-folder.js";
 import { joinAs, takePart } from "./people.js";
@@ -68,6 +69,7 @@ export class Federation {
       address: "127.0.0.1:0",
       clock: { now: () => Date.now() },
       concurrentUploads: 4,
+      retries: { ...DEFAULT_ROUND_RETRIES, firstMs: 1, longestMs: 1 },
       ...options,
       onFault: (_where, cause) => heard.faults.push(cause),
       onNotice: (population, notice) => {

@@ -2,6 +2,8 @@
 import { sql } from "kysely";
 import type { Test } from "tap";
 import { Ledger } from "../../src/ledger/ledger.js";
+import { failuresInARow, pausePopulation, readPause, resumePopulation } from "../../src/rounds/pause.js";
+import type { AbandonReason } from "../../src/rounds/states.js";
 import type { Store } from "../../src/store/database.js";
 import { openLedger, policyBody, TestDevice } from "../ledger/fixture.js";
 
@@ -32,6 +34,39 @@ export function storeCompliance(t: Test, under: StoreUnderTest): void {
     await using second = await under.open(place);
     t.same(await second.db.selectFrom("meta").selectAll().execute(), [{ key: "origin", value: "example.org/log" }]);
   });
+
+  t.test(
+    "a pause keeps its reason and its time until it is ended, and abandoned rounds count from there",
+    async (t) => {
+      const store = await opened(t, under);
+      const { db } = store;
+      await addPopulation(store);
+      const ended = async (
+        round: number,
+        state: "closed" | "abandoned",
+        reason: AbandonReason | null,
+      ): Promise<void> => {
+        const row = { population: "lecturers", round, kind: "train" as const, state, reason, state_since_ms: 1 };
+        await db.insertInto("rounds").values(row).execute();
+      };
+      await ended(1, "abandoned", "COHORT_TOO_SMALL");
+      await ended(2, "closed", null);
+      await ended(3, "abandoned", "COHORT_TOO_SMALL");
+      await ended(4, "abandoned", "OPERATOR_STOPPED");
+      await ended(5, "abandoned", "TOO_FEW_UPDATES");
+      t.equal(await failuresInARow(db, "lecturers"), 2);
+      t.equal(await readPause(db, "lecturers"), null);
+      const pause = { reason: "rounds-abandoned", sinceMs: 2 ** 40 + 1 } as const;
+      await pausePopulation(db, "lecturers", pause);
+      await pausePopulation(db, "lecturers", { reason: "operator", sinceMs: 7 });
+      t.same(await readPause(db, "lecturers"), pause);
+      await resumePopulation(db, "lecturers");
+      t.equal(await readPause(db, "lecturers"), null);
+      t.equal(await failuresInARow(db, "lecturers"), 0);
+      await ended(6, "abandoned", "TOO_FEW_KEYS");
+      t.equal(await failuresInARow(db, "lecturers"), 1);
+    },
+  );
 
   t.test("bytes come back as the same bytes, and integers up to 2^53-1 as the same integers", async (t) => {
     const store = await opened(t, under);

@@ -51,6 +51,8 @@ export interface Population {
   readonly purpose: string;
   readonly state: string;
   readonly finished: string | null;
+  /** Why no round begins; null while it is not paused. */
+  readonly pause: { readonly reason: string } | null;
   readonly policy: number;
   readonly devices: number;
   readonly rounds: { readonly planned: number; readonly byState: Readonly<Record<string, number>> };
@@ -65,6 +67,7 @@ const population: z.ZodMiniType<Population> = z.object({
   purpose: text,
   state: text,
   finished: z.nullable(text),
+  pause: z.nullable(z.object({ reason: text })),
   policy: number,
   devices: number,
   rounds: z.object({ planned: number, byState: z.record(text, number) }),

@@ -12,7 +12,8 @@ export interface PopulationCardProps {
 
 /** One population at a glance; a link to its details. */
 export function PopulationCard({ population, isShown, isAlone }: PopulationCardProps): JSX.Element {
-  const { population: name, controller, purpose, state, finished, devices, rounds, budget } = population;
+  const { population: name, controller, purpose, state, finished, pause, devices, rounds, budget } = population;
+  const isStuck = pause?.reason === "rounds-abandoned";
   const { closed = 0, abandoned = 0, ...open } = rounds.byState;
   const underWay = Object.entries(open).map(([each, number]) => `${number} ${each}`);
   return (
@@ -25,7 +26,9 @@ export function PopulationCard({ population, isShown, isAlone }: PopulationCardP
             {name}
           </a>
         )}{" "}
-        <span class={`badge ${state === "running" ? "good" : ""}`}>{finished ?? state}</span>
+        <span class={`badge ${state === "running" ? "good" : isStuck ? "critical" : ""}`}>
+          {finished ?? (isStuck ? "paused after abandoned rounds" : state)}
+        </span>
       </h3>
       <p class="quiet">
         {purpose}, for {controller}

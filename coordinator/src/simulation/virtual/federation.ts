@@ -18,6 +18,7 @@ import { releaseCollected } from "../../rounds/noise.js";
 import { nextPosition, type RunPosition, runName, type StoredRun } from "../../rounds/noise-run.js";
 import { ParticipantBudgets } from "../../rounds/participant-budgets.js";
 import { planBody } from "../../rounds/plan-body.js";
+import { DEFAULT_ROUND_RETRIES } from "../../rounds/retries.js";
 import { costOf, type RoundSpec } from "../../rounds/round-spec.js";
 import { scaleOf } from "../../rounds/round-work.js";
 import type { Schedule } from "../../rounds/schedule.js";
@@ -65,7 +66,6 @@ export interface VirtualFederationOptions {
   readonly testExamples: number;
 }
 
-/** A population gives up after this many rounds in a row that were abandoned, as in a coordinator. */
 const BETWEEN_ROUNDS_MS = 1_000;
 /** How much training times of one device vary: the deviation of their logarithm. */
 const TIME_SPREAD = 0.3;
@@ -116,7 +116,7 @@ export class VirtualFederation {
   async *rounds(): AsyncGenerator<RoundReport> {
     let number = 0;
     let abandoned = 0;
-    for (let done = 0; done < this.schedule.rounds.length && abandoned <= this.schedule.maxAbandoned; ) {
+    for (let done = 0; done < this.schedule.rounds.length && abandoned < DEFAULT_ROUND_RETRIES.pauseAfter; ) {
       const planned = this.schedule.rounds[done];
       if (planned === undefined) return;
       const report = await this.#round(planned, ++number);
