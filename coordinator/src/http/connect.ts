@@ -156,7 +156,8 @@ export class ConnectHost implements ServiceHost {
     return async (request: Message, connect: HandlerContext) => {
       try {
         const header = headerOf(connect);
-        const leader = await leaderOf({ forwarder: this.#options.forwarder }, "", header, isSigned);
+        const { forwarder, admission } = this.#options;
+        const leader = await leaderOf({ forwarder, admission }, method, "", header, isSigned);
         if (leader !== undefined) {
           return await leader.unary(method, header, connect.values.get(receivedKey), this.#draining.signal);
         }
@@ -174,7 +175,8 @@ export class ConnectHost implements ServiceHost {
       try {
         const signal = AbortSignal.any([connect.signal, draining]);
         const header = headerOf(connect);
-        const leader = await leaderOf({ forwarder: this.#options.forwarder }, "", header, isSigned);
+        const { forwarder, admission } = this.#options;
+        const leader = await leaderOf({ forwarder, admission }, method, "", header, isSigned);
         const items =
           leader === undefined
             ? handler(request, await this.#context(method, connect, signal, isSigned))

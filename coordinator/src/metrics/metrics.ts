@@ -19,6 +19,8 @@ export interface Metrics {
   callReceived(method: string, bytes: number): void;
   requestAnswered(request: AnsweredRequest): void;
   webhookAttempted(endpoint: string, result: SendResult): void;
+  /** A call found too many waiting. */
+  turnedAway(): void;
   faulted(): void;
 }
 
@@ -28,5 +30,6 @@ export const NO_METRICS: Metrics = {
   callReceived: () => undefined,
   requestAnswered: () => undefined,
   webhookAttempted: () => undefined,
+  turnedAway: () => undefined,
   faulted: () => undefined,
 };

@@ -47,6 +47,7 @@ export class PrometheusMetrics implements Metrics {
   readonly #requestSeconds: Histogram;
   readonly #attempts: Counter;
   readonly #faults: Counter;
+  readonly #turnedAway: Counter;
   readonly #standing: ReturnType<typeof standingGauges>;
 
   constructor(clock: { now(): number }) {
@@ -89,6 +90,7 @@ export class PrometheusMetrics implements Metrics {
     );
     this.#attempts = counter("fedloop_webhook_attempts_total", "Attempts to deliver.", ["endpoint", "outcome"]);
     this.#faults = counter("fedloop_faults_total", "Faults of the coordinator, each in the log.", []);
+    this.#turnedAway = counter("fedloop_calls_turned_away_total", "Calls that found too many waiting.", []);
     this.#standing = standingGauges(registers);
   }
 
@@ -121,6 +123,10 @@ export class PrometheusMetrics implements Metrics {
   webhookAttempted(endpoint: string, result: SendResult): void {
     const isDelivered = result.type === "answered" && result.status >= 200 && result.status < 300;
     this.#attempts.inc({ endpoint, outcome: isDelivered ? "delivered" : "failed" });
+  }
+
+  turnedAway(): void {
+    this.#turnedAway.inc();
   }
 
   faulted(): void {

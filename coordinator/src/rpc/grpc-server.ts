@@ -125,7 +125,7 @@ export class GrpcServer implements ServiceHost {
       const answer = async (): Promise<Message> => {
         const header = headerOf(call.metadata);
         const caller = call.getPeer();
-        const leader = await leaderOf(this.#options, caller, header, signed);
+        const leader = await leaderOf(this.#options, method, caller, header, signed);
         if (leader !== undefined) {
           return leader.unary(method, header, receivedBytes(call.request), this.#draining.signal);
         }
@@ -149,7 +149,7 @@ export class GrpcServer implements ServiceHost {
       const items = async (): Promise<AsyncIterable<MessageInitShape<typeof method.output>>> => {
         const header = headerOf(call.metadata);
         const caller = call.getPeer();
-        const leader = await leaderOf(this.#options, caller, header, signed);
+        const leader = await leaderOf(this.#options, method, caller, header, signed);
         if (leader !== undefined) return leader.stream(method, header, receivedBytes(call.request), signal);
         const context = await this.#context(method, call.request, call.metadata, caller, signal, signed);
         return handler(call.request, context) as AsyncIterable<MessageInitShape<typeof method.output>>;

@@ -9,9 +9,10 @@ import type {
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
-import { METADATA, methodPath, signedParts } from "@fedloop/proto";
+import { Consent, Enrollment, METADATA, methodPath, Rounds, signedParts, Transparency } from "@fedloop/proto";
 import { CoordinatorError } from "../errors.js";
 import type { CallForwarder, RemoteLeader } from "../leadership/forwarder.js";
+import type { Admission } from "../limits/admission.js";
 import type { CallLimiter } from "../limits/call-limits.js";
 import type { Authenticator } from "../registry/authentication.js";
 import type { Device } from "../registry/device.js";
@@ -59,6 +60,8 @@ export interface ServiceHost {
 export interface CallOptions {
   /** How much callers may ask; as much as they like unless given. */
   readonly limits?: CallLimiter | undefined;
+  /** Where calls wait for their turn; all are begun at once unless given. */
+  readonly admission?: Pick<Admission, "enter"> | undefined;
   readonly authenticator: Pick<Authenticator, "authenticate">;
   readonly clock: { now(): number };
   /** Where coordinators share the store: what passes calls on to the one that leads the caller's population. */
@@ -99,20 +102,33 @@ export async function signedBy(
   }
 }
 
+/** Calls by which devices come: whoever finds the line full comes later, and no round is lost. */
+const COMING: ReadonlySet<DescMethod> = new Set<DescMethod>([
+  Rounds.method.checkIn,
+  Rounds.method.watch,
+  Enrollment.method.enroll,
+  Consent.method.getNotice,
+  Transparency.method.getCheckpoint,
+  Transparency.method.getConsistencyProof,
+  Transparency.method.getInclusionProof,
+]);
+
 /**
- * Admits a call, and says who is to answer it. A call that another coordinator passed on was admitted there.
+ * Admits a call, and says who is to answer it. What a call that another coordinator passed on may ask was looked at there.
  *
  * @param isSigned whether the method is one that devices sign: the others are answered by whoever is asked
  * @returns undefined when it is to be answered here
  * @throws CoordinatorError BUSY; RETRY while nobody leads the caller's population
  */
 export async function leaderOf(
-  { limits, forwarder }: Pick<CallOptions, "limits" | "forwarder">,
+  { limits, admission, forwarder }: Pick<CallOptions, "limits" | "admission" | "forwarder">,
+  method: DescMethod,
   caller: string,
   header: (name: string) => string | undefined,
   isSigned: boolean,
 ): Promise<RemoteLeader | undefined> {
   if (forwarder?.isPassedOn(header) !== true) limits?.admitAddress(caller);
+  await admission?.enter(!COMING.has(method));
   return isSigned ? forwarder?.leaderFor(header) : undefined;
 }
 

@@ -2,6 +2,7 @@ import { Artifacts, Consent, Enrollment, Rounds, Transparency } from "@fedloop/p
 import { ChannelCredentials } from "@grpc/grpc-js";
 import { ConnectHost } from "../http/connect.js";
 import { Cluster } from "../leadership/cluster.js";
+import { Admission } from "../limits/admission.js";
 import type { CallLimits } from "../limits/call-limits.js";
 import type { Metrics } from "../metrics/metrics.js";
 import { Authenticator } from "../registry/authentication.js";
@@ -57,7 +58,9 @@ export async function serveDevices(
         leaseMs: options.cluster?.leaseMs,
       })
     : undefined;
-  const calls = { authenticator, clock, limits, onFault, forwarder: cluster?.forwarder };
+  const { waitingCalls } = options;
+  const admission = new Admission({ clock, waitingCalls, onRefused: () => metrics.turnedAway() });
+  const calls = { authenticator, clock, limits, admission, onFault, forwarder: cluster?.forwarder };
   const server = new GrpcServer(calls);
   const connect = new ConnectHost({ ...calls, corsOrigins: options.http?.corsOrigins ?? [] });
   for (const host of [server, connect]) {

@@ -55,6 +55,8 @@ export interface CoordinatorOptions extends StoragePlaces {
   readonly nats?: NatsOptions | null;
   readonly clock: { now(): number };
   readonly concurrentUploads: number;
+  /** Calls of devices that come, that may wait for their turn; the default unless given. */
+  readonly waitingCalls?: number;
   /** How much callers may ask; the default rates unless given. */
   readonly rates?: CallRates;
   readonly onFault: (where: string, cause: unknown) => void;

@@ -15,6 +15,7 @@ interface Handlers {
   readonly checkpoint?: () => Promise<string>;
   readonly chunks?: () => AsyncIterable<{ readonly data: Uint8Array }>;
   readonly limits?: CallLimiter;
+  readonly admission?: CallOptions["admission"];
 }
 
 /** A host that serves, and a way to it. */
@@ -46,12 +47,12 @@ function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
 /** @param readAhead chunks of 1 MiB that may be on their way to a reader who does not read */
 export function hostCompliance(t: Test, name: string, serve: HostKind, readAhead: number): void {
   /** A server of methods that need no session, and a connection to it. */
-  async function start(t: Test, { checkpoint, chunks, limits }: Handlers = {}): Promise<Started> {
+  async function start(t: Test, { checkpoint, chunks, limits, admission }: Handlers = {}): Promise<Started> {
     const { registry, clock } = await startRegistry(t);
     const faults: unknown[] = [];
     const authenticator = new Authenticator({ registry, verifier: nodeVerifier(), clock });
     const onFault = (_method: string, cause: unknown) => faults.push(cause);
-    const calls = { authenticator, clock, limits, onFault };
+    const calls = { authenticator, clock, limits, admission, onFault };
     const server = await serve(calls, (host) => {
       host.add(Transparency, ["getCheckpoint", "getInclusionProof", "getConsistencyProof"], {
         getCheckpoint: async () => ({ checkpoint: (await checkpoint?.()) ?? "a checkpoint" }),
@@ -103,6 +104,19 @@ export function hostCompliance(t: Test, name: string, serve: HostKind, readAhead
     t.equal(served, 0);
     t.match(await getCheckpoint(), { checkpoint: "1" });
     for (const address of asked) t.match(address, /^127\.0\.0\.1(:\d+)?$/);
+    t.strictSame(faults, []);
+  });
+
+  t.test(`${name}: a device that comes is turned away where too many wait, a round's work is not`, async (t) => {
+    const { getCheckpoint, openArtifact, faults } = await start(t, {
+      admission: {
+        enter: async (isUrgent) => {
+          if (!isUrgent) throw new CoordinatorError("BUSY", "too many calls wait", { retryAfterMs: 1_234 });
+        },
+      },
+    });
+    await t.rejects(getCheckpoint(), { ...refusal("BUSY"), retryAfterMs: 1_234 });
+    t.match(await openArtifact().next(), { done: true });
     t.strictSame(faults, []);
   });
 
