@@ -1,8 +1,9 @@
 import { parseEntry } from "@fedloop/consent";
+import { ROUND_STATES } from "@fedloop/proto";
 import { sql } from "kysely";
 import * as z from "zod";
 import { CoordinatorError } from "../errors.js";
-import { type PARTICIPANT_STATES, ROUND_KINDS, ROUND_STATES, type RoundsTable } from "../store/database.js";
+import { type PARTICIPANT_STATES, ROUND_KINDS, type RoundsTable } from "../store/database.js";
 import type { AdminDependencies } from "./dependencies.js";
 import { pageFrom, pageOf, pageQuery, readCursor } from "./page.js";
 import type { ZodRoutes } from "./zod-routes.js";

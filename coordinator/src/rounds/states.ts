@@ -1,4 +1,4 @@
-import { ROUND_STATES, type RoundStateName } from "../store/database.js";
+import { ROUND_STATES, type RoundStateName } from "@fedloop/proto";
 
 /** The states of a round, in the order in which it passes them. ARCHITECTURE: "A round". */
 export type RoundState = RoundStateName;

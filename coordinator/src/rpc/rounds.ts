@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type OfferSchema, type Rounds, WaitReason, RoundState as Wire } from "@fedloop/proto";
+import { type OfferSchema, type Rounds, WaitReason, wireRoundState } from "@fedloop/proto";
 import { CoordinatorError } from "../errors.js";
 import type { Ledger } from "../ledger/ledger.js";
 import type { Device } from "../registry/device.js";
@@ -7,29 +7,12 @@ import type { CheckIn, Idle } from "../rounds/check-in.js";
 import type { RoundNotice } from "../rounds/engine.js";
 import type { Population } from "../rounds/population.js";
 import type { Populations } from "../rounds/populations.js";
-import { hasEnded, type RoundState } from "../rounds/states.js";
+import { hasEnded } from "../rounds/states.js";
 import type { Turnstile } from "../rounds/turnstile.js";
 import type { ModelChunks } from "./model-chunks.js";
 import { secureCalls } from "./secure-rounds.js";
 import type { ServiceHandlers } from "./service.js";
 import { consistencyMessage, receiptOf } from "./transparency.js";
-
-const STATE: Readonly<Record<RoundState, Wire>> = {
-  planned: Wire.PLANNED,
-  reserved: Wire.RESERVED,
-  selecting: Wire.SELECTING,
-  configured: Wire.CONFIGURED,
-  keys: Wire.KEYS,
-  shares: Wire.SHARES,
-  masked: Wire.MASKED,
-  consistency: Wire.CONSISTENCY,
-  unmask: Wire.UNMASK,
-  aggregated: Wire.AGGREGATED,
-  debited: Wire.DEBITED,
-  released: Wire.RELEASED,
-  closed: Wire.CLOSED,
-  abandoned: Wire.ABANDONED,
-};
 
 const REASON: Readonly<Record<Idle["reason"], WaitReason>> = {
   "no-round": WaitReason.NO_ROUND,
@@ -61,7 +44,7 @@ export function roundsService({
 
   const event = (population: Population, notice: RoundNotice, offer: OfferMessage | undefined) => ({
     round: BigInt(notice.round),
-    state: STATE[notice.state],
+    state: wireRoundState(notice.state),
     deadlineMs: remaining(notice.deadlineMs),
     reason: notice.reason ?? "",
     ...nextWindow(population, notice),
@@ -108,7 +91,7 @@ export function roundsService({
         return { outcome: { case: "wait" as const, value: wait(outcome.idle) } };
       case "joined": {
         const { round, state, deadlineMs } = outcome.notice;
-        const place = { round: BigInt(round), state: STATE[state], deadlineMs: remaining(deadlineMs) };
+        const place = { round: BigInt(round), state: wireRoundState(state), deadlineMs: remaining(deadlineMs) };
         const model = await models.inline(population.models.present, () =>
           population.models.open(population.models.present),
         );

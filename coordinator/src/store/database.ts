@@ -2,6 +2,7 @@
  * The tables, as Kysely sees them. Every integer is a safe integer, every time is in milliseconds since the epoch,
  * every hash is the 32 bytes of a SHA-256, and JSON is text: types that SQLite and PostgreSQL both have.
  */
+import type { RoundStateName } from "@fedloop/proto";
 import type { Generated, Kysely, Transaction } from "kysely";
 import type {
   IdempotencyTable,
@@ -9,26 +10,6 @@ import type {
   WebhookDeliveriesTable,
   WebhookFactsTable,
 } from "./operations-tables.js";
-
-/** The states of a round (docs/architecture.md); `abandoned` can follow any state before `unmask`. */
-export const ROUND_STATES = [
-  "planned",
-  "reserved",
-  "selecting",
-  "configured",
-  "keys",
-  "shares",
-  "masked",
-  "consistency",
-  "unmask",
-  "aggregated",
-  "debited",
-  "released",
-  "closed",
-  "abandoned",
-] as const;
-
-export type RoundStateName = (typeof ROUND_STATES)[number];
 
 export const ROUND_KINDS = ["train", "evaluate"] as const;
 

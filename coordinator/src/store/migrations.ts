@@ -3,6 +3,7 @@
  * name sorts after all others. Types are given for each dialect: SQLite's tables are STRICT, so a value of the wrong
  * type is refused there as it is by PostgreSQL.
  */
+import { ROUND_STATES } from "@fedloop/proto";
 import {
   type ColumnDataType,
   type Kysely,
@@ -11,7 +12,7 @@ import {
   type SchemaModule,
   sql,
 } from "kysely";
-import { PARTICIPANT_STATES, POPULATION_STATES, ROUND_KINDS, ROUND_STATES } from "./database.js";
+import { PARTICIPANT_STATES, POPULATION_STATES, ROUND_KINDS } from "./database.js";
 import { operationsTables } from "./operations-tables.js";
 
 export type SchemaDialect = "sqlite" | "postgres";

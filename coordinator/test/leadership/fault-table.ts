@@ -1,25 +1,13 @@
 // One federation that lives through a fault in every state of a round; what holds of it at the end, whatever happened.
+import { ROUND_STATES, type RoundStateName } from "@fedloop/proto";
 import type { Test } from "tap";
 import type { NatsServer } from "../messaging/nats-server.js";
 import type { PlanChanges } from "../server/plans.js";
 import type { PostgresServer } from "../store/postgres-server.js";
 import { SharedFederation, type SharedProcess } from "./shared-federation.js";
 
-export const STATES = [
-  "planned",
-  "reserved",
-  "selecting",
-  "configured",
-  "keys",
-  "shares",
-  "masked",
-  "consistency",
-  "unmask",
-  "aggregated",
-  "debited",
-  "released",
-  "closed",
-] as const;
+/** All in which a round can be held: one that is abandoned is held nowhere. */
+export const STATES: readonly RoundStateName[] = ROUND_STATES.filter((state) => state !== "abandoned");
 
 /** More than the table needs: rounds go on while a process is started. */
 const MANY = 1_000;

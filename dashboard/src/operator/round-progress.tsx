@@ -1,23 +1,10 @@
+import { ROUND_STATES } from "@fedloop/proto";
 import type { JSX } from "preact";
 import type { Round } from "../api/resources.js";
 import { count, span } from "../theme/figures.js";
 
-/** The states of a round in their order; those of secure aggregation are skipped by rounds without. */
-const STATES = [
-  "planned",
-  "reserved",
-  "selecting",
-  "configured",
-  "keys",
-  "shares",
-  "masked",
-  "consistency",
-  "unmask",
-  "aggregated",
-  "debited",
-  "released",
-  "closed",
-];
+/** Those of secure aggregation are skipped by rounds without. */
+const STATES: readonly string[] = ROUND_STATES.filter((state) => state !== "abandoned");
 
 /** Where a round stands, with the devices it waits for. */
 export function RoundProgress({ round }: { readonly round: Round }): JSX.Element {
