@@ -251,7 +251,7 @@ function addWitness(program: Command, { signal, print }: Surroundings): void {
       if ((tlsCert === undefined) !== (tlsKey === undefined))
         throw new CoordinatorError("USAGE", "expected --tls-cert and --tls-key together, came one of them");
       const tls = tlsCert === undefined || tlsKey === undefined ? null : { cert: tlsCert, key: tlsKey };
-      const { parseListen } = await import("../config/config.js");
+      const { parseListen } = await import("../config/listen.js");
       const { runWitness } = await import("../server/witness.js");
       await runWitness({
         name,

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { CoordinatorError } from "../errors.js";
 import type { StoragePlaces } from "../server/storage.js";
-import { type Config, type ConfigEnvironment, isLoopback } from "./config.js";
+import type { Config, ConfigEnvironment } from "./config.js";
+import { isLoopback } from "./loopback.js";
 
 /** What of a URL's sslmode keeps others from reading along, or standing in for the server. */
 const VERIFIED: ReadonlySet<string> = new Set(["verify-full", "verify-ca"]);

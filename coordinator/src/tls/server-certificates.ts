@@ -2,7 +2,8 @@ import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
 import { experimental, type ServerCredentials } from "@grpc/grpc-js";
-import type { ConfigEnvironment, TlsFiles } from "../config/config.js";
+import type { ConfigEnvironment } from "../config/config.js";
+import type { TlsFiles } from "../config/tls.js";
 import { CoordinatorError } from "../errors.js";
 import type { HttpTls } from "../http/http-server.js";
 

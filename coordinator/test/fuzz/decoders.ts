@@ -21,7 +21,8 @@ import {
   unpackResidues,
 } from "@fedloop/privacy/secagg";
 import * as proto from "@fedloop/proto";
-import { parseConfig, parseListen } from "../../src/config/config.js";
+import { parseConfig } from "../../src/config/config.js";
+import { parseListen } from "../../src/config/listen.js";
 import { parseYaml } from "../../src/config/yaml-document.js";
 import { CoordinatorError } from "../../src/errors.js";
 import { addressKey } from "../../src/limits/call-limits.js";
