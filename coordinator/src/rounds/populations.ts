@@ -10,6 +10,10 @@ export class Populations {
     this.#populations = new Map([...populations].map((population) => [population.name, population]));
   }
 
+  get size(): number {
+    return this.#populations.size;
+  }
+
   all(): Iterable<Population> {
     return this.#populations.values();
   }

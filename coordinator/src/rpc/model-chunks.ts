@@ -3,15 +3,32 @@ import { encodedOnce } from "@fedloop/proto/grpc";
 import { CoordinatorError } from "../errors.js";
 import type { OpenArtifact } from "../models/artifact-store.js";
 
-/** Models up to this size are kept ready to send; larger ones are read as they are sent. Bytes. */
+/** Of all kept models together, unless given. A larger model is read as it is sent. Bytes. */
 const MAX_KEPT_BYTES = 64 << 20;
 
+/** What a population's devices get at a time: what rounds train, the live model, a canary. */
+const KEPT_EACH = 3;
+
+interface Kept {
+  readonly chunks: Promise<readonly ArtifactChunk[] | null>;
+  /** 0 until it is read. */
+  bytes: number;
+}
+
 /**
- * The chunks of a model, encoded once for all devices of a round. One model is kept: a cohort downloads the same one at
- * about the same time.
+ * The chunks of models, encoded once for all devices: a cohort downloads the same one at about the same time, and apps
+ * another. The few that were asked for last are kept.
  */
 export class ModelChunks {
-  #kept: { readonly sha256: string; readonly chunks: Promise<readonly ArtifactChunk[] | null> } | undefined;
+  readonly #maximumModels: number;
+  readonly #maximumBytes: number;
+  /** By SHA-256, base64url; the one that was asked for last comes last. */
+  readonly #kept = new Map<string, Kept>();
+
+  constructor(populations: number, maximumBytes: number = MAX_KEPT_BYTES) {
+    this.#maximumModels = KEPT_EACH * populations;
+    this.#maximumBytes = maximumBytes;
+  }
 
   /**
    * The chunks from an offset, a multiple of `CHUNK_BYTES` or not.
@@ -51,14 +68,34 @@ export class ModelChunks {
   /** All chunks; null for a model that is too large to be kept. Who asks while they are read waits for the same ones. */
   #chunks(sha256: Uint8Array, open: () => Promise<OpenArtifact>): Promise<readonly ArtifactChunk[] | null> {
     const name = Buffer.from(sha256).toString("base64url");
-    if (this.#kept?.sha256 === name) return this.#kept.chunks;
-    const chunks = encodeChunks(open);
-    const kept = { sha256: name, chunks };
-    this.#kept = kept;
-    chunks.catch(() => {
-      if (this.#kept === kept) this.#kept = undefined;
-    });
-    return chunks;
+    const known = this.#kept.get(name);
+    const kept: Kept = known ?? { chunks: encodeChunks(open, this.#maximumBytes), bytes: 0 };
+    this.#kept.delete(name);
+    this.#kept.set(name, kept);
+    if (known === undefined) {
+      kept.chunks.then(
+        (chunks) => {
+          kept.bytes = (chunks ?? []).reduce((sum, { data }) => sum + data.length, 0);
+          this.#letGo();
+        },
+        () => {
+          if (this.#kept.get(name) === kept) this.#kept.delete(name);
+        },
+      );
+      this.#letGo();
+    }
+    return kept.chunks;
+  }
+
+  /** Lets go of what was asked for longest ago, until the rest is within the bounds. */
+  #letGo(): void {
+    let bytes = 0;
+    for (const kept of this.#kept.values()) bytes += kept.bytes;
+    for (const [name, kept] of this.#kept) {
+      if (bytes <= this.#maximumBytes && this.#kept.size <= this.#maximumModels) return;
+      this.#kept.delete(name);
+      bytes -= kept.bytes;
+    }
   }
 }
 
@@ -76,9 +113,12 @@ async function* readChunks(artifact: OpenArtifact, from: number): AsyncIterable<
   }
 }
 
-async function encodeChunks(open: () => Promise<OpenArtifact>): Promise<readonly ArtifactChunk[] | null> {
+async function encodeChunks(
+  open: () => Promise<OpenArtifact>,
+  maximumBytes: number,
+): Promise<readonly ArtifactChunk[] | null> {
   await using artifact = await open();
-  if (artifact.totalBytes > MAX_KEPT_BYTES) return null;
+  if (artifact.totalBytes > maximumBytes) return null;
   const chunks: ArtifactChunk[] = [];
   for await (const chunk of readChunks(artifact, 0)) chunks.push(encodedOnce(ArtifactChunkSchema, chunk));
   return chunks;

@@ -46,7 +46,7 @@ export async function serveDevices(
   const verifierKey = books.checkpoints.vkey;
   const signed = new Authenticator({ registry, verifier, clock });
   const authenticator = counted(signed, metrics);
-  const models = new ModelChunks();
+  const models = new ModelChunks(populations.size);
   const turnstile = new Turnstile();
   let address = options.address;
   const cluster = store.isShared
