@@ -41,6 +41,6 @@ export {
 } from "./trainers/implicit-factorisation.js";
 export { type LabelledRows, logisticRegressionTrainer } from "./trainers/logistic-regression.js";
 export { choiceSetting, integerSetting, realSetting } from "./trainers/settings.js";
-export type { LocalState, Trainer, TrainerSettings, TrainingTask } from "./trainers/trainer.js";
+export type { LocalState, Trainer, TrainerSettings, TrainingTask, UpdateFate } from "./trainers/trainer.js";
 export { defaultRetryPolicy, type RetryPolicy } from "./transport/retry.js";
 export type { CallOptions, Transport } from "./transport/transport.js";

@@ -236,7 +236,9 @@ export class ParticipationTasks {
     this.#requireConsent(plan);
     const tell = (event: ParticipationEvent): void => this.#host.tell(event);
     const gate = await this.#dependencies.gate();
-    const trained = await trainedUpdate(plan, file, { trainer, localState, random, gate, tell, signal });
+    const wasCounted = (round: number): Promise<boolean> => this.#wasCounted(round, signal);
+    const context = { trainer, localState, wasCounted, random, gate, tell, signal };
+    const trained = await trainedUpdate(plan, file, context);
     this.#spare = file;
     throwIfAborted(signal);
     const { body } = plan;
@@ -245,6 +247,20 @@ export class ParticipationTasks {
       this.#pending = { trained: trained.slice(), model: body.model.sha256, trainer: named };
     }
     return trained;
+  }
+
+  /** Whether an update is in a round's result: accepted, and not of a round that the log says was abandoned. */
+  async #wasCounted(round: number, signal: AbortSignal): Promise<boolean> {
+    const { client, keeper, log } = this.#dependencies;
+    if (keeper.current.charges.some((charge) => charge.round === round && !charge.settled)) {
+      const { settleCharges } = await loaded(() => import("./settlement.js"));
+      await settleCharges({ client, keeper, log }, round + 1, signal);
+    }
+    const { charges, receipts } = keeper.current;
+    return (
+      receipts.some((receipt) => receipt.type === "round" && receipt.round === round) &&
+      charges.some((charge) => charge.round === round)
+    );
   }
 
   async #openSession(plan: VerifiedPlan, parameters: SecAggParameters, values: Int32Array): Promise<void> {

@@ -6,7 +6,7 @@ import { asClientError, ClientError } from "../errors.js";
 import type { VerifiedPlan } from "../guard/offer.js";
 import { readModel } from "../models/safetensors.js";
 import type { TrainingGate } from "../scheduling/training-gate.js";
-import type { LocalState, Trainer, TrainingTask } from "../trainers/trainer.js";
+import type { LocalState, Trainer, TrainingTask, UpdateFate } from "../trainers/trainer.js";
 import { downloadArtifact, type TransferContext, takeArtifact } from "../transfer/download.js";
 import type { ParticipationEvent } from "./events.js";
 
@@ -20,6 +20,7 @@ const PROGRESS_STEP = 0.1;
 export interface TrainingContext {
   readonly trainer: Trainer;
   readonly localState: LocalState;
+  readonly wasCounted: UpdateFate["wasCounted"];
   readonly random: RandomSource;
   readonly gate: TrainingGate | undefined;
   readonly tell: (event: ParticipationEvent) => void;
@@ -51,7 +52,7 @@ export async function modelFile(
 export async function trainedUpdate(
   plan: VerifiedPlan,
   file: Uint8Array,
-  { trainer, localState, random, gate, tell, signal }: TrainingContext,
+  { trainer, localState, wasCounted, random, gate, tell, signal }: TrainingContext,
 ): Promise<Float32Array> {
   const { kind, purpose, trainer: named, model } = plan.body;
   const { parameters, manifest } = readModel(file, model.parameters);
@@ -68,12 +69,21 @@ export async function trainedUpdate(
     settings: named.settings,
     updateLength: trainedLength(plan),
     state: localState,
+    fate: updateFate(plan, wasCounted),
     ...(plan.examples === null ? {} : { exampleLevel: exampleLevelTask(plan.examples, random) }),
     signal,
     onProgress,
   };
   const training = (signal: AbortSignal): Promise<Float32Array> => train(trainer, kind, { ...task, signal });
   return gate === undefined ? training(signal) : gate.during(training, signal);
+}
+
+/** What a trainer is told of what becomes of its update. */
+export function updateFate(
+  { round, clipNorm, adaptive }: VerifiedPlan,
+  wasCounted: UpdateFate["wasCounted"],
+): UpdateFate {
+  return { round, clipNorm: adaptive?.clipNorm ?? clipNorm, wasCounted };
 }
 
 /** What a trainer is told of a plan whose unit is the example. */

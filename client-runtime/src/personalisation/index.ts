@@ -6,4 +6,4 @@ export {
   personalisedTrainer,
 } from "./personalised.js";
 export { type QFedAvgOptions, qFedAvgTrainer } from "./q-fedavg.js";
-export { type ScaffoldOptions, scaffoldTrainer } from "./scaffold.js";
+export { type ScaffoldOptions, scaffoldModel, scaffoldTrainer } from "./scaffold.js";

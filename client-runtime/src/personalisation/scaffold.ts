@@ -1,4 +1,5 @@
 import { ClientError } from "../errors.js";
+import type { Model } from "../models/safetensors.js";
 import { countExamples, type Examples } from "../trainers/layers/examples.js";
 import {
   batchSizeOf,
@@ -10,7 +11,7 @@ import {
 import { OpenedModel } from "../trainers/layers/opened-model.js";
 import { integerSetting, realSetting } from "../trainers/settings.js";
 import type { TrainingTask } from "../trainers/trainer.js";
-import { LocalVector } from "./local-vector.js";
+import { ControlVariate } from "./control-variate.js";
 import { type ModelSource, opening } from "./model-source.js";
 
 /** A layers model and one participant's examples. */
@@ -23,7 +24,7 @@ export interface ScaffoldOptions extends ModelSource {
 class Scaffold implements LayersTrainer {
   readonly id: string;
   readonly #options: ScaffoldOptions;
-  readonly #variate: LocalVector;
+  readonly #variate: ControlVariate;
   readonly #opened: OpenedModel;
 
   constructor(options: ScaffoldOptions) {
@@ -31,7 +32,7 @@ class Scaffold implements LayersTrainer {
     this.id = options.id;
     this.#options = options;
     this.#opened = new OpenedModel(opening(options));
-    this.#variate = new LocalVector(`scaffold/${options.id}`);
+    this.#variate = new ControlVariate(`scaffold/${options.id}`);
   }
 
   async train(task: TrainingTask): Promise<{ readonly update: Float32Array }> {
@@ -47,7 +48,7 @@ class Scaffold implements LayersTrainer {
     const batchSize = batchSizeOf(task.settings);
     const epochs = integerSetting(task.settings, "epochs", 1, 1);
     const steps = epochs * Math.ceil(countExamples(this.#options.examples) / batchSize);
-    const own = (await this.#variate.get({ ...task, parameters: shared })) ?? new Float32Array(shared.length);
+    const own = await this.#variate.current(task, shared.length);
     const offset = variate.map((value, i) => value - (own[i] ?? 0));
     const correction = { proximal: 0, anchor: shared, offset };
     model.start(shared, manifest, { optimiser: { type: "sgd", learningRate }, batchSize, correction });
@@ -55,18 +56,18 @@ class Scaffold implements LayersTrainer {
     const trained = await model.read();
     const scale = realSetting(task.settings, "variateScale", 1);
     const update = new Float32Array(2 * shared.length);
-    const next = own.slice();
+    const changes = new Float32Array(shared.length);
     for (let i = 0; i < shared.length; i++) {
       const moved = (trained[i] ?? 0) - (shared[i] ?? 0);
       const change = steps === 0 ? 0 : -(variate[i] ?? 0) - moved / (steps * learningRate);
       update[i] = moved;
       update[shared.length + i] = scale * change;
-      next[i] = (own[i] ?? 0) + change;
+      changes[i] = change;
     }
     if (!update.every(Number.isFinite)) {
       throw new ClientError("NON_FINITE", "training diverged to values that are not finite; lower the learning rate");
     }
-    await this.#variate.put(task, next);
+    await this.#variate.move(task, own, changes, clipFactor(update, task.fate));
     return { update };
   }
 
@@ -86,14 +87,35 @@ class Scaffold implements LayersTrainer {
   }
 }
 
+/** By how much the runtime scales an update down. */
+function clipFactor(update: Float32Array, fate: TrainingTask["fate"]): number {
+  const norm = Math.sqrt(update.reduce((sum, value) => sum + value * value, 0));
+  return fate === undefined || norm <= fate.clipNorm ? 1 : fate.clipNorm / norm;
+}
+
+/** The model of a SCAFFOLD plan as an app uses it: without the control variate that stands behind it. */
+export function scaffoldModel<Whole extends Model>(model: Whole): Whole {
+  const { parameters, manifest } = model;
+  requireTwice(model);
+  return {
+    ...model,
+    parameters: parameters.slice(0, parameters.length / 2),
+    manifest: manifest.slice(0, manifest.length / 2),
+  };
+}
+
+/** @throws ClientError WRONG_LENGTH */
+function requireTwice({ parameters, manifest }: Model): void {
+  if (parameters.length % 2 === 0 && manifest.length % 2 === 0) return;
+  throw new ClientError("WRONG_LENGTH", "expected a model and its control variate: the same tensors twice");
+}
+
 function halves({ parameters, manifest }: TrainingTask): {
   readonly shared: Float32Array;
   readonly variate: Float32Array;
   readonly manifest: TrainingTask["manifest"];
 } {
-  if (parameters.length % 2 !== 0 || manifest.length % 2 !== 0) {
-    throw new ClientError("WRONG_LENGTH", "expected a model and its control variate: the same tensors twice");
-  }
+  requireTwice({ parameters, manifest });
   const middle = parameters.length / 2;
   return {
     shared: parameters.slice(0, middle),
@@ -110,8 +132,8 @@ function halves({ parameters, manifest }: TrainingTask): {
  *
  * Parameters: [x | c], the model and the server's control variate, each as long as the model: the manifest has the model's
  * tensors twice. Update: [y − x | s·(cᵢ⁺ − cᵢ)]. With the strategy scaffold, which knows how many devices there are, both halves
- * are the paper's for any cohort. Plain gradient descent only. cᵢ begins at 0 and stays on the device; where an update is lost, or
- * clipped, c falls behind the mean of the cᵢ by that much. Settings: `learningRate` η 0.01, `epochs`, `batchSize`, `seed`,
+ * are the paper's for any cohort. Plain gradient descent only. cᵢ begins at 0 and stays on the device. It moves by what the server
+ * adds to c for it: by as much of cᵢ⁺ − cᵢ as the clip leaves, and once the update is known to be counted. Settings: `learningRate` η 0.01, `epochs`, `batchSize`, `seed`,
  * `variateScale` s 1, which the strategy's settings name too.
  */
 export function scaffoldTrainer(options: ScaffoldOptions): LayersTrainer {

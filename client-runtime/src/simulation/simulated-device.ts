@@ -8,7 +8,7 @@ import { defaultFloors, type PrivacyFloors } from "../guard/floors.js";
 import type { VerifiedPlan } from "../guard/offer.js";
 import { checkPrivacy } from "../guard/privacy.js";
 import type { TensorShape } from "../models/safetensors.js";
-import { exampleLevelTask } from "../participation/training.js";
+import { exampleLevelTask, updateFate } from "../participation/training.js";
 import type { LocalState, Trainer, TrainingTask } from "../trainers/trainer.js";
 
 /** What simulated devices accept: a simulation is there to try plans, also poor ones. */
@@ -78,6 +78,8 @@ export async function simulatedUpdate(
     settings: plan.body.trainer.settings,
     updateLength: trainedLength(plan),
     state,
+    // A simulated device trains only where its update counts.
+    fate: updateFate(plan, async () => true),
     ...(plan.examples === null ? {} : { exampleLevel: exampleLevelTask(plan.examples, random) }),
     signal,
     onProgress: () => {},

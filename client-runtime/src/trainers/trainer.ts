@@ -10,6 +10,18 @@ export interface LocalState {
   put(key: string, bytes: Uint8Array): Promise<void>;
 }
 
+/** What becomes of an update: for trainers that keep something which has to agree with what the server counted. */
+export interface UpdateFate {
+  readonly round: number;
+  /** L2 norm to which the runtime scales an update down that is longer. */
+  readonly clipNorm: number;
+  /**
+   * Whether this device's update of an earlier round is in that round's result, as far as the device can know: it was accepted,
+   * and the log does not say that the round was abandoned.
+   */
+  readonly wasCounted: (round: number) => Promise<boolean>;
+}
+
 /** One round's work. */
 export interface TrainingTask {
   /**
@@ -23,6 +35,8 @@ export interface TrainingTask {
   /** How many numbers the plan expects back. */
   readonly updateLength: number;
   readonly state: LocalState;
+  /** Left out where an app calls its trainer itself, beside rounds. */
+  readonly fate?: UpdateFate;
   /** What the plan's unit "example" demands of training; left out where its unit is the participant. */
   readonly exampleLevel?: ExampleLevelTask;
   /** Aborted on withdrawal, at the end of the round, and when the app stops. */

@@ -79,6 +79,45 @@ t.test("SCAFFOLD corrects each step by c − cᵢ and moves cᵢ by option II", 
   await t.rejects(trainer.train(task([0, 1, 2], {}, state)), { code: "WRONG_LENGTH" });
 });
 
+t.test(
+  "SCAFFOLD's cᵢ moves by what the server counts: not with a lost update, and as far as the clip lets it",
+  async (t) => {
+    const trainer = scaffoldTrainer({ id: "m", topology: chain(1), loss: "meanSquaredError", examples: exampleOf(3) });
+    const counted = new Set<number>();
+    const inRound = (
+      round: number,
+      parameters: readonly number[],
+      state: LocalState,
+      clipNorm = 100,
+    ): TrainingTask => ({
+      ...task(parameters, { epochs: 2 }, state),
+      fate: { round, clipNorm, wasCounted: async (earlier) => counted.has(earlier) },
+    });
+    const state = memory();
+    const first = [0.9, -5.5];
+    close(t, (await trainer.train(inRound(1, [0, 1], state))).update, first, "cᵢ = 0");
+    close(t, (await trainer.train(inRound(1, [0, 1], state))).update, first, "the same round again, after a crash");
+    close(t, (await trainer.train(inRound(2, [0, 1], state))).update, first, "the update of round 1 was lost");
+    counted.add(2);
+    close(
+      t,
+      (await trainer.train(inRound(3, [0, 1], state))).update,
+      [-0.09, -0.55],
+      "that of round 2 counted: cᵢ = −5.5",
+    );
+    close(t, (await trainer.train(inRound(4, [0, 1], state))).update, [-0.09, -0.55], "that of round 3 did not");
+    counted.add(4);
+    // cᵢ = −5.5 − 0.55: c − cᵢ = 7.05, 0 → −0.105 → −0.189; Δcᵢ = −1 + 0.189/0.2.
+    close(t, (await trainer.train(inRound(5, [0, 1], state))).update, [-0.189, -0.055], "that of round 4 did");
+
+    const clipped = memory();
+    // A norm of √(0.9² + 5.5²) = 5.573, twice the clip: half of Δcᵢ is added to c, and so to cᵢ.
+    await trainer.train(inRound(2, [0, 1], clipped, Math.hypot(0.9, 5.5) / 2));
+    // cᵢ = −2.75: c − cᵢ = 3.75, 0 → 0.225 → 0.405; Δcᵢ = −1 − 0.405/0.2.
+    close(t, (await trainer.train(inRound(3, [0, 1], clipped))).update, [0.405, -3.025], "half way");
+  },
+);
+
 t.test("FedPer trains its own layers with the shared ones, and keeps them", async (t) => {
   const state = memory();
   const trainer = double("fedper");

@@ -7,9 +7,10 @@ import { CoordinatorError } from "../errors.js";
 import { Ledger } from "../ledger/ledger.js";
 import { type Lineage, readLineage } from "../models/lineage.js";
 import { commitMove, type RegisteredModel, readRegistry } from "../models/model-registry.js";
-import { decodeSafetensors } from "../models/safetensors.js";
+import { decodeSafetensors, type TensorFile } from "../models/safetensors.js";
 import type { StageMessage } from "../models/stages.js";
 import { encodeTfjsLayers } from "../models/tfjs-layers.js";
+import type { PopulationPlan } from "../plan/population-plan.js";
 import { loadKeys } from "../server/keys.js";
 import { keysFolder, type StoragePlaces, storeLocation } from "../server/storage.js";
 import { openStore, openStoreReader } from "../store/location.js";
@@ -105,7 +106,10 @@ export async function exportModel(
   await using reading = await openReading(options.config, environment);
   const { sha256 } = await find(reading.store, name);
   const bytes = await reading.artifacts.read(sha256);
-  const files = format === "safetensors" ? [out] : await writeTfjs(bytes, out, topology);
+  const files =
+    format === "safetensors"
+      ? [out]
+      : await writeTfjs(await layersOf(reading.store, name.population, bytes), out, topology);
   if (format === "safetensors") {
     await mkdir(dirname(out), { recursive: true });
     await writeFile(out, bytes);
@@ -117,7 +121,19 @@ export async function exportModel(
   );
 }
 
-async function writeTfjs(bytes: Uint8Array, folder: string, topology: string | undefined): Promise<string[]> {
+/** The tensors of a model file that are layers of the model: with SCAFFOLD its control variate stands behind them. */
+async function layersOf(store: StoreReader, population: string, bytes: Uint8Array): Promise<TensorFile> {
+  const file = decodeSafetensors(bytes);
+  const { plan } = await store.db
+    .selectFrom("populations")
+    .select("plan")
+    .where("name", "=", population)
+    .executeTakeFirstOrThrow();
+  const { strategy }: Pick<PopulationPlan, "strategy"> = JSON.parse(plan);
+  return strategy.id === "scaffold" ? { ...file, tensors: file.tensors.slice(0, file.tensors.length / 2) } : file;
+}
+
+async function writeTfjs(file: TensorFile, folder: string, topology: string | undefined): Promise<string[]> {
   if (topology === undefined) {
     throw new CoordinatorError(
       "USAGE",
@@ -129,7 +145,7 @@ async function writeTfjs(bytes: Uint8Array, folder: string, topology: string | u
       cause,
     });
   });
-  const { model, weights, weightsName } = encodeTfjsLayers(decodeSafetensors(bytes), text);
+  const { model, weights, weightsName } = encodeTfjsLayers(file, text);
   const files = [join(folder, "model.json"), join(folder, weightsName)] as const;
   await mkdir(folder, { recursive: true });
   await writeFile(files[0], model);

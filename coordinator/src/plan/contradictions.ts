@@ -1,6 +1,7 @@
 /** What the keys of a plan say about each other. */
 import { nearest } from "../config/fields.js";
 import { inAnalytics } from "./analytics.js";
+import { inPaired } from "./paired-strategies.js";
 import type { WrittenPlan } from "./schema.js";
 import { DEFAULT_DROPOUT_FRACTION, DEFAULT_GROUP_TARGET, SMALLEST_COHORT } from "./secure-groups.js";
 import { selectionGoal } from "./selection-goal.js";
@@ -143,6 +144,7 @@ function* inStrategy(plan: WrittenPlan): Generator<Contradiction> {
   } else if (id === "fedbuff") yield* inBuffer(plan);
   else if (family === "per-update") yield* inPerUpdate(plan);
   else if (family === "group-sum") yield* inGroupSum(plan);
+  else yield* inPaired(plan);
 }
 
 /** A buffer closes while others still train: where there are several groups, each has to bear that some of its members are late. */

@@ -370,6 +370,33 @@ t.test("a strategy over groups' sums wants groups, and noise that is enough for 
   for (const [text, message] of wrong) await t.rejects(loadPlan(planFile(t, text)), { message });
 });
 
+t.test("strategies with a device's side of their own have a plan that both sides can follow", async (t) => {
+  const written = (model: string, strategy: string, settings = "{}"): string =>
+    SHORTEST.replace("model:\n  parameters: 1128", `model: ${model}`)
+      .replace("trainer:\n  id: biased-factorisation", `trainer: { id: own, settings: ${settings} }`)
+      .concat(`strategy: ${strategy}\n`);
+  const twice = "{ tensors: { w: [4, 2], b: [2], cw: [4, 2], cb: [2] } }";
+  const scaffold = "{ id: scaffold, settings: { devices: 2000, variateScale: 0.1 } }";
+  const { plan } = await loadPlan(planFile(t, written(twice, scaffold, "{ variateScale: 0.1 }")));
+  t.equal(plan.model.parameters, 20);
+  const wrong: [string, RegExp][] = [
+    [written(twice, scaffold), /strategy\.settings\.variateScale: expected the number that trainer.* came 0\.1 and 1/],
+    [
+      written("{ parameters: 20 }", scaffold, "{ variateScale: 0.1 }"),
+      /model\.tensors: expected with scaffold.* came none/,
+    ],
+    [
+      written("{ tensors: { w: [4, 2], b: [2], cb: [2], cw: [4, 2] } }", scaffold, "{ variateScale: 0.1 }"),
+      /model\.tensors: expected with scaffold .* came 4×2, 2, 2, 4×2/,
+    ],
+    [
+      written("{ parameters: 20 }", "{ id: q-fedavg, settings: { curvatureScale: 0.5 } }"),
+      /strategy\.settings\.curvatureScale: expected the number that trainer.* came 0\.5 and 1/,
+    ],
+  ];
+  for (const [text, message] of wrong) await t.rejects(loadPlan(planFile(t, text)), { message });
+});
+
 t.test("everything that is wrong is told at once", async (t) => {
   const path = planFile(t, SHORTEST.replace("rounds: 10", "rounds: ten").replace("language: en", "language: 5"));
   await t.rejects(loadPlan(path), { message: /plan\.yaml:6:11 language: .*; .*plan\.yaml:12:9 rounds: / });

@@ -14,7 +14,7 @@ purpose: clothes-recognition
 notice: { file: notice.md }
 language: en
 dataCategories: [pictures]
-model: { parameters: 640 }
+model: { tensors: { w: [32, 10], c: [32, 10] } }
 trainer: { id: clothes }
 rounds: 4
 cohort: { target: 100 }
