@@ -1,5 +1,13 @@
 // What the coordinator's API answers, as far as the dashboard shows it: docs/openapi.json has all of it.
 import * as z from "zod/mini";
+import {
+  type Answer,
+  answer,
+  type DriftReport,
+  driftReport,
+  type Experiment,
+  experiment,
+} from "./analytics-resources.js";
 
 const text = z.string();
 const number = z.number();
@@ -137,82 +145,6 @@ const alert: z.ZodMiniType<Alert> = z.object({
   message: text,
 });
 
-/** A number that a query released, with what is known of its noise. */
-export interface Estimate {
-  readonly name: string;
-  readonly value: number | null;
-  readonly low: number | null;
-  readonly high: number | null;
-}
-
-/** An answered query of a population, such as a count or quantiles. */
-export interface Answer {
-  readonly population: string;
-  readonly round: number;
-  readonly query: string;
-  readonly kind: string;
-  readonly closedMs: number;
-  readonly members: number;
-  readonly epsilon: string;
-  readonly estimates: readonly Estimate[];
-}
-
-const answer: z.ZodMiniType<Answer> = z.object({
-  population: text,
-  round: number,
-  query: text,
-  kind: text,
-  closedMs: number,
-  members: number,
-  epsilon: text,
-  estimates: z.array(
-    z.object({ name: text, value: z.nullable(number), low: z.nullable(number), high: z.nullable(number) }),
-  ),
-});
-
-/** An experiment with all its releases taken together. */
-export interface Experiment {
-  readonly population: string;
-  readonly name: string;
-  readonly looks: number;
-  readonly epsilon: string;
-  readonly isMismatch: boolean;
-  readonly arms: readonly {
-    readonly arm: string;
-    readonly participants: number | null;
-    readonly mean: number | null;
-  }[];
-  readonly comparisons: readonly {
-    readonly arm: string;
-    readonly control: string;
-    readonly difference: number;
-    readonly low: number | null;
-    readonly high: number | null;
-    readonly isDecided: boolean;
-    readonly probabilityBetter: number;
-  }[];
-}
-
-const experiment: z.ZodMiniType<Experiment> = z.object({
-  population: text,
-  name: text,
-  looks: number,
-  epsilon: text,
-  isMismatch: z.boolean(),
-  arms: z.array(z.object({ arm: text, participants: z.nullable(number), mean: z.nullable(number) })),
-  comparisons: z.array(
-    z.object({
-      arm: text,
-      control: text,
-      difference: number,
-      low: z.nullable(number),
-      high: z.nullable(number),
-      isDecided: z.boolean(),
-      probabilityBetter: number,
-    }),
-  ),
-});
-
 function listOf<Item>(item: z.ZodMiniType<Item>): z.ZodMiniType<{ readonly items: readonly Item[] }> {
   return z.object({ items: z.array(item) });
 }
@@ -225,6 +157,7 @@ export const resources: {
   readonly alerts: z.ZodMiniType<{ readonly items: readonly Alert[] }>;
   readonly answers: z.ZodMiniType<{ readonly items: readonly Answer[] }>;
   readonly experiments: z.ZodMiniType<{ readonly items: readonly Experiment[] }>;
+  readonly drift: z.ZodMiniType<{ readonly items: readonly DriftReport[] }>;
   readonly ledger: z.ZodMiniType<Ledger>;
 } = {
   populations: listOf(population),
@@ -233,5 +166,6 @@ export const resources: {
   alerts: listOf(alert),
   answers: listOf(answer),
   experiments: listOf(experiment),
+  drift: listOf(driftReport),
   ledger,
 };

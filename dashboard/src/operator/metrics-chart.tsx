@@ -1,20 +1,7 @@
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
-import UPlot from "uplot";
 import type { Round } from "../api/resources.js";
 import { figure } from "../theme/figures.js";
-
-const HEIGHT = 220;
-
-function colour(name: string): string {
-  // A custom property is told as it is written; one that is used, as the colour that it comes to.
-  const probe = document.createElement("span");
-  probe.style.color = `var(${name})`;
-  document.body.append(probe);
-  const { color } = getComputedStyle(probe);
-  probe.remove();
-  return color;
-}
+import { LineChart } from "./line-chart.js";
 
 /** A model's metric over the rounds that measured it, as a line and as a table. */
 export function MetricsChart({
@@ -24,58 +11,15 @@ export function MetricsChart({
   readonly rounds: readonly Round[];
   readonly metric: string;
 }): JSX.Element {
-  const place = useRef<HTMLDivElement>(null);
   const points = rounds
     .flatMap(({ round, metrics }) => {
       const value = metrics?.[metric];
-      return value === undefined ? [] : [{ round, value }];
+      return value === undefined ? [] : [{ at: round, value }];
     })
-    .sort((one, other) => one.round - other.round);
-  const drawn = points.map(({ round, value }) => `${round} ${value}`).join();
-  useEffect(() => {
-    const element = place.current;
-    if (element === null) return;
-    let chart: UPlot | undefined;
-    const draw = (): void => {
-      chart?.destroy();
-      const text = colour("--quiet");
-      const axis = {
-        stroke: text,
-        grid: { stroke: colour("--line"), width: 1 },
-        ticks: { stroke: colour("--line"), width: 1 },
-      };
-      const line = { stroke: colour("--accent"), width: 2, points: { show: true, size: 7 } };
-      const options: UPlot.Options = {
-        width: Math.max(element.clientWidth, 200),
-        height: HEIGHT,
-        scales: { x: { time: false } },
-        legend: { show: false },
-        axes: [
-          { ...axis, label: "round", incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000] },
-          { ...axis, label: metric, size: 70 },
-        ],
-        series: [{}, { label: metric, ...line }],
-      };
-      chart = new UPlot(options, [points.map(({ round }) => round), points.map(({ value }) => value)], element);
-    };
-    draw();
-    const observer = new ResizeObserver(() =>
-      chart?.setSize({ width: Math.max(element.clientWidth, 200), height: HEIGHT }),
-    );
-    observer.observe(element);
-    const scheme = matchMedia("(prefers-color-scheme: dark)");
-    scheme.addEventListener("change", draw);
-    addEventListener("themechange", draw);
-    return () => {
-      observer.disconnect();
-      scheme.removeEventListener("change", draw);
-      removeEventListener("themechange", draw);
-      chart?.destroy();
-    };
-  }, [drawn, metric]);
+    .sort((one, other) => one.at - other.at);
   return (
     <figure>
-      <div class="chart" ref={place} aria-hidden="true" />
+      <LineChart points={points} across="round" up={metric} />
       <details>
         <summary>{metric} as a table</summary>
         <table>
@@ -86,9 +30,9 @@ export function MetricsChart({
             </tr>
           </thead>
           <tbody>
-            {points.map(({ round, value }) => (
-              <tr key={round}>
-                <td class="number">{round}</td>
+            {points.map(({ at, value }) => (
+              <tr key={at}>
+                <td class="number">{at}</td>
                 <td class="number">{figure(value)}</td>
               </tr>
             ))}

@@ -7,6 +7,7 @@ import { Alerts } from "./alerts.js";
 import { LedgerCard } from "./ledger-card.js";
 import { PopulationCard } from "./population-card.js";
 import { PopulationDetails } from "./population-details.js";
+import { routeOf } from "./route.js";
 
 interface Seen {
   readonly populations: readonly Population[];
@@ -20,15 +21,11 @@ export interface OverviewProps {
   readonly onRefused: (why: string) => void;
 }
 
-function chosen(): string {
-  return decodeURIComponent(location.hash.slice(1));
-}
-
 /** Everything at a glance, and one population in detail: the one that the address names after `#`. */
 export function Overview({ client, onRefused }: OverviewProps): JSX.Element {
-  const [name, setName] = useState(chosen);
+  const [route, setRoute] = useState(() => routeOf(location.hash));
   useEffect(() => {
-    const follow = (): void => setName(chosen());
+    const follow = (): void => setRoute(routeOf(location.hash));
     addEventListener("hashchange", follow);
     return () => removeEventListener("hashchange", follow);
   }, []);
@@ -47,7 +44,7 @@ export function Overview({ client, onRefused }: OverviewProps): JSX.Element {
   useEffect(() => {
     if (error?.code === "TOKEN") onRefused(error.message);
   }, [error]);
-  const shown = value?.populations.find(({ population }) => population === name) ?? value?.populations[0];
+  const shown = value?.populations.find(({ population }) => population === route.population) ?? value?.populations[0];
   return (
     <>
       <div role="status" aria-live="polite">
@@ -72,7 +69,9 @@ export function Overview({ client, onRefused }: OverviewProps): JSX.Element {
               ))}
             </div>
           </section>
-          {shown !== undefined && <PopulationDetails key={shown.population} client={client} population={shown} />}
+          {shown !== undefined && (
+            <PopulationDetails key={shown.population} client={client} population={shown} view={route.view} />
+          )}
           <LedgerCard ledger={value.ledger} />
         </>
       )}

@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import type { Population } from "../api/resources.js";
 import { count } from "../theme/figures.js";
 import { BudgetGauge } from "./budget-gauge.js";
+import { hashOf } from "./route.js";
 
 export interface PopulationCardProps {
   readonly population: Population;
@@ -22,7 +23,7 @@ export function PopulationCard({ population, isShown, isAlone }: PopulationCardP
         {isAlone ? (
           name
         ) : (
-          <a href={`#${encodeURIComponent(name)}`} aria-current={isShown ? "true" : undefined}>
+          <a href={hashOf({ population: name, view: "rounds" })} aria-current={isShown ? "true" : undefined}>
             {name}
           </a>
         )}{" "}

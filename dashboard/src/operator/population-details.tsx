@@ -1,87 +1,39 @@
 import type { JSX } from "preact";
-import { useCallback } from "preact/hooks";
-import type { ApiClient } from "../api/client.js";
-import { usePolled } from "../api/polled.js";
-import { type Answer, type Experiment, type Model, type Population, type Round, resources } from "../api/resources.js";
-import { figure } from "../theme/figures.js";
-import { AnswersCard } from "./answers-card.js";
-import { ExperimentsCard } from "./experiments-card.js";
-import { MetricsChart } from "./metrics-chart.js";
-import { ModelsCard } from "./models-card.js";
-import { RoundProgress } from "./round-progress.js";
-import { RoundsTable } from "./rounds-table.js";
+import { hashOf, VIEWS, type View } from "./route.js";
+import { DriftView } from "./views/drift-view.js";
+import { ExperimentsView } from "./views/experiments-view.js";
+import type { PopulationViewProps } from "./views/population-view.js";
+import { ReleasesView } from "./views/releases-view.js";
+import { RetentionView } from "./views/retention-view.js";
+import { RoundsView } from "./views/rounds-view.js";
 
-interface Details {
-  readonly rounds: readonly Round[];
-  readonly evaluations: readonly Round[];
-  readonly models: readonly Model[];
-  readonly answers: readonly Answer[];
-  readonly experiments: readonly Experiment[];
-}
+const SHOWN: Readonly<Record<View, (props: PopulationViewProps) => JSX.Element>> = {
+  rounds: RoundsView,
+  experiments: ExperimentsView,
+  releases: ReleasesView,
+  retention: RetentionView,
+  drift: DriftView,
+};
 
-export interface PopulationDetailsProps {
-  readonly client: ApiClient;
-  readonly population: Population;
-}
-
-/** One population: the round under way, its model's metrics, its rounds, models and experiments. */
-export function PopulationDetails({ client, population }: PopulationDetailsProps): JSX.Element {
-  const { population: name, current } = population;
-  const load = useCallback(
-    async (signal: AbortSignal): Promise<Details> => {
-      const query = `population=${encodeURIComponent(name)}`;
-      const [rounds, evaluations, models, answers, experiments] = await Promise.all([
-        client.get(`/rounds?${query}&limit=50`, resources.rounds, signal),
-        client.get(`/rounds?${query}&kind=evaluate&limit=200`, resources.rounds, signal),
-        client.get(`/models?${query}&limit=20`, resources.models, signal),
-        client.get(`/answers?${query}`, resources.answers, signal),
-        client.get(`/experiments?${query}`, resources.experiments, signal),
-      ]);
-      return {
-        rounds: rounds.items,
-        evaluations: evaluations.items,
-        models: models.items,
-        answers: answers.items,
-        experiments: experiments.items,
-      };
-    },
-    [client, name],
-  );
-  const { value, error } = usePolled(load);
-  const asked = new Set(value?.answers.map(({ round }) => round));
-  const measured = value?.evaluations.filter(({ round, metrics }) => metrics !== null && !asked.has(round)) ?? [];
-  const metrics = [...new Set(measured.flatMap((round) => Object.keys(round.metrics ?? {})))];
+/** One population, from the side that the address names. */
+export function PopulationDetails({ view, ...props }: PopulationViewProps & { readonly view: View }): JSX.Element {
+  const { population } = props.population;
+  const Shown = SHOWN[view];
   return (
     <section aria-labelledby="details">
-      <h2 id="details">{name}</h2>
-      {error !== undefined && (
-        <p class="card warning" role="status">
-          {error.message}
-        </p>
-      )}
-      <div class="grid">
-        <article class="card" aria-live="polite">
-          <h3>Live round</h3>
-          {current === null ? <p class="quiet">No round has begun.</p> : <RoundProgress round={current} />}
-        </article>
-        <article class="card">
-          <h3>Model metrics over rounds</h3>
-          {metrics.length === 0 && <p class="quiet">No evaluation has been released.</p>}
-          {metrics.map((metric) => (
-            <div key={metric}>
-              <p>
-                {metric} <strong>{figure(population.metrics?.[metric] ?? Number.NaN)}</strong>{" "}
-                <span class="quiet">newest</span>
-              </p>
-              <MetricsChart rounds={measured} metric={metric} />
-            </div>
+      <h2 id="details">{population}</h2>
+      <nav aria-label={population}>
+        <ul class="tabs">
+          {VIEWS.map(([each, title]) => (
+            <li key={each}>
+              <a href={hashOf({ population, view: each })} aria-current={each === view ? "page" : undefined}>
+                {title}
+              </a>
+            </li>
           ))}
-        </article>
-        <RoundsTable rounds={value?.rounds ?? []} />
-        <ModelsCard models={value?.models ?? []} />
-        <ExperimentsCard experiments={value?.experiments ?? []} />
-        <AnswersCard answers={(value?.answers ?? []).filter(({ kind }) => kind !== "experiment")} />
-      </div>
+        </ul>
+      </nav>
+      <Shown {...props} />
     </section>
   );
 }

@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import type { Round } from "../api/resources.js";
 import { at, count, figure } from "../theme/figures.js";
+import { ScrollingTable } from "./scrolling-table.js";
 
 /** The newest rounds. */
 export function RoundsTable({ rounds }: { readonly rounds: readonly Round[] }): JSX.Element {
@@ -10,42 +11,38 @@ export function RoundsTable({ rounds }: { readonly rounds: readonly Round[] }): 
       {rounds.length === 0 ? (
         <p class="quiet">None yet.</p>
       ) : (
-        // Scrolls by keyboard, too.
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls needs the focus
-        <section class="scroll" tabIndex={0} aria-label="rounds">
-          <table>
-            <thead>
-              <tr>
-                <th class="number">Round</th>
-                <th>Kind</th>
-                <th>State</th>
-                <th class="number">Devices</th>
-                <th>Metrics</th>
-                <th>Since</th>
+        <ScrollingTable name="rounds">
+          <thead>
+            <tr>
+              <th class="number">Round</th>
+              <th>Kind</th>
+              <th>State</th>
+              <th class="number">Devices</th>
+              <th>Metrics</th>
+              <th>Since</th>
+            </tr>
+          </thead>
+          <tbody>
+            {rounds.map(({ round, kind, state, reason, participants, metrics, stateSinceMs }) => (
+              <tr key={round}>
+                <td class="number">{round}</td>
+                <td>{kind}</td>
+                <td>
+                  <span class={state === "abandoned" ? "critical" : state === "closed" ? "good" : ""}>{state}</span>
+                  {reason === null ? "" : ` ${reason}`}
+                </td>
+                <td class="number">{count(participants.submitted)}</td>
+                <td>
+                  {Object.entries(metrics ?? {})
+                    .slice(0, 3)
+                    .map(([name, value]) => `${name} ${figure(value)}`)
+                    .join(", ")}
+                </td>
+                <td>{at(stateSinceMs)}</td>
               </tr>
-            </thead>
-            <tbody>
-              {rounds.map(({ round, kind, state, reason, participants, metrics, stateSinceMs }) => (
-                <tr key={round}>
-                  <td class="number">{round}</td>
-                  <td>{kind}</td>
-                  <td>
-                    <span class={state === "abandoned" ? "critical" : state === "closed" ? "good" : ""}>{state}</span>
-                    {reason === null ? "" : ` ${reason}`}
-                  </td>
-                  <td class="number">{count(participants.submitted)}</td>
-                  <td>
-                    {Object.entries(metrics ?? {})
-                      .slice(0, 3)
-                      .map(([name, value]) => `${name} ${figure(value)}`)
-                      .join(", ")}
-                  </td>
-                  <td>{at(stateSinceMs)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </section>
+            ))}
+          </tbody>
+        </ScrollingTable>
       )}
     </article>
   );
