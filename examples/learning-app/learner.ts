@@ -1,9 +1,11 @@
 // One person's loop: two consents, capture, a model trained in federation, messages, a test, a report.
 import {
+  type Clock,
   type DeviceStore,
   logisticRegressionTrainer,
   type Notice,
   Participant,
+  systemClock,
   type Trainer,
   type TrainingTask,
 } from "@fedloop/client-runtime";
@@ -22,6 +24,8 @@ import {
   experimentSecret,
   FeedbackLoop,
   featureVector,
+  forgetJoined,
+  joinedMs,
   learnedCadence,
   type MessageSurface,
   OutcomeLog,
@@ -29,6 +33,7 @@ import {
   purposeGate,
   quietHours,
   reportRows,
+  retentionRows,
 } from "@fedloop/feedback";
 import { liquidTemplates, Messages } from "@fedloop/feedback/templates";
 import { logisticPropensity, openRules, type PropensityModel } from "@fedloop/feedback/triggers";
@@ -56,6 +61,8 @@ export interface LearnerOptions {
   readonly signer: (name: string) => Promise<Signer>;
   readonly surface: MessageSurface;
   readonly language: string;
+  /** What captured events are dated by; the device's own unless given. */
+  readonly clock?: Clock;
 }
 
 async function bytesOf(path: string): Promise<Uint8Array> {
@@ -98,6 +105,8 @@ export class Learner {
   readonly #consents: Readonly<Record<string, ParticipantConsent>>;
   readonly #model: { current: PropensityModel };
   readonly #loop: FeedbackLoop;
+  /** Deletes what was kept for reports beside the log. */
+  readonly #forgetReports: () => Promise<void>;
 
   private constructor(parts: {
     capture: Learner["capture"];
@@ -107,6 +116,7 @@ export class Learner {
     consents: Readonly<Record<string, ParticipantConsent>>;
     model: { current: PropensityModel };
     loop: FeedbackLoop;
+    forgetReports: () => Promise<void>;
   }) {
     this.capture = parts.capture;
     this.delivery = parts.delivery;
@@ -115,10 +125,12 @@ export class Learner {
     this.#consents = parts.consents;
     this.#model = parts.model;
     this.#loop = parts.loop;
+    this.#forgetReports = parts.forgetReports;
   }
 
   /** Asks for both consents and starts the loop. */
-  static async open({ config, decide, store, signer, surface, language }: LearnerOptions): Promise<Learner> {
+  static async open(options: LearnerOptions): Promise<Learner> {
+    const { config, decide, store, signer, surface, language, clock = systemClock() } = options;
     const verifier = webCryptoVerifier();
     const trust = { keys: [decodeBase64Url(config.publisherKey)], verifier };
     // The trainers read a log that can only be opened once its consents are known.
@@ -155,7 +167,11 @@ export class Learner {
     const mastery = await join(MASTERY, "learners-mastery", masteryTrainer(read));
     const tables = {
       messages: () => outcomes.rows("encouragement"),
-      answers: async () => (opened === undefined ? [] : reportRows(opened, QUALITY, Date.now())),
+      answers: async () => (opened === undefined ? [] : reportRows(opened, QUALITY, clock.now())),
+      activity: async () => {
+        const moments = { joinedMs: await joinedMs(events, QUALITY, clock.now()), nowMs: clock.now() };
+        return opened === undefined ? [] : retentionRows(opened, QUALITY, { gate, ...moments });
+      },
     };
     const quality = await join(QUALITY, "learners-quality", analyticsTrainer({ tables }));
     const consents: Readonly<Record<string, ParticipantConsent>> = {
@@ -172,10 +188,12 @@ export class Learner {
       },
     };
     const gate = purposeGate(both);
-    const capture = await Capture.open({ registry, store: events, gate });
+    if (gate.state(QUALITY) === "allowed") await joinedMs(events, QUALITY, clock.now());
+    const capture = await Capture.open({ registry, store: events, gate, clock });
     opened = capture;
     const delivery = await Delivery.open({
       store: events,
+      clock,
       limits: [
         caps({ perSession: 1, perDay: 3, perWeek: 8 }),
         coolDown(10),
@@ -198,6 +216,7 @@ export class Learner {
       capture,
       gate,
       store: events,
+      clock,
       triggers,
       features: FEATURES,
       models: [{ id: "mastery", score: (features) => model.current.score(features) }],
@@ -207,7 +226,11 @@ export class Learner {
       language,
       campaigns: [{ trigger: "encourage", content, variables: () => ({ answers: capture.count(MASTERY).events }) }],
     });
-    const learner = new Learner({ capture, delivery, mastery, quality, consents, model, loop });
+    const forgetReports = async (): Promise<void> => {
+      await outcomes.erase();
+      await forgetJoined(events, QUALITY);
+    };
+    const learner = new Learner({ capture, delivery, mastery, quality, consents, model, loop, forgetReports });
     await learner.useModel();
     return learner;
   }
@@ -229,14 +252,23 @@ export class Learner {
     }
   }
 
-  /** Takes part in the rounds that answer the product team's questions. @throws what the device refused a round for */
-  async report(): Promise<void> {
-    for await (const event of this.quality.run()) if (event.type === "refused") throw new Error(event.message);
+  /**
+   * Takes part in the rounds that answer the product team's questions.
+   *
+   * @param onAnswered called after each of them
+   * @throws what the device refused a round for
+   */
+  async report(onAnswered?: () => void): Promise<void> {
+    for await (const event of this.quality.run()) {
+      if (event.type === "refused") throw new Error(event.message);
+      if (event.type === "accepted") onAnswered?.();
+    }
   }
 
   /** Holds on this device when the call returns: what was captured for the purpose is gone. */
   async withdraw(purpose: string): Promise<void> {
     const withdrawn = this.#consents[purpose]?.withdraw(purpose);
+    if (purpose === QUALITY) await this.#forgetReports();
     await this.capture.deleted();
     await withdrawn;
   }

@@ -87,7 +87,12 @@ async function start(): Promise<void> {
   const config: CourseConfig = await (await fetch(parameters.get("config") ?? "config.json")).json();
   const people = Number(parameters.get("people") ?? 0);
   if (people === 0) return person(config);
-  const report = await crowd(config, people, (text) => show("status", text));
+  const report = await crowd(
+    config,
+    people,
+    (text) => show("status", text),
+    (text) => show("kept", text),
+  );
   onClick("report", async () => {
     await report();
     show("status", "reported");

@@ -61,9 +61,7 @@ function ExperimentCard({ experiment }: { readonly experiment: Experiment }): JS
       {comparisons.map((comparison) => (
         <Effect key={comparison.arm} comparison={comparison} />
       ))}
-      {(comparisons.length === 0 || comparisons.some(({ isDecided }) => !isDecided)) && (
-        <Needs experiment={experiment} />
-      )}
+      <Needs experiment={experiment} />
     </article>
   );
 }
