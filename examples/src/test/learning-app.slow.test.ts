@@ -11,7 +11,7 @@ import { publish } from "../../learning-app/publish.js";
 import { environment, repository, run, temporaryFolder } from "./surroundings.js";
 
 const app = join(repository, "examples", "learning-app");
-const SIMULATED = 36;
+const SIMULATED = 32;
 /** Rounds of the team's plan: four questions, one of them twice. */
 const QUESTIONS = 5;
 const PATIENCE_MS = 240_000;
