@@ -18,7 +18,10 @@ export function Needs({ experiment }: { readonly experiment: Experiment }): JSX.
       <details open={comparisons.length === 0}>
         <summary>What it would take</summary>
         <ScrollingTable name={`what ${experiment.name} would take`}>
-          <caption>To see a difference with a chance of 80 % in one release</caption>
+          <caption>
+            To see a difference with a chance of 80 % in one release. Where no ε would do, the people themselves are too
+            few.
+          </caption>
           <thead>
             <tr>
               <th class="number">Difference</th>
@@ -33,7 +36,7 @@ export function Needs({ experiment }: { readonly experiment: Experiment }): JSX.
                   {figure(effect)}
                 </th>
                 <td class="number">{count(participantsPerArm)}</td>
-                <td class="number">{epsilon === null ? "none would do: too few people" : figure(epsilon)}</td>
+                <td class="number">{epsilon === null ? "none would do" : figure(epsilon)}</td>
               </tr>
             ))}
           </tbody>
