@@ -101,8 +101,9 @@ t.test("the protocol's reasons for abandoned rounds are those of the code", asyn
 });
 
 t.test("the states of a round stand in the architecture in their order", async (t) => {
-  const [, body = ""] = /ROUND_STATES = \[([\s\S]*?)\]/.exec(text("coordinator/src/store/database.ts")) ?? [];
-  const states = [...body.matchAll(/"([a-z]+)"/g)].map(([, state]) => state);
+  const [, body = ""] = /enum RoundState \{([\s\S]*?)\n\}/.exec(text("proto/fedloop/v1/rounds.proto")) ?? [];
+  const named = [...body.matchAll(/^ *ROUND_STATE_([A-Z]+) = \d+;/gm)].map(([, state = ""]) => state.toLowerCase());
+  const states = named.filter((state) => state !== "unspecified");
   t.strictSame(
     table(text("docs/architecture.md"), "round states").map(([state]) => state),
     states,

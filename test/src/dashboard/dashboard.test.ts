@@ -59,6 +59,11 @@ t.test("the dashboard shows what the coordinator does, to who has a token", { sk
     t.ok(Number(await gauge.getAttribute("aria-valuenow")) > 5, "the budget is spent, to its last part");
     await page.locator(".alerts").getByText("BUDGET_NEARLY_SPENT").waitFor();
     await page.getByText("mean as a table").click();
+    // The figures of a population and its rounds are asked for one beside the other.
+    await chart(page)
+      .locator("tbody tr")
+      .nth(EVALUATIONS - 1)
+      .waitFor();
     t.equal(await chart(page).locator("tbody tr").count(), EVALUATIONS, "each evaluation is a point of the chart");
     t.equal(await chart(page).locator("canvas").count(), 1);
     t.match(await page.getByRole("region", { name: "rounds" }).textContent(), /closed/);
