@@ -95,6 +95,11 @@ export function spentEpsilon(charges: readonly Charge[], delta: number, next?: D
   return rdpEpsilon(total, delta);
 }
 
+/** @throws PrivacyError, SyntaxError for charges whose events cannot be read: what was spent would not be known */
+export function requireReadable(charges: readonly Charge[]): void {
+  countedEvents(charges);
+}
+
 /** Whether a charge is for a round with differential privacy. */
 export function isPrivate({ event }: Charge): boolean {
   return parseDecimalDpEvent(JSON.parse(event)).type !== "NonPrivate";

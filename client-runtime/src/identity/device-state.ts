@@ -1,7 +1,7 @@
 // Everything a participant must remember from run to run, as one value: it changes as a whole or not at all.
 import * as z from "zod/mini";
 import { ClientError } from "../errors.js";
-import type { Charge } from "../guard/budget.js";
+import { type Charge, requireReadable } from "../guard/budget.js";
 import type { PinnedLog, SeenCheckpoint } from "../guard/receipt.js";
 import type { DeviceStore } from "../store/device-store.js";
 import type { Session } from "../transport/coordinator-client.js";
@@ -147,7 +147,9 @@ export async function loadState(store: DeviceStore, population: string): Promise
   const bytes = await store.get(stateKey(population));
   if (bytes === undefined) return undefined;
   try {
-    return schema.parse(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
+    const state = schema.parse(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
+    requireReadable(state.charges);
+    return state;
   } catch (cause) {
     throw new ClientError(
       "STORE_CORRUPT",

@@ -68,8 +68,17 @@ export function sentError(cause: unknown): SentError {
   return { code: "WORKER", message, remoteCode: undefined, retryAfterMs: 0, serverTimeMs: undefined };
 }
 
+/** What came through a port, where it is one of these messages: development servers and extensions speak through ports too. */
+export function workerMessage<Message extends { readonly type: string }>(event: Event): Message | undefined {
+  const data: unknown = event instanceof MessageEvent ? event.data : undefined;
+  return typeof data === "object" && data !== null && "type" in data ? (data as Message) : undefined;
+}
+
 /** The error that was sent. */
-export function receivedError({ code, message, remoteCode, retryAfterMs, serverTimeMs }: SentError): ClientError {
+export function receivedError(error: SentError | null | undefined): ClientError {
+  if (error === undefined || error === null)
+    return new ClientError("WORKER", "the other end failed and did not say how");
+  const { code, message, remoteCode, retryAfterMs, serverTimeMs } = error;
   return new ClientError(code, message, {
     retryAfterMs,
     ...(remoteCode === undefined ? {} : { remoteCode }),

@@ -12,6 +12,7 @@ import {
   sentError,
   type ToWorker,
   type WorkerPort,
+  workerMessage,
 } from "./messages.js";
 
 /** What the worker's code gets from the page. */
@@ -46,7 +47,8 @@ class ParticipantServer {
     this.#port = port;
     this.#open = open;
     port.addEventListener("message", (event) => {
-      if (event instanceof MessageEvent) this.#receive(event.data as ToWorker);
+      const message = workerMessage<ToWorker>(event);
+      if (message !== undefined) this.#receive(message);
     });
   }
 
@@ -65,7 +67,7 @@ class ParticipantServer {
         this.#answered(message.id)?.reject(receivedError(message.error));
         break;
       case "conditions":
-        this.#conditions.set(message.conditions);
+        this.#conditions.set(message.conditions ?? {});
         break;
     }
   }

@@ -18,6 +18,7 @@ import {
   sentError,
   type ToWorker,
   type WorkerPort,
+  workerMessage,
 } from "./messages.js";
 
 /** What a page gives to take part through a worker. */
@@ -52,7 +53,8 @@ export class WorkerParticipant implements AppParticipant {
     this.#worker = worker;
     this.#decide = decide;
     worker.addEventListener("message", (event) => {
-      if (event instanceof MessageEvent) this.#receive(event.data as FromWorker);
+      const message = workerMessage<FromWorker>(event);
+      if (message !== undefined) this.#receive(message);
     });
     const failed = (event: Event): void => this.#fail(event);
     worker.addEventListener("error", failed);

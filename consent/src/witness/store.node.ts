@@ -29,10 +29,14 @@ export function fileWitnessStore(folder: string, files: DurableFiles = durableFi
       if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
       throw error;
     }
-    const { success, data } = headFile.safeParse(JSON.parse(text));
-    if (!success || data.origin !== origin)
-      throw new LedgerError("BAD_PROOF", `The witness's record of ${origin} is damaged; restore it from a backup.`);
-    return { size: data.size, root: decodeBase64(data.root), note: data.note };
+    try {
+      const { origin: own, size, root, note } = headFile.parse(JSON.parse(text));
+      if (own !== origin) throw new Error(`It is of ${own}.`);
+      return { size, root: decodeBase64(root), note };
+    } catch (cause) {
+      const told = `The witness's record of ${origin} is damaged; restore it from a backup.`;
+      throw new LedgerError("BAD_PROOF", told, { cause });
+    }
   }
 
   async function advance(origin: string, oldSize: number, { size, root, note }: Head): Promise<boolean> {

@@ -117,7 +117,9 @@ export class ConnectHost implements ServiceHost {
     app.addHook("preParsing", async (request) => this.#options.limits?.admitAddress(request.ip));
     app.setErrorHandler((cause, request, reply) => this.#refuse(cause, request, reply));
     // Nothing compressed: what is signed is what is sent, and updates do not compress.
-    const router = createConnectRouter({ grpc: false, grpcWeb: false, acceptCompression: [] });
+    // Without a bound it sets aside what a stream's envelope promises: 4 GiB for five bytes.
+    const bounds = { readMaxBytes: MAX_MESSAGE_BYTES };
+    const router = createConnectRouter({ grpc: false, grpcWeb: false, acceptCompression: [], ...bounds });
     register(router);
     for (const handle of router.handlers) {
       const path = handle.requestPath.slice(app.prefix.length);

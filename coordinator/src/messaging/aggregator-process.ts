@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { type MaskAccumulator, maskAccumulator, type UnmaskEngine } from "@fedloop/privacy/secagg";
 import type { NatsConnection } from "@nats-io/transport-node";
+import { groupSumBytes, parseGroupShape } from "./group-messages.js";
 import { GroupSeal } from "./seal.js";
 import { parseUnmaskText } from "./unmask-text.js";
 import { contentsOf, type WorkMessage, WorkStream } from "./work-stream.js";
@@ -134,8 +135,7 @@ export class AggregatorProcess implements AsyncDisposable {
 
   #begin(message: WorkMessage): void {
     const seal = new GroupSeal(this.#options.secret, message.group);
-    const { length, bits } = JSON.parse(Buffer.from(contentsOf(message, seal)).toString()) as Record<string, number>;
-    if (length === undefined || bits === undefined) throw new TypeError("expected a group's length and bits");
+    const { length, bits } = parseGroupShape(contentsOf(message, seal));
     const sum = maskAccumulator(length, bits);
     this.#groups.set(message.group, { sum, vectors: new Set(), seal, heardMs: performance.now() });
   }
@@ -159,10 +159,7 @@ export class AggregatorProcess implements AsyncDisposable {
       }
       const { correction, inconsistent } = await this.#options.engine.run(work);
       group.sum.addValues(correction);
-      const answer = { inconsistent };
-      const values = inconsistent.length > 0 ? new Uint32Array(0) : group.sum.finish();
-      const head = Buffer.from(`${JSON.stringify(answer)}\n`);
-      const bytes = Buffer.concat([head, new Uint8Array(values.buffer, values.byteOffset, values.byteLength)]);
+      const bytes = groupSumBytes(inconsistent, inconsistent.length > 0 ? new Uint32Array(0) : group.sum.finish());
       await this.#stream.send(message.from, { group: message.group, kind: "sum", bytes }, group.seal);
     } finally {
       group.sum.close();

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { MaskAccumulator, UnmaskEngine, UnmaskOutcome, UnmaskWork } from "@fedloop/privacy/secagg";
 import type { NatsConnection, Subscription } from "@nats-io/transport-node";
 import { DRAINING, PRESENT_MS } from "./aggregator-process.js";
+import { groupShapeText, parseGroupSum } from "./group-messages.js";
 import { GroupSeal } from "./seal.js";
 import { unmaskText } from "./unmask-text.js";
 import { contentsOf, type WorkMessage, WorkStream } from "./work-stream.js";
@@ -147,7 +148,7 @@ class AssignedGroup implements MaskAccumulator, UnmaskEngine {
     const { length, bits } = options.parameters;
     this.length = length;
     this.bits = bits;
-    this.#send("open", Buffer.from(JSON.stringify({ length, bits })));
+    this.#send("open", groupShapeText({ length, bits }));
   }
 
   /** Numbered as they come: who they are of is the leader's to know. */
@@ -215,7 +216,7 @@ class AssignedGroup implements MaskAccumulator, UnmaskEngine {
           stream.send(name, { group: this.#id, kind: "finish", bytes: unmaskText(work) }, this.#seal),
         ),
       ]);
-      return outcomeOf(await answered, this.#seal);
+      return outcomeOf(await answered, this.#seal, this.length);
     } catch (cause) {
       throw cause instanceof GroupLost ? cause : new GroupLost("a group's sum could not be had", { cause });
     } finally {
@@ -232,13 +233,7 @@ class AssignedGroup implements MaskAccumulator, UnmaskEngine {
   }
 }
 
-function outcomeOf(message: WorkMessage, seal: GroupSeal): UnmaskOutcome {
+function outcomeOf(message: WorkMessage, seal: GroupSeal, length: number): UnmaskOutcome {
   if (message.kind !== "sum") throw new GroupLost("the aggregator has not the vectors that were agreed to");
-  const bytes = contentsOf(message, seal);
-  const end = bytes.indexOf(10);
-  const { inconsistent } = JSON.parse(Buffer.from(bytes.subarray(0, end)).toString()) as {
-    readonly inconsistent: readonly number[];
-  };
-  const aligned = Uint8Array.from(bytes.subarray(end + 1));
-  return { correction: new Uint32Array(aligned.buffer), inconsistent };
+  return parseGroupSum(contentsOf(message, seal), length);
 }

@@ -1,6 +1,7 @@
 /** What is to be taken out of a group's sum, as text for another process. */
 import type { UnmaskTask, UnmaskWork } from "@fedloop/privacy/secagg";
 import * as z from "zod";
+import { CoordinatorError } from "../errors.js";
 
 const bytes = z.base64().transform((text) => new Uint8Array(Buffer.from(text, "base64")));
 const integer = z.int().nonnegative();
@@ -46,10 +47,18 @@ export function unmaskText(value: UnmaskWork): Uint8Array {
   return Buffer.from(text);
 }
 
-/** @throws ZodError, SyntaxError */
+/** @throws CoordinatorError BAD_DATA */
 export function parseUnmaskText(text: Uint8Array): UnmaskWork {
-  const parsed = work.parse(JSON.parse(Buffer.from(text).toString()));
+  const parsed = read(text);
   // The graph's policy is not looked at when masks are taken out; it is part of what the parameters are.
   const graph = parsed.parameters.graph as unknown as UnmaskWork["parameters"]["graph"];
   return { ...parsed, parameters: { ...parsed.parameters, graph }, tasks: parsed.tasks satisfies UnmaskTask[] };
+}
+
+function read(text: Uint8Array): z.output<typeof work> {
+  try {
+    return work.parse(JSON.parse(Buffer.from(text).toString()));
+  } catch (cause) {
+    throw new CoordinatorError("BAD_DATA", "expected what takes masks out, came another message", { cause });
+  }
 }

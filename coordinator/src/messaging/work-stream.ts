@@ -12,6 +12,7 @@ import {
   StorageType,
 } from "@nats-io/jetstream";
 import { headers, type NatsConnection } from "@nats-io/transport-node";
+import { Parts } from "./parts.js";
 import type { GroupSeal } from "./seal.js";
 
 /** Below the megabyte that servers take unless configured otherwise. */
@@ -119,21 +120,21 @@ export class WorkStream {
     });
     const consumer = await this.#client.consumers.get(this.name, this.#own);
     this.#messages = await consumer.consume({ max_messages: 64, abort_on_missing_resource: true });
-    const torn = new Map<string, Uint8Array[]>();
+    const torn = new Parts();
     for await (const message of this.#messages) {
       const field = (name: string): string => message.headers?.get(name) ?? "";
-      const [group, kind, from] = [field("group"), field("kind") as WorkKind, field("from")];
-      const [number, part, parts] = [Number(field("number")), Number(field("part")), Number(field("parts"))];
       // Handed over at most once: a vector is added once or not at all, and a sum that misses one is of no use to anyone.
       message.ack();
-      const key = `${group} ${kind} ${number}`;
-      const known = part === 0 ? [] : (torn.get(key) ?? []);
-      if (known.length !== part) continue;
-      known.push(message.data);
-      torn.set(key, known);
-      if (known.length < parts) continue;
-      torn.delete(key);
-      yield { group, kind, number, from, parts: known };
+      const whole = torn.take({
+        group: field("group"),
+        kind: field("kind") as WorkKind,
+        from: field("from"),
+        number: Number(field("number")),
+        part: Number(field("part")),
+        parts: Number(field("parts")),
+        bytes: message.data,
+      });
+      if (whole !== undefined) yield whole;
     }
   }
 

@@ -93,7 +93,7 @@ export async function signedBy(
     signature: header(METADATA.signature),
   };
   try {
-    const device = await authenticator.authenticate(methodPath(method), credentials, signedParts(method.input, body));
+    const device = await authenticator.authenticate(methodPath(method), credentials, partsOf(method, body));
     limits?.admitIdentity(device.id);
     return device;
   } catch (cause) {
@@ -112,6 +112,17 @@ const COMING: ReadonlySet<DescMethod> = new Set<DescMethod>([
   Transparency.method.getConsistencyProof,
   Transparency.method.getInclusionProof,
 ]);
+
+/** What of a body is signed. @throws CoordinatorError BAD_REQUEST for one that is no message */
+function partsOf(method: DescMethod, body: Uint8Array): readonly Uint8Array[] {
+  try {
+    return signedParts(method.input, body);
+  } catch (cause) {
+    throw new CoordinatorError("BAD_REQUEST", `expected a message ${method.input.typeName}, came other bytes`, {
+      cause,
+    });
+  }
+}
 
 /**
  * Admits a call, and says who is to answer it. What a call that another coordinator passed on may ask was looked at there.

@@ -72,3 +72,21 @@ t.test("a body is as large as a message may be, and no larger; and of a type tha
   t.equal((await post(new Uint8Array(1), "application/json")).status, 415);
   t.equal((await fetch(base + PATH)).status, 404, "and only by POST");
 });
+
+t.test(
+  "an envelope that promises more than a message may have is refused, and nothing is set aside for it",
+  async (t) => {
+    const base = await start(t);
+    const body = Buffer.alloc(9);
+    body.writeUInt32BE(2 ** 32 - 1, 1);
+    const before = process.memoryUsage().arrayBuffers;
+    const answer = await fetch(`${base}/fedloop.v1.Artifacts/GetArtifact`, {
+      method: "POST",
+      headers: { "content-type": "application/connect+proto" },
+      body,
+    });
+    t.match(await answer.text(), /resource_exhausted/);
+    const grown = process.memoryUsage().arrayBuffers - before;
+    t.ok(grown < 64 << 20, `${grown} bytes are held`);
+  },
+);

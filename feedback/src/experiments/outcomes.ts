@@ -41,12 +41,12 @@ export class OutcomeLog {
     await this.#store.put(PREFIX + experimentId, new TextEncoder().encode(text));
   }
 
-  /** The outcomes so far, of the experiment's present version. */
+  /** The outcomes so far, of the experiment's present version. @throws FeedbackError LOG_CORRUPT */
   async of(experimentId: string): Promise<ReadonlySet<string>> {
     const { version } = this.#experiments.experiment(experimentId);
     const bytes = await this.#store.get(PREFIX + experimentId);
     if (bytes === undefined) return new Set();
-    const kept = z.parse(outcomesSchema, JSON.parse(new TextDecoder().decode(bytes)));
+    const kept = parsed(bytes);
     return new Set(kept.version === version ? kept.outcomes : []);
   }
 
@@ -70,5 +70,14 @@ export class OutcomeLog {
   /** Forgets all outcomes: after a withdrawal of the purpose that they were kept for. */
   async erase(): Promise<void> {
     for (const key of await this.#store.keys(PREFIX)) await this.#store.delete(key);
+  }
+}
+
+function parsed(bytes: Uint8Array): z.infer<typeof outcomesSchema> {
+  try {
+    return z.parse(outcomesSchema, JSON.parse(new TextDecoder().decode(bytes)));
+  } catch {
+    // Without the cause: it may quote what happened to the person.
+    throw new FeedbackError("LOG_CORRUPT", "expected an experiment's outcomes, came something else; erase them");
   }
 }

@@ -72,7 +72,7 @@ function ofSequence(layers: readonly z.infer<typeof sequentialLayer>[]): Topolog
  * @throws ClientError BAD_OPTION when it is none, or one whose layers are shared or have several outputs
  */
 export function parseTopology(json: unknown): Topology {
-  const parsed = model.safeParse(typeof json === "string" ? JSON.parse(json) : json);
+  const parsed = model.safeParse(typeof json === "string" ? parsedText(json) : json);
   if (!parsed.success) {
     throw new ClientError(
       "BAD_OPTION",
@@ -86,4 +86,14 @@ export function parseTopology(json: unknown): Topology {
     return { name, className: class_name, config, inputs: (inbound_nodes[0] ?? []).map(([from]) => from) };
   });
   return { layers: nodes, inputs: input_layers.map(([name]) => name), output: output_layers[0]?.[0] ?? "" };
+}
+
+function parsedText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new ClientError("BAD_OPTION", "expected a layers model in Keras' JSON, came a text that is no JSON", {
+      cause,
+    });
+  }
 }

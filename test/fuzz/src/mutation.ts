@@ -194,5 +194,10 @@ function changeSomewhere(node: unknown, draw: Draw): void {
   const record = node as Record<string, unknown>;
   if (name !== undefined && draw() < 0.6) record[name] = hostile(draw);
   else if (name !== undefined && draw() < 0.5) delete record[name];
-  else record[one(draw, ["extra", "", "constructor", "toString", name ?? "x"])] = hostile(draw);
+  else {
+    // As JSON.parse makes it: a member of its own, also where its name is __proto__.
+    const key = one(draw, ["extra", "", "constructor", "toString", "__proto__", name ?? "x"]);
+    const value = hostile(draw);
+    Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true });
+  }
 }

@@ -1,0 +1,9 @@
+import { runTable } from "@fedloop/fuzz";
+import t from "tap";
+import { serve } from "./served.js";
+
+t.test("whatever is asked over HTTP is answered, or refused with a code: a long run", async (t) => {
+  const { table, faults } = await serve(t);
+  await runTable(t, table, "long");
+  t.same(faults, []);
+});
