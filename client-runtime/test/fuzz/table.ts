@@ -1,5 +1,5 @@
 /** What a device reads: its own store, which others may have written to, and what comes from a coordinator or a page. */
-import { buildEntry, encodeBase64Url, leafHash, noteSigner, signCheckpoint } from "@fedloop/consent";
+import { buildEntry, encodeBase64Url, leafHash, noteSigner, parseEntry, signCheckpoint } from "@fedloop/consent";
 import { nodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import {
   Broken,
@@ -154,7 +154,7 @@ async function receipts(): Promise<Fuzzed> {
     }),
     valid: [{ entry, checkpoint, index: 0n, inclusionPath: [] }],
     isRefusal: isClient,
-    decode: (receipt: never) => openReceipt(receipt, log, verifier),
+    decode: (receipt: never) => openReceipt(receipt, log, verifier, parseEntry),
   };
 }
 
