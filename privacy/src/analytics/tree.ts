@@ -6,10 +6,19 @@
 export interface CountTree {
   /** Least-squares counts of the leaves; may be negative. */
   readonly leaves: Float64Array;
-  /** Count of all leaves before a place, 0 … leaves.length. */
+  /** Count before a place, 0 … leaves.length; within a leaf people are spread evenly. */
   prefix(place: number): number;
-  /** Noise variance of `prefix(place) − share · prefix(leaves.length)`. */
-  variance(place: number, share: number): number;
+  /** Mean of `prefix` from place − half to place + half, which have to lie within 0 … leaves.length. */
+  smoothed(place: number, half: number): number;
+  /** Noise variance of `smoothed(place, half) − share · prefix(leaves.length)`. */
+  variance(place: number, share: number, half?: number): number;
+}
+
+/** ∫ from 0 to `at` of the weight of a person in `smoothed(place, half)`: 1 before the window, falling to 0 over it. */
+export function smoothedWeight(place: number, half: number, at: number): number {
+  if (at <= place - half) return at;
+  const inside = Math.min(at, place + half) - (place - half);
+  return place - half + (half === 0 ? 0 : inside - (inside * inside) / (4 * half));
 }
 
 /**
@@ -35,13 +44,32 @@ export function countTree(nodes: ArrayLike<number>, levels: number, noiseVarianc
   }
   const leaves = solved(above, levels);
   const prefixes = new Float64Array(size + 1);
-  for (let i = 0; i < size; i++) prefixes[i + 1] = (prefixes[i] ?? 0) + (leaves[i] ?? 0);
+  // ∫ of the prefix: what its means over windows are made of.
+  const integrals = new Float64Array(size + 1);
+  for (let i = 0; i < size; i++) {
+    prefixes[i + 1] = (prefixes[i] ?? 0) + (leaves[i] ?? 0);
+    integrals[i + 1] = (integrals[i] ?? 0) + (prefixes[i] ?? 0) + (leaves[i] ?? 0) / 2;
+  }
+  const prefix = (place: number): number => {
+    const leaf = Math.floor(place);
+    return (prefixes[leaf] ?? 0) + (place - leaf) * (leaves[leaf] ?? 0);
+  };
+  const integral = (place: number): number => {
+    const leaf = Math.floor(place);
+    const part = place - leaf;
+    return (integrals[leaf] ?? 0) + part * ((prefixes[leaf] ?? 0) + (part * (leaves[leaf] ?? 0)) / 2);
+  };
   return {
     leaves,
-    prefix: (place) => prefixes[place] ?? 0,
-    variance: (place, share) => noiseVariance * prefixForm(levels, place, share),
+    prefix,
+    smoothed: (place, half) =>
+      half < NARROWEST ? prefix(place) : (integral(place + half) - integral(place - half)) / (2 * half),
+    variance: (place, share, half = 0) => noiseVariance * smoothedForm(levels, place, share, half),
   };
 }
+
+/** Windows of less than this part of a leaf are places. */
+const NARROWEST = 1e-6;
 
 /** (AᵀA)⁻¹ times a vector, wavelet by wavelet. */
 function solved(right: Float64Array, levels: number): Float64Array {
@@ -69,16 +97,23 @@ function solved(right: Float64Array, levels: number): Float64Array {
   return out;
 }
 
-/** cᵀ(AᵀA)⁻¹c for c = 1 before the place, less the share everywhere: only wavelets that straddle the place count. */
-function prefixForm(levels: number, place: number, share: number): number {
+/**
+ * cᵀ(AᵀA)⁻¹c for c = each leaf's weight in a smoothed prefix, less the share everywhere: only wavelets that the window
+ * touches count, since all others see a constant.
+ */
+function smoothedForm(levels: number, place: number, share: number, half: number): number {
   const size = 2 ** levels;
-  const constant = place - share * size;
-  let form = (constant * constant) / size / eigenvalue(levels, 0);
-  for (let level = 0; level < levels; level++) {
-    const width = 2 ** (levels - level);
-    const offset = place % width;
-    const product = Math.min(offset, width - offset);
-    form += (product * product) / width / eigenvalue(levels, level);
+  const window = half < NARROWEST ? 0 : half;
+  const constant = smoothedWeight(place, window, size) - share * size;
+  let form = (constant * constant) / size / (size - 1);
+  for (let width = size; width > 1; width /= 2) {
+    const first = Math.floor((place - window) / width);
+    const last = Math.min(Math.floor((place + window) / width), size / width - 1);
+    for (let start = first * width; start <= last * width; start += width) {
+      const ends = smoothedWeight(place, window, start) + smoothedWeight(place, window, start + width);
+      const product = 2 * smoothedWeight(place, window, start + width / 2) - ends;
+      form += (product * product) / width / (width - 1);
+    }
   }
   return form;
 }
