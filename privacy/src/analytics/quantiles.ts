@@ -53,7 +53,7 @@ function leafVariance(
   const leaf = Math.min(Math.floor(place), size - 1);
   const own = tree.leaves[leaf] ?? 0;
   const steps = [tree.leaves[leaf - 1] ?? own, tree.leaves[leaf + 1] ?? own].map((beside) => (beside - own) ** 2);
-  const gradientSquared = Math.max(...steps) - 2 * noiseVariance;
+  const gradientSquared = Math.max(...steps) - 4 * noiseVariance;
   const part = place - leaf;
   return variance + (Math.max(gradientSquared, 0) * (part * (1 - part)) ** 2) / 4;
 }
