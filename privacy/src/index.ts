@@ -11,6 +11,7 @@ export type { FractionalOrders } from "./accounting/rdp/sampledGaussian.js";
 export { defaultRelation, type NeighbouringRelation, relationsOf } from "./accounting/relation.js";
 export { type ZcdpOptions, zcdpAccountant } from "./accounting/zcdp/accountant.js";
 export { zcdpDelta, zcdpEpsilon } from "./accounting/zcdp/conversion.js";
+export { addScores, type ScoredRow } from "./analytics/scoreBins.js";
 export { integerNormSquared, LARGEST_INTEGER_NORM } from "./encoding/integerNorm.js";
 export { packedBytes, packSigned, unpackSigned } from "./encoding/packing.js";
 export { paddedDimension } from "./encoding/paddedDimension.js";

@@ -1,6 +1,7 @@
 // Logistic regression on a participant's own examples: few weights, which many participants can share under little noise.
 import { ClientError, throwIfAborted } from "../errors.js";
 import { descendWithNoise, type ExampleLevelModel, type ExampleLevelTask } from "./example-level.js";
+import { isScoreReport, scoreReport } from "./score-report.js";
 import { choiceSetting, integerSetting, realSetting } from "./settings.js";
 import type { Trainer, TrainingTask } from "./trainer.js";
 
@@ -100,6 +101,16 @@ async function exampleLevelUpdate(rows: Rows, task: TrainingTask, level: Example
   return Float32Array.from(present, (value, j) => value - (parameters[j] ?? 0));
 }
 
+/** The model's scores of the rows kept for evaluation, beside their labels. */
+function scored(rows: Rows, { parameters, updateLength }: TrainingTask): Float32Array {
+  const { evaluation, data } = rows;
+  return scoreReport(
+    Float64Array.from(evaluation, (row) => predicted(rows, row, parameters)),
+    evaluation.map((row) => data.labels[row] ?? 0),
+    updateLength,
+  );
+}
+
 /** [Σ log loss / n, share predicted right, 1] over the rows kept for evaluation. */
 function evaluated(rows: Rows, { parameters, settings }: TrainingTask): Float32Array {
   const lossScale = realSetting(settings, "lossScale", 1);
@@ -120,7 +131,7 @@ function evaluated(rows: Rows, { parameters, settings }: TrainingTask): Float32A
  * Trains and evaluates a logistic regression on one participant's rows, by full gradient steps.
  *
  * Parameters: a weight for each number of a row, and the bias last. Update: the local change of each. Evaluation:
- * [lossScale · mean log loss, share predicted right, 1]. Settings (reals as decimal strings): `learningRate` 1, `epochs`
+ * [lossScale · mean log loss, share predicted right, 1], or the scores' histograms where a plan's metric is `auc`. Settings (reals as decimal strings): `learningRate` 1, `epochs`
  * 1, `weighting` "mean", "root" or "sum" (a row counts 1/n, 1/√n or 1), `lossScale` 1. Under a plan whose unit is the example
  * it takes the plan's steps of DP-SGD, each row counting 1.
  *
@@ -140,6 +151,7 @@ export function logisticRegressionTrainer(data: LabelledRows): Trainer {
     },
     async evaluate(task) {
       throwIfAborted(task.signal);
+      if (isScoreReport(task.settings)) return scored(rows, task);
       if (task.updateLength !== 3) {
         throw new ClientError("WRONG_LENGTH", `expected an evaluation of 3 numbers, came one of ${task.updateLength}`);
       }

@@ -74,3 +74,23 @@ t.test("what does not fit is refused", async (t) => {
   await t.rejects(trainer.train(task({ parameters: new Float32Array(4) })), { code: "WRONG_LENGTH" });
   await t.rejects(trainer.evaluate(task({ updateLength: 2 })), { code: "WRONG_LENGTH" });
 });
+
+t.test(
+  "where the metric is auc, an evaluation holds histograms of scores, and nothing else that is asked",
+  async (t) => {
+    const all = { ...rows, held: Uint8Array.of(1, 1, 1, 1) };
+    const settings = { report: "scores" };
+    const trainer = logisticRegressionTrainer(all);
+    // Scores σ(.3), σ(.05), σ(.5), σ(.8): all in the upper half, of the labels 1, 0, 1, 0.
+    t.same([...(await trainer.evaluate(task({ settings, updateLength: 4 })))], [0, 0.5, 0, 0.5]);
+    // In eight bins σ(.8) = .69 is beyond the others.
+    t.same(
+      [...(await trainer.evaluate(task({ settings, updateLength: 16 })))].map((share) => share * 4).join(""),
+      "0000200000001100",
+    );
+    await t.rejects(trainer.evaluate(task({ settings, updateLength: 3 })), { code: "WRONG_LENGTH" });
+    await t.rejects(trainer.evaluate(task({ settings: { report: "rows" } })), { code: "GUARD_UNSUPPORTED" });
+    const broken = task({ settings, updateLength: 4, parameters: Float32Array.of(Number.NaN, 0, 0) });
+    await t.rejects(trainer.evaluate(broken), { code: "NON_FINITE" });
+  },
+);

@@ -55,3 +55,9 @@ t.test("events that are no kind are refused", async (t) => {
   }
   t.throws(() => nextEventTrainer({ ...model, events: Int32Array.of(1), held: 2 }), { code: "BAD_OPTION" });
 });
+
+t.test("a model of many kinds has no score of true and false", async (t) => {
+  const trainer = nextEventTrainer({ ...model, events: Int32Array.of(1, 2, 3, 1, 2, 3), held: 2 });
+  const asked = { ...task(new Float32Array(length), 64), settings: { report: "scores" } };
+  await t.rejects(trainer.evaluate(asked), { code: "GUARD_UNSUPPORTED" });
+});

@@ -56,6 +56,27 @@ function task(overrides: Partial<TrainingTask> = {}): TrainingTask {
 }
 
 for (const backend of BACKENDS) {
+  t.test(`on ${backend}, scores are reported by label where the metric is auc`, async (t) => {
+    // Every second one is true, and they are scored x₀.
+    const labels = line.labels.map((_, i) => i % 2);
+    const examples = { ...line, labels };
+    const trainer = tensorflowTrainer({
+      id: "line",
+      model: linear,
+      loss: "meanSquaredError",
+      examples,
+      backends: [backend],
+    });
+    t.teardown(() => trainer.close());
+    const settings = { report: "scores", batchSize: 10 };
+    const out = await trainer.evaluate(task({ parameters: Float32Array.of(1, 0, 0), settings, updateLength: 8 }));
+    t.same(
+      [...out],
+      [1, 1, 1, 1, 1, 1, 1, 1].map((count) => count / 8),
+      "x₀ from 0 to 7/8: two columns a bin, one of each label",
+    );
+  });
+
   t.test(`on ${backend}, repeated rounds of local training fit a line`, async (t) => {
     const trainer = tensorflowTrainer({
       id: "line",

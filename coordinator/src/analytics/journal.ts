@@ -1,13 +1,14 @@
 // The release journal: what left the rounds of this coordinator, in the order of the log, with what it cost and what it said.
 // Every number in it is kept twice, as it was told and as what it was read from, so each can be had again.
 import { decodeEvent, type Entry, parseEntry } from "@fedloop/consent";
+import { CoordinatorError } from "../errors.js";
 import type { ArtifactStore } from "../models/artifact-store.js";
 import type { PopulationPlan } from "../plan/population-plan.js";
 import { eventsOf, type RoundCost } from "../rounds/budget.js";
 import { claimedEpsilon, spentEpsilon } from "../rounds/epsilons.js";
 import { metricReader } from "../rounds/metrics.js";
 import type { StoreReader } from "../store/sqlite-reader.js";
-import { askedIn, namedValues, readRelease } from "./release.js";
+import { askedIn, namedValues, readRelease, releasedVariance } from "./release.js";
 
 /** One release. */
 export interface JournalEntry {
@@ -26,9 +27,15 @@ export interface JournalEntry {
   /** ε of the population after it, as claimed in the log; null where nothing was paid. */
   readonly epsilon: string | null;
   readonly values: Readonly<Record<string, number>>;
-  /** Names of the numbers that come out otherwise when they are computed again; "epsilon" is one of them. */
+  /**
+   * Names of what comes out otherwise when it is computed again: "epsilon", "model" where its file has another hash or is gone,
+   * or a value.
+   */
   readonly differing: readonly string[];
 }
+
+/** What a store says of a file that is gone, or is not what its name says. */
+const UNREADABLE: ReadonlySet<string> = new Set(["NOT_FOUND", "ARTIFACT_CORRUPT"]);
 
 interface Sources {
   readonly store: Pick<StoreReader, "db">;
@@ -55,8 +62,8 @@ class Payments {
 }
 
 /**
- * Reads the journal and computes every number in it again: ε from the events of the log, answers and metrics from the noised
- * sums, which are read by the hash that the log names and checked against it.
+ * Reads the journal and computes everything in it again: ε from the events of the log, the hashes of models from their files,
+ * answers and metrics from the noised sums, which are read by the hash that the log names and checked against it.
  *
  * @throws CoordinatorError ARTIFACT_CORRUPT, NOT_FOUND where a noised sum is not what the log says, or is gone
  */
@@ -64,6 +71,7 @@ export async function releaseJournal(
   { store, artifacts }: Sources,
   population?: string,
 ): Promise<readonly JournalEntry[]> {
+  const models = new ModelFiles(artifacts);
   const metrics = await evaluationMetrics(store);
   const payments = new Payments();
   const plans = new Map<string, Extract<Entry, { readonly type: "round.plan" }>["body"]>();
@@ -87,11 +95,11 @@ export async function releaseJournal(
         model,
         stage: null,
         query: null,
-        ...paid(payments, population, round),
+        ...paid(payments, population, round, await models.differing(model)),
       });
     } else if (entry.type === "model.stage") {
       const { population, round, model, stage } = entry.body;
-      const free = { epsilon: null, values: {}, differing: [] };
+      const free = { epsilon: null, values: {}, differing: await models.differing(model) };
       journal.push({ ...base, population, round, type: "stage", model, stage, query: null, ...free });
     } else if (entry.type === "analytics.release") {
       const { population, round } = entry.body;
@@ -99,13 +107,15 @@ export async function releaseJournal(
       if (plan === undefined) continue;
       const asked = askedIn(plan);
       const { kept, again } = await numbersOf({ store, artifacts }, plan, metrics.get(population) ?? "none");
-      const { epsilon, differing } = paid(payments, population, round);
+      const model = asked === undefined ? plan.model.sha256 : null;
+      const unlike = model === null ? [] : await models.differing(model);
+      const { epsilon, differing } = paid(payments, population, round, unlike);
       journal.push({
         ...base,
         population,
         round,
         type: asked === undefined ? "evaluation" : "answer",
-        model: asked === undefined ? plan.model.sha256 : null,
+        model,
         stage: null,
         query: asked === undefined ? null : { name: asked.name, turn: asked.turn, about: asked.query.about ?? null },
         epsilon,
@@ -117,10 +127,38 @@ export async function releaseJournal(
   return population === undefined ? journal : journal.filter((entry) => entry.population === population);
 }
 
-function paid(payments: Payments, population: string, round: number) {
+function paid(payments: Payments, population: string, round: number, differing: readonly string[]) {
   const debit = payments.of(population, round);
   const isSame = debit === undefined || debit.claimed === debit.again;
-  return { epsilon: debit?.claimed ?? null, values: {}, differing: isSame ? [] : ["epsilon"] };
+  return { epsilon: debit?.claimed ?? null, values: {}, differing: isSame ? differing : [...differing, "epsilon"] };
+}
+
+/** The models that releases name, each file hashed once. */
+class ModelFiles {
+  readonly #artifacts: Sources["artifacts"];
+  readonly #known = new Map<string, readonly string[]>();
+
+  constructor(artifacts: Sources["artifacts"]) {
+    this.#artifacts = artifacts;
+  }
+
+  /** @returns "model" where its file is gone or has another hash */
+  async differing(model: string): Promise<readonly string[]> {
+    const known = this.#known.get(model) ?? (await this.#read(model));
+    this.#known.set(model, known);
+    return known;
+  }
+
+  async #read(model: string): Promise<readonly string[]> {
+    try {
+      // Hashes what it reads, and refuses it where the hash is not the one that is asked for.
+      await this.#artifacts.read(Buffer.from(model, "base64url"));
+      return [];
+    } catch (error) {
+      if (error instanceof CoordinatorError && UNREADABLE.has(error.code)) return ["model"];
+      throw error;
+    }
+  }
 }
 
 /** Which of two sets of numbers are not the same to the last bit. */
@@ -153,7 +191,6 @@ async function numbersOf({ store: { db }, artifacts }: Sources, plan: Plan, metr
   if (row.aggregate === null) return { kept, again: {} };
   const bytes = new Uint8Array(await artifacts.read(row.aggregate));
   const sums = new Float32Array(bytes.buffer);
-  if (askedIn(plan) === undefined) return { kept, again: metricReader(metric)(sums, plan.trainer.settings) };
   const { count } = await db
     .selectFrom("participants")
     .select(({ fn }) => fn.countAll<number>().as("count"))
@@ -161,5 +198,10 @@ async function numbersOf({ store: { db }, artifacts }: Sources, plan: Plan, metr
     .where("round", "=", round)
     .where("state", "=", "submitted")
     .executeTakeFirstOrThrow();
-  return { kept, again: namedValues(readRelease(plan, sums, Number(count))) };
+  const members = Number(count);
+  const again =
+    askedIn(plan) === undefined
+      ? metricReader(metric)(sums, plan.trainer.settings, releasedVariance(plan, members))
+      : namedValues(readRelease(plan, sums, members));
+  return { kept, again };
 }

@@ -234,5 +234,11 @@ export function contradictions(plan: WrittenPlan): readonly Contradiction[] {
   if (evaluation?.every !== undefined && evaluation.every > rounds) {
     found.push(at("evaluation.every", `at most the number of rounds, ${rounds}, came ${evaluation.every}`));
   }
+  const length = evaluation?.metric === "auc" ? (evaluation.length ?? 4) : 4;
+  if (length < 4 || length % 2 !== 0) {
+    found.push(
+      at("evaluation.length", `an even number from 4, for the bins of true and of false rows, came ${length}`),
+    );
+  }
   return found;
 }

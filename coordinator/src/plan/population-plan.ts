@@ -229,6 +229,15 @@ function secureAggregationOf({ secureAggregation: written }: WrittenPlan): PlanS
   };
 }
 
+/** Bins of a score for true and for false rows, where a plan names none. */
+const SCORE_BINS = 32;
+
+/** How long the vector of each participant is, and, where it is no matter of the app's, what its trainer puts into it. */
+function reportOf({ metric, length, settings }: NonNullable<WrittenPlan["evaluation"]>) {
+  if (metric !== "auc") return { length: length ?? 2, settings };
+  return { length: length ?? 2 * SCORE_BINS, settings: { ...settings, report: "scores" } };
+}
+
 /** Fills in what the file leaves to the defaults. All of them are on the private side. */
 export function completePlan(written: WrittenPlan, notice: NoticeFile): PopulationPlan {
   const { population, controller, purpose, language, dataCategories, rounds, cohort, deadlines, evaluation } = written;
@@ -266,7 +275,15 @@ export function completePlan(written: WrittenPlan, notice: NoticeFile): Populati
     privacy: privacyOf(written, cap),
     secureAggregation: secureAggregationOf(written),
     strategy: written.strategy,
-    evaluation: evaluation === undefined ? null : { ...evaluation, every, count: Math.ceil(rounds / every) },
+    evaluation:
+      evaluation === undefined
+        ? null
+        : {
+            ...evaluation,
+            ...reportOf(evaluation),
+            every,
+            count: Math.ceil(rounds / every),
+          },
     watch: written.watch ?? null,
     analytics: written.analytics === undefined ? null : completeAnalytics(written.analytics),
     participantLimits: {

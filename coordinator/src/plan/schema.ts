@@ -31,7 +31,7 @@ export type Mechanism = (typeof MECHANISMS)[number];
 export const INITIALISATIONS = ["zeros", "glorot-uniform"] as const;
 
 /** What an evaluation reports, as named numbers made from a released sum. */
-export const METRICS = ["rmse", "mean", "none"] as const;
+export const METRICS = ["rmse", "mean", "auc", "none"] as const;
 
 /** Whether a released model goes to devices by itself, or when an operator says so. */
 export const RELEASES = ["automatic", "manual"] as const;
@@ -115,9 +115,9 @@ export interface WrittenPlan {
   readonly strategy: { readonly id: string; readonly settings: Settings };
   readonly evaluation?:
     | {
-        readonly metric: string;
+        readonly metric: (typeof METRICS)[number];
         readonly every?: number | undefined;
-        readonly length: number;
+        readonly length?: number | undefined;
         readonly clipNorm: number;
         readonly budgetShare: number;
         readonly settings: Settings;
@@ -229,7 +229,7 @@ const secureAggregation = section({
 const evaluation = section({
   metric: oneOf(METRICS).default("rmse"),
   every: integer(1, MAX_ROUNDS).optional(),
-  length: integer(1, 1_024).default(2),
+  length: integer(1, 1_024).optional(),
   clipNorm: above(0, 1e9).default(1),
   budgetShare: between(0.001, 0.9).default(0.1),
   settings,

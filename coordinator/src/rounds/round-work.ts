@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { canonicalBytes, encodeEvent, formatDecimal } from "@fedloop/consent";
 import { CorrelatedNoise, type RandomSource } from "@fedloop/privacy";
-import { namedValues, readRelease } from "../analytics/release.js";
+import { namedValues, readRelease, releasedVariance } from "../analytics/release.js";
 import { CoordinatorError } from "../errors.js";
 import type { Committer } from "../ledger/ledger.js";
 import type { ContentStore } from "../models/content-store.js";
@@ -282,9 +282,10 @@ export class PopulationRoundWork implements RoundWork {
   async #metrics(): Promise<Readonly<Record<string, number>>> {
     const { schedule, store } = this.#deps;
     const sum = await this.#sum();
-    if (this.#spec.query === null) return schedule.metrics(sum, this.#spec.trainer.settings);
-    const members = await submittedSubjects(store, schedule.population, this.#record.round);
-    return namedValues(readRelease(this.#logged().body, sum, members.length));
+    const { body } = this.#logged();
+    const { length } = await submittedSubjects(store, schedule.population, this.#record.round);
+    if (this.#spec.query !== null) return namedValues(readRelease(body, sum, length));
+    return schedule.metrics(sum, this.#spec.trainer.settings, releasedVariance(body, length));
   }
 
   async #sum(): Promise<Float32Array> {

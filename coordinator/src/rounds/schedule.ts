@@ -18,9 +18,10 @@ export interface Schedule {
   readonly releases: "automatic" | "manual";
   readonly tensors: readonly TensorShape[];
   readonly strategy: Strategy;
-  /** Turns the released sum of an evaluation round into named metrics. */
+  /** Turns the released sum of an evaluation round, and the noise variance of its coordinates, into named metrics. */
   readonly metrics: (
     sum: Float32Array,
     trainerSettings: RoundSpec["trainer"]["settings"],
+    noiseVariance: number,
   ) => Readonly<Record<string, number>>;
 }

@@ -1,13 +1,11 @@
 /** An experiment end to end: four turns under masks and noise, analysed from what was released, by the command too. */
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Row } from "@fedloop/privacy/analytics";
 import t from "tap";
 import { experimentAnalyses } from "../../src/analytics/experiments.js";
 import { answeredQueries } from "../../src/analytics/results.js";
-import { runFedloop } from "../../src/cli/program.js";
-import { Federation, ORIGIN } from "../server/federation.js";
+import { Federation } from "../server/federation.js";
 import { answer, asking } from "./asking.js";
+import { command } from "./command.js";
 
 const PEOPLE = 10;
 
@@ -27,25 +25,6 @@ const ask = {
   upper: 1,
   minimumDevices: 1,
 };
-
-async function command(folder: string, ...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = "";
-  let err = "";
-  const config = join(folder, "fedloop.yaml");
-  writeFileSync(config, `origin: ${ORIGIN}\ndataDir: ${folder}\nplans: [plan.yaml]\n`);
-  const code = await runFedloop(["--config", config, ...words], {
-    environment: {},
-    signal: new AbortController().signal,
-    input: async function* () {},
-    print: (text) => {
-      out += text;
-    },
-    complain: (text) => {
-      err += text;
-    },
-  });
-  return { code, out, err };
-}
 
 t.test("each participant counts in one turn; releases are pooled, analysed and shown with their noise", async (t) => {
   // Little noise, so that ten people are enough to see that nobody is counted twice.

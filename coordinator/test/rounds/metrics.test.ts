@@ -12,7 +12,7 @@ t.test("rmse undoes the centre and the scale that the devices applied", async ()
       (all, centre, scale) => {
         const excess = all.reduce((sum, error) => sum + error ** 2 - centre, 0);
         const reported = Float32Array.of(excess, scale * all.length);
-        const { rmse = Number.NaN, examples } = metricReader("rmse")(reported, { centre, countScale: scale });
+        const { rmse = Number.NaN, examples } = metricReader("rmse")(reported, { centre, countScale: scale }, 0);
         const expected = Math.sqrt(all.reduce((sum, error) => sum + error ** 2, 0) / all.length);
         return Math.abs(rmse - expected) < 1e-2 && examples === all.length;
       },
@@ -22,11 +22,26 @@ t.test("rmse undoes the centre and the scale that the devices applied", async ()
 });
 
 t.test("rmse of nothing but noise is no root of a negative number", async (t) => {
-  t.match(metricReader("rmse")(Float32Array.of(-1e6, 3), { centre: 1 }), { rmse: 0 });
+  t.match(metricReader("rmse")(Float32Array.of(-1e6, 3), { centre: 1 }, 0), { rmse: 0 });
 });
 
 t.test("mean divides the sum by the count, and none gives the sum itself", async (t) => {
-  t.same(metricReader("mean")(Float32Array.of(6, 4), {}), { mean: 1.5, examples: 4 });
-  t.same(metricReader("none")(Float32Array.of(6, 4, -1), {}), { 0: 6, 1: 4, 2: -1 });
+  t.same(metricReader("mean")(Float32Array.of(6, 4), {}, 0), { mean: 1.5, examples: 4 });
+  t.same(metricReader("none")(Float32Array.of(6, 4, -1), {}, 0), { 0: 6, 1: 4, 2: -1 });
   t.throws(() => metricReader("median"), { code: "BAD_PLAN" });
 });
+
+t.test(
+  "auc reads two histograms of scores, with an interval that noise widens, and nothing where it hides all",
+  async (t) => {
+    const sum = Float32Array.of(10, 30, 60, 60, 30, 10);
+    const exact = metricReader("auc")(sum, {}, 0);
+    // By hand: 30·60 + 60·90 pairs won, half of 600 + 900 + 600 ties; within the middle bin (50·30/2 + 50·30/2)/12/10⁴ more.
+    const bend = (25 * 30 + 25 * 30) / 12;
+    t.ok(Math.abs((exact.auc ?? 0) - (30 * 60 + 60 * 90 + 1_050 + bend) / 1e4) < 1e-9, `${exact.auc}`);
+    t.ok((exact.calibrationGap ?? 1) < 1e-6 + 0.5 && (exact.averagePrecision ?? 0) > 0.7);
+    const noised = metricReader("auc")(sum, {}, 9);
+    t.ok((noised.aucLow ?? 1) < (exact.aucLow ?? 0) && (noised.aucHigh ?? 0) > (exact.aucHigh ?? 1));
+    t.same(metricReader("auc")(sum, {}, 1e6), {});
+  },
+);

@@ -1,6 +1,7 @@
 // A participant's answer to a query, before clip and noise: a function of its own rows and of the public query.
 import type { AnalyticsQuery, HeavyHittersQuery, Row, ScoresQuery, VotesQuery } from "./query.js";
 import { centred, clamp, measured, numberIn, rowMeets, textIn } from "./rows.js";
+import { addScores } from "./scoreBins.js";
 import { contributionLength, followedPrefixes } from "./shape.js";
 
 /**
@@ -101,17 +102,13 @@ function binOf(edges: readonly number[], value: number): number {
   return clamp((above < 0 ? edges.length : above) - 1, 0, edges.length - 2);
 }
 
-/** [scores of rows labelled true | of those labelled false], each row counting one part of the participant's 1. */
-function fillScores(out: Float32Array, { score, label, bins }: ScoresQuery, rows: readonly Row[]): void {
+function fillScores(out: Float32Array, { score, label }: ScoresQuery, rows: readonly Row[]): void {
   const scored = rows.flatMap((row) => {
     const value = numberIn(row, score);
     const truth = numberIn(row, label);
-    return value === undefined || truth === undefined ? [] : [{ value, isTrue: truth > 0.5 }];
+    return value === undefined || truth === undefined ? [] : [{ score: value, isTrue: truth > 0.5 }];
   });
-  for (const { value, isTrue } of scored) {
-    const bin = Math.min(Math.floor(clamp(value, 0, 1) * bins), bins - 1);
-    add(out, (isTrue ? 0 : bins) + bin, 1 / scored.length);
-  }
+  addScores(out, scored);
 }
 
 function fillVote(out: Float32Array, { candidate, loss, candidates }: VotesQuery, rows: readonly Row[]): void {

@@ -1,9 +1,10 @@
 import type { OptimiserSettings } from "../../engine/plan/optimiser.js";
 import { ClientError, throwIfAborted } from "../../errors.js";
+import { isScoreReport, scoreReport } from "../score-report.js";
 import { choiceSetting, integerSetting, realSetting } from "../settings.js";
 import type { Trainer, TrainerSettings, TrainingTask } from "../trainer.js";
 import { descendByExamples } from "./example-level.js";
-import { countExamples, type Examples, epochOrder } from "./examples.js";
+import { countExamples, type Examples, epochOrder, sizeOf } from "./examples.js";
 import type { LocalModel, Solver } from "./local-model.js";
 import { OpenedModel } from "./opened-model.js";
 import { Pause } from "./pause.js";
@@ -107,16 +108,49 @@ export function changeOf(trained: Float32Array, task: TrainingTask): Float32Arra
   throw new ClientError("NON_FINITE", "training diverged to values that are not finite; lower the learning rate");
 }
 
-/** [lossScale · mean loss, share predicted right, 1], or zeros without examples: what an evaluation hands in. */
+/**
+ * What an evaluation hands in: [lossScale · mean loss, share predicted right, 1], zeros without examples; or the scores'
+ * histograms where the plan's metric is `auc`.
+ */
 export async function evaluation(model: LocalModel, examples: Examples, task: TrainingTask): Promise<Float32Array> {
+  if (isScoreReport(task.settings)) return scores(model, examples, task);
   const { loss, share } = await score(model, examples, task);
   if (countExamples(examples) === 0) return new Float32Array(3);
   return Float32Array.of(realSetting(task.settings, "lossScale", 1) * loss, share, 1);
 }
 
-/** @throws ClientError WRONG_LENGTH when the plan's evaluation has another length than 3 */
+/** @throws ClientError GUARD_UNSUPPORTED when the model does not give one score for each example */
+async function scores(model: LocalModel, examples: Examples, task: TrainingTask): Promise<Float32Array> {
+  if (sizeOf(examples.labelShape) !== 1) {
+    throw new ClientError("GUARD_UNSUPPORTED", "expected a model of one label of 0 or 1 for the metric auc");
+  }
+  const count = countExamples(examples);
+  const batchSize = batchSizeOf(task.settings);
+  const found = new Float32Array(count);
+  const pause = new Pause();
+  try {
+    for (let start = 0; start < count; start += batchSize) {
+      throwIfAborted(task.signal);
+      const length = Math.min(batchSize, count - start);
+      found.set(
+        await model.predict(
+          examples,
+          Uint32Array.from({ length }, (_, i) => start + i),
+        ),
+        start,
+      );
+      task.onProgress((start + length) / count);
+      await pause.take();
+    }
+  } finally {
+    pause.close();
+  }
+  return scoreReport(found, examples.labels, task.updateLength);
+}
+
+/** @throws ClientError WRONG_LENGTH when the plan's evaluation has another length than 3, and is not one of scores */
 export function requireEvaluation(task: TrainingTask): void {
-  if (task.updateLength === 3) return;
+  if (task.updateLength === 3 || isScoreReport(task.settings)) return;
   throw new ClientError("WRONG_LENGTH", `expected a plan whose evaluation has 3 numbers, came ${task.updateLength}`);
 }
 

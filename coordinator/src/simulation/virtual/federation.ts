@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { canonicalBytes } from "@fedloop/consent";
 import { CorrelatedNoise, type CorrelatedNoiseState } from "@fedloop/privacy";
+import { releasedVariance } from "../../analytics/release.js";
 import { CoordinatorError } from "../../errors.js";
 import { initialParameters } from "../../models/initial-model.js";
 import { encodeSafetensors } from "../../models/safetensors.js";
@@ -148,7 +149,7 @@ export class VirtualFederation {
     this.#budget.reserve(costOf(spec, name));
     this.#budget.debit();
     this.#participants.debit(costOf(spec, name), course.groups.flat().map(subjectOf), position?.step);
-    const result = await this.#apply(spec, task, released);
+    const result = await this.#apply(spec, task, released, course.groups.flat().length);
     return { ...this.#report(spec, round, course), refused, ...result };
   }
 
@@ -302,9 +303,16 @@ export class VirtualFederation {
   }
 
   /** The model's next step and its score, or an evaluation's metrics. */
-  async #apply(spec: RoundSpec, { body }: RoundTask, released: Float32Array): Promise<Partial<RoundReport>> {
+  async #apply(
+    spec: RoundSpec,
+    { body }: RoundTask,
+    released: Float32Array,
+    members: number,
+  ): Promise<Partial<RoundReport>> {
     const { strategy, rounds, metrics } = this.schedule;
-    if (spec.kind === "evaluate") return { metrics: metrics(released, spec.trainer.settings) };
+    if (spec.kind === "evaluate") {
+      return { metrics: metrics(released, spec.trainer.settings, releasedVariance(body, members)) };
+    }
     const step = strategy.apply({
       parameters: this.parameters,
       // Behind the updates there is what devices report of their clip.
