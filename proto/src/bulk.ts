@@ -1,10 +1,10 @@
 // Bulk bytes are hashed once. A request that carries them names their SHA-256 in another field, and what the device signs is the
 // digest of the message without them: as strong, at half the price. authentication.proto specifies it.
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
-import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { encodeMessage } from "./codec.js";
 import { UploadChunkRequestSchema } from "./gen/fedloop/v1/artifacts_pb.js";
 import { SubmitMaskedRequestSchema } from "./gen/fedloop/v1/rounds_pb.js";
+import { WireReader, WireType } from "./wire-format.js";
 
 /** The number of a request's bulk field. */
 const BULK_FIELDS: ReadonlyMap<string, number> = new Map([
@@ -37,9 +37,9 @@ export function encodeRequest<D extends DescMessage>(schema: D, message: Message
 export function signedParts(schema: DescMessage, body: Uint8Array): readonly Uint8Array[] {
   const bulkField = BULK_FIELDS.get(schema.typeName);
   if (bulkField === undefined) return [body];
-  const reader = new BinaryReader(body);
+  const reader = new WireReader(body);
   let bulk: Uint8Array | undefined;
-  while (reader.pos < reader.len) {
+  while (!reader.isAtEnd) {
     const [number, type] = reader.tag();
     if (number === bulkField && type === WireType.LengthDelimited) bulk = reader.bytes();
     else reader.skip(type, number);

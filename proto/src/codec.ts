@@ -1,32 +1,27 @@
 // Messages of the contract as bytes, and back: what protobuf-es does by reflection for all of Protocol Buffers, for the few
 // kinds of fields that the contract has, at a fifth of the download. Messages look the same and encode to the same bytes.
-import {
-  type DescField,
-  type DescMessage,
-  type MessageInitShape,
-  type MessageShape,
-  ScalarType,
-} from "@bufbuild/protobuf";
-import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import type { DescField, DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import { BOOL, BYTES, STRING, UINT32, UINT64 } from "./scalar-types.js";
+import { WireReader, WireType, WireWriter } from "./wire-format.js";
 
 /** A message's fields by their names in TypeScript. */
 type Fields = Record<string, unknown>;
 
 interface Scalar {
-  readonly wireType: WireType;
+  readonly wireType: number;
   readonly zero: () => unknown;
-  readonly read: (reader: BinaryReader) => unknown;
-  readonly write: (writer: BinaryWriter, value: never) => BinaryWriter;
+  readonly read: (reader: WireReader) => unknown;
+  readonly write: (writer: WireWriter, value: never) => WireWriter;
 }
 
 /** The scalar types that the contract uses; compact-descriptors.mjs refuses others. */
-const SCALARS: ReadonlyMap<ScalarType, Scalar> = new Map<ScalarType, Scalar>([
+const SCALARS: ReadonlyMap<number, Scalar> = new Map<number, Scalar>([
   [
-    ScalarType.STRING,
-    { wireType: WireType.LengthDelimited, zero: () => "", read: (r) => r.string(true), write: (w, v) => w.string(v) },
+    STRING,
+    { wireType: WireType.LengthDelimited, zero: () => "", read: (r) => r.string(), write: (w, v) => w.string(v) },
   ],
   [
-    ScalarType.BYTES,
+    BYTES,
     {
       wireType: WireType.LengthDelimited,
       zero: () => new Uint8Array(0),
@@ -34,25 +29,16 @@ const SCALARS: ReadonlyMap<ScalarType, Scalar> = new Map<ScalarType, Scalar>([
       write: (w, v) => w.bytes(v),
     },
   ],
-  [
-    ScalarType.BOOL,
-    { wireType: WireType.Varint, zero: () => false, read: (r) => r.bool(), write: (w, v) => w.bool(v) },
-  ],
-  [
-    ScalarType.UINT32,
-    { wireType: WireType.Varint, zero: () => 0, read: (r) => r.uint32(), write: (w, v) => w.uint32(v) },
-  ],
-  [
-    ScalarType.UINT64,
-    { wireType: WireType.Varint, zero: () => 0n, read: (r) => r.uint64(), write: (w, v) => w.uint64(v) },
-  ],
+  [BOOL, { wireType: WireType.Varint, zero: () => false, read: (r) => r.bool(), write: (w, v) => w.bool(v) }],
+  [UINT32, { wireType: WireType.Varint, zero: () => 0, read: (r) => r.uint32(), write: (w, v) => w.uint32(v) }],
+  [UINT64, { wireType: WireType.Varint, zero: () => 0n, read: (r) => r.uint64(), write: (w, v) => w.uint64(v) }],
 ]);
 const ENUM: Scalar = { wireType: WireType.Varint, zero: () => 0, read: (r) => r.int32(), write: (w, v) => w.int32(v) };
 
 const IMPLICIT = 2;
 
 function scalarOf(field: DescField): Scalar {
-  const scalar = field.enum === undefined ? SCALARS.get(field.scalar ?? ScalarType.DOUBLE) : ENUM;
+  const scalar = field.enum === undefined ? SCALARS.get(field.scalar ?? 0) : ENUM;
   if (scalar === undefined) throw new Error(`expected a type that the contract uses, came that of ${field}`);
   return scalar;
 }
@@ -99,10 +85,10 @@ function inner({ message }: DescField, value: unknown): unknown {
 
 /** A message's bytes. */
 export function encodeMessage<D extends DescMessage>(schema: D, message: MessageShape<D>): Uint8Array {
-  return written(schema, message as Fields, new BinaryWriter()).finish();
+  return written(schema, message as Fields, new WireWriter()).finish();
 }
 
-function written(schema: DescMessage, message: Fields, writer: BinaryWriter): BinaryWriter {
+function written(schema: DescMessage, message: Fields, writer: WireWriter): WireWriter {
   for (const field of [...schema.fields].sort((one, other) => one.number - other.number)) {
     const value = fieldValue(field, message);
     if (value === undefined || (field.presence === IMPLICIT && isZero(value))) continue;
@@ -118,23 +104,24 @@ function fieldValue({ oneof, localName }: DescField, message: Fields): unknown {
   return chosen.case === localName ? chosen.value : undefined;
 }
 
-function writeOne(field: DescField, value: unknown, writer: BinaryWriter): void {
+function writeOne(field: DescField, value: unknown, writer: WireWriter): void {
   if (field.message !== undefined) {
-    written(field.message, value as Fields, writer.tag(field.number, WireType.LengthDelimited).fork()).join();
+    const inner = written(field.message, value as Fields, new WireWriter()).finish();
+    writer.tag(field.number, WireType.LengthDelimited).bytes(inner);
     return;
   }
   const { wireType, write } = scalarOf(field);
   write(writer.tag(field.number, wireType), value as never);
 }
 
-function writeList(field: DescField, values: readonly unknown[], writer: BinaryWriter): void {
+function writeList(field: DescField, values: readonly unknown[], writer: WireWriter): void {
   if (field.fieldKind !== "list" || !field.packed) {
     for (const value of values) writeOne(field, value, writer);
   } else if (values.length > 0) {
     const { write } = scalarOf(field);
-    writer.tag(field.number, WireType.LengthDelimited).fork();
-    for (const value of values) write(writer, value as never);
-    writer.join();
+    const packed = new WireWriter();
+    for (const value of values) write(packed, value as never);
+    writer.tag(field.number, WireType.LengthDelimited).bytes(packed.finish());
   }
 }
 
@@ -148,8 +135,8 @@ export function decodeMessage<D extends DescMessage>(schema: D, bytes: Uint8Arra
 }
 
 function read(schema: DescMessage, bytes: Uint8Array, message: Fields): Fields {
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
+  const reader = new WireReader(bytes);
+  while (!reader.isAtEnd) {
     const [number, wireType] = reader.tag();
     const field = schema.fields.find((each) => each.number === number);
     if (field === undefined || !readField(field, wireType, reader, message)) reader.skip(wireType, number);
@@ -158,7 +145,7 @@ function read(schema: DescMessage, bytes: Uint8Array, message: Fields): Fields {
 }
 
 /** @returns whether the field is of that wire type, and was read */
-function readField(field: DescField, wireType: WireType, reader: BinaryReader, message: Fields): boolean {
+function readField(field: DescField, wireType: number, reader: WireReader, message: Fields): boolean {
   const { message: type } = field;
   const isList = field.fieldKind === "list";
   if (type !== undefined) {
@@ -171,8 +158,8 @@ function readField(field: DescField, wireType: WireType, reader: BinaryReader, m
   }
   const scalar = scalarOf(field);
   if (isList && field.packed && wireType === WireType.LengthDelimited) {
-    const packed = new BinaryReader(reader.bytes());
-    while (packed.pos < packed.len) put(field, scalar.read(packed), message);
+    const packed = new WireReader(reader.bytes());
+    while (!packed.isAtEnd) put(field, scalar.read(packed), message);
     return true;
   }
   if (wireType !== scalar.wireType) return false;

@@ -1,16 +1,16 @@
 // Descriptors without what only a compiler reads. protobuf-es makes a file's descriptor from its binary form when a program
 // starts, and the code for that is a large part of what a page downloads; here the few facts that encoding takes are written
 // out, by compact-descriptors.mjs, and joined.
-import {
-  type DescEnum,
-  type DescField,
-  type DescFile,
-  type DescMessage,
-  type DescMethod,
-  type DescOneof,
-  type DescService,
-  ScalarType,
+import type {
+  DescEnum,
+  DescField,
+  DescFile,
+  DescMessage,
+  DescMethod,
+  DescOneof,
+  DescService,
 } from "@bufbuild/protobuf";
+import { BYTES, STRING } from "./scalar-types.js";
 
 /**
  * A field: its name as in the source, its number, a scalar type or the full name of a message or enum, and where it is not a
@@ -134,7 +134,7 @@ function addField(message: DescMessage, [name, number, type, shape = ""]: Compac
   const localName = camelCase(name);
   const named = typeof type === "string" ? types.get(type) : undefined;
   const kind = named?.kind ?? "scalar";
-  const isPackable = kind === "enum" || (kind === "scalar" && type !== ScalarType.STRING && type !== ScalarType.BYTES);
+  const isPackable = kind === "enum" || (kind === "scalar" && type !== STRING && type !== BYTES);
   const hasPresence = !isList && (shape !== "" || kind === "message");
   const field = {
     kind: "field",
