@@ -96,8 +96,8 @@ const schema: z.ZodMiniType<DeviceState> = z.strictObject({
   ),
   checkpoint: z.nullable(z.strictObject({ size: index, root: z.string(), note: z.string() })),
   chain: z.strictObject({ next: index, previous: nullableText }),
-  consents: z.record(
-    z.string(),
+  consents: z.catchall(
+    z.object({}),
     z.strictObject({
       state: z.enum(["given", "refused", "withdrawn"]),
       policy: index,

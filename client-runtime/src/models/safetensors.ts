@@ -26,17 +26,13 @@ const MAX_HEADER_BYTES = 1 << 20;
 const MAX_NAME_LENGTH = 256;
 
 const count = z.int().check(z.minimum(0));
-const header = z.record(
-  z.string(),
-  z.union([
-    z.strictObject({
-      dtype: z.literal("F32"),
-      shape: z.array(count).check(z.maxLength(8)),
-      data_offsets: z.tuple([count, count]),
-    }),
-    z.record(z.string(), z.string()),
-  ]),
-);
+const metadata = z.catchall(z.object({}), z.string());
+const tensor = z.strictObject({
+  dtype: z.literal("F32"),
+  shape: z.array(count).check(z.maxLength(8)),
+  data_offsets: z.array(count).check(z.minLength(2), z.maxLength(2)),
+});
+const header = z.catchall(z.object({ __metadata__: z.exactOptional(metadata) }), tensor);
 
 function bad(message: string, cause?: unknown): ClientError {
   return new ClientError("BAD_MODEL", `expected a safetensors file of 32-bit floats, ${message}`, { cause });
@@ -48,20 +44,19 @@ interface PlacedTensor extends TensorShape {
 }
 
 function parseHeader(bytes: Uint8Array): PlacedTensor[] {
-  let parsed: z.infer<typeof header>;
+  let named: Readonly<Record<string, z.infer<typeof tensor>>>;
   try {
-    parsed = header.parse(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
+    const { __metadata__: _, ...rest } = header.parse(
+      JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)),
+    );
+    named = rest;
   } catch (cause) {
     throw bad("came a header that does not describe one", cause);
   }
   const tensors: PlacedTensor[] = [];
-  for (const [name, value] of Object.entries(parsed)) {
-    if (name === "__metadata__") continue;
+  for (const [name, value] of Object.entries(named)) {
     if (name === "" || name.length > MAX_NAME_LENGTH) throw bad(`came a name of ${name.length} characters`);
-    if (typeof value.dtype !== "string" || !Array.isArray(value.shape) || !Array.isArray(value.data_offsets)) {
-      throw bad("came a tensor without type, shape or place");
-    }
-    const [start, end] = value.data_offsets;
+    const [start = 0, end = 0] = value.data_offsets;
     const size = value.shape.reduce((product, extent) => product * extent, FLOAT_BYTES);
     if (end - start !== size) throw bad(`came a tensor of shape [${value.shape.join(", ")}] in ${end - start} bytes`);
     tensors.push({ name, shape: value.shape, start, end });

@@ -1,5 +1,5 @@
 // Rounds whose end a device did not see. What it counted for them stays, unless the log says that they were abandoned.
-import { parseEntry } from "@fedloop/consent";
+import { readCloseEntry } from "@fedloop/consent";
 import { Transparency } from "@fedloop/proto";
 import type { Charge } from "../guard/budget.js";
 import { openReceipt } from "../guard/receipt.js";
@@ -28,15 +28,23 @@ async function outcomeOf(
     const request = { index: BigInt(index), treeSize: 0n };
     const { receipt } = await client.open(Transparency.method.getInclusionProof, request, signal);
     if (receipt === undefined) return undefined;
-    const {
-      entry,
-      checkpoint,
-      index: found,
-    } = await openReceipt(receipt, keeper.current.log, log.verifier, parseEntry);
-    await log.advance(checkpoint, signal);
-    if (found === index && entry.type === "round.close" && entry.body.plan === charge.plan) return entry.body.outcome;
+    if (!isClose(receipt.entry)) continue;
+    const logged = await openReceipt(receipt, keeper.current.log, log.verifier, readCloseEntry);
+    await log.advance(logged.checkpoint, signal);
+    const { plan, outcome } = logged.entry.body;
+    if (logged.index === index && plan === charge.plan) return outcome;
   }
   return undefined;
+}
+
+/** Nothing is learnt from other entries: none need be proven, or be of a type that this device knows. */
+function isClose(entry: Uint8Array): boolean {
+  try {
+    readCloseEntry(entry);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

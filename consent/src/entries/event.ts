@@ -25,7 +25,7 @@ export function encodeEvent(event: DpEvent): EventJson {
   return decimalDpEvent(event);
 }
 
-function isEvent(json: EventJson): boolean {
+function isEvent(json: unknown): boolean {
   try {
     parseDecimalDpEvent(json);
     return true;
@@ -34,10 +34,7 @@ function isEvent(json: EventJson): boolean {
   }
 }
 
-const json: z.ZodMiniType<JsonValue> = z.lazy(() =>
-  z.union([z.null(), z.boolean(), z.int(), z.string(), z.array(json), z.record(z.string(), json)]),
+export const eventJson: z.ZodMiniType<EventJson> = z.custom<EventJson>(
+  isEvent,
+  "must be a known mechanism event with sound parameters, reals as decimal strings",
 );
-
-export const eventJson: z.ZodMiniType<EventJson> = z
-  .record(z.string(), json)
-  .check(z.refine(isEvent, "must be a known mechanism event with sound parameters, reals as decimal strings"));

@@ -18,6 +18,22 @@ import {
 } from "./scalars.js";
 import { type StalenessPlan, stalenessPlan } from "./staleness.js";
 
+/** What a plan sets for its trainer. */
+type TrainerSettings = { readonly [name: string]: string | number | boolean };
+
+function isSettings(value: unknown): boolean {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.entries(value).every(
+      ([name, setting]) =>
+        identifier.safeParse(name).success &&
+        (typeof setting === "boolean" || Number.isSafeInteger(setting) || line.safeParse(setting).success),
+    )
+  );
+}
+
 /** A part of a cohort, from 0 to below 1. */
 const fraction: z.ZodMiniType<string> = decimalFrom0.check(
   z.refine((text) => Number(text) < 1, "must be a part: below 1"),
@@ -92,7 +108,7 @@ export interface RoundPlan {
   readonly deadlines: { readonly selectionMs: number; readonly reportMs: number };
   readonly trainer: {
     readonly id: string;
-    readonly settings: { readonly [name: string]: string | number | boolean };
+    readonly settings: TrainerSettings;
   };
   /** The model that devices start from. */
   readonly model: { readonly sha256: string; readonly parameters: number; readonly bytes: number };
@@ -150,7 +166,7 @@ const roundPlan: z.ZodMiniType<RoundPlan> = z
     deadlines: z.strictObject({ selectionMs: positive, reportMs: positive }),
     trainer: z.strictObject({
       id: identifier,
-      settings: z.record(identifier, z.union([line, z.int(), z.boolean()])),
+      settings: z.custom<TrainerSettings>(isSettings, "must map identifiers to lines, integers, true or false"),
     }),
     model: z.strictObject({ sha256: bytes32, parameters: positive, bytes: positive }),
     staleness: z.exactOptional(stalenessPlan),

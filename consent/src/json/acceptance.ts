@@ -21,7 +21,7 @@ function compile(schema: z.core.$ZodType, known: Map<z.core.$ZodType, Accepts>):
   const definition = schema._zod.def as Definition;
   const type = typeOf(definition, (inner) => compile(inner, known));
   const checks = (definition.checks ?? []).map(({ _zod }) => checkOf(_zod.def as Check));
-  // A number's format (z.int) is a check of itself.
+  // A number's format (z.int) and z.custom are checks of themselves.
   if ("check" in definition) checks.unshift(checkOf(definition as Check));
   const accepts = checks.length === 0 ? type : (value: unknown) => type(value) && checks.every((check) => check(value));
   known.set(schema, accepts);
@@ -58,6 +58,9 @@ function typeOf(definition: Definition, inner: (schema: z.core.$ZodType) => Acce
         : anyOf(definition.options.map(inner));
     case "object":
       return objectOf(definition, inner);
+    case "custom":
+      // It is a check of itself.
+      return () => true;
     default:
       return () => false;
   }

@@ -13,6 +13,7 @@ const parts = z.strictObject({
   kind: z.literal(["x", 1]),
   way: z.nullable(z.enum(["up", "down"])),
   list: z.array(z.string()).check(z.minLength(1), z.maxLength(2)),
+  own: z.custom<unknown>((value) => value === "x" || value === 1),
   either: z.union([z.literal("k"), z.strictObject({ a: z.boolean() })]),
   form: z.discriminatedUnion("type", [
     z.strictObject({ type: z.literal("one"), n: z.int() }),
@@ -26,6 +27,7 @@ const good = {
   kind: "x",
   way: "up",
   list: ["a"],
+  own: 1,
   either: { a: true },
   form: { type: "one", n: 2 },
 };

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { PrivacyError } from "../errors.js";
-import type { DpEvent } from "./events.js";
+import type { DpEvent, DpEventType } from "./events.js";
 
 /** Events nest a few levels in practice; these limits keep a hostile file from costing more than its size. */
 const MAX_DEPTH = 32;
@@ -8,74 +8,49 @@ const MAX_EVENTS = 100_000;
 const MAX_LIST = 100_000;
 const MAX_BUFFERS = 64;
 
-type Real = z.ZodMiniType<number, unknown>;
-type Constraint = readonly [holds: (value: number) => boolean, words: string];
+type Schema<T> = z.ZodMiniType<T>;
 
-const POSITIVE: Constraint = [(value) => value > 0, "must be above 0"];
-const AT_LEAST_ZERO: Constraint = [(value) => value >= 0, "must be at least 0"];
-const PROBABILITY: Constraint = [(value) => value >= 0 && value <= 1, "must be between 0 and 1"];
-const ANY: Constraint = [() => true, ""];
+const type = z.string();
+const real = z.number();
+const positive = real.check(z.refine((value) => value > 0, { error: "must be above 0" }));
+const atLeast0 = real.check(z.refine((value) => value >= 0, { error: "must be at least 0" }));
+const probability = real.check(z.refine((value) => value >= 0 && value <= 1, { error: "must be between 0 and 1" }));
+const count = (minimum: number): Schema<number> => z.int().check(z.gte(minimum));
+const list = (item: Schema<number>, limit: number): Schema<number[]> =>
+  z.array(item).check(z.minLength(1), z.maxLength(limit));
+const participation = { steps: count(1), minSeparation: count(1), maxParticipations: count(1) };
+/** An event within another: read by itself. */
+const nested = z.unknown();
 
-/** A number as JSON has it; NaN and infinities are refused. */
-const jsonReal = ([holds, error]: Constraint): Real =>
-  z.pipe(z.unknown(), z.number().check(z.refine(holds, { error })));
-
-/** A number as a decimal string, in the one spelling that ECMAScript gives it: signed documents hold no floats. */
-const decimalReal = ([holds, error]: Constraint): Real =>
-  z.pipe(
-    z.unknown(),
-    z.pipe(
-      z
-        .string()
-        .check(z.refine((text) => String(Number(text)) === text, { error: "must be a decimal string, shortest form" })),
-      z.pipe(z.transform(Number), z.number().check(z.refine(holds, { error }))),
-    ),
-  );
-
-const count = (minimum: number): z.ZodMiniType<number> => z.int().check(z.gte(minimum));
-
-/** The closed schema of events, over one notation for real numbers. */
-function eventSchema(real: (constraint: Constraint) => Real): z.ZodMiniType<DpEvent> {
-  const nested: z.ZodMiniType<DpEvent> = z.lazy(() => schema);
-  const reals = (constraint: Constraint, limit: number): z.ZodMiniType<number[], unknown> =>
-    z.pipe(z.unknown(), z.array(real(constraint)).check(z.minLength(1), z.maxLength(limit)));
-  const participation = { steps: count(1), minSeparation: count(1), maxParticipations: count(1) };
-  const schema: z.ZodMiniType<DpEvent> = z.discriminatedUnion("type", [
-    z.strictObject({ type: z.literal("NoOp") }),
-    z.strictObject({ type: z.literal("NonPrivate") }),
-    z.strictObject({ type: z.literal("Gaussian"), noiseMultiplier: real(POSITIVE) }),
-    z.strictObject({ type: z.literal("Laplace"), noiseMultiplier: real(POSITIVE) }),
-    z.strictObject({
-      type: z.literal("DiscreteGaussian"),
-      sigma: real(POSITIVE),
-      sensitivity: real(POSITIVE),
+/** The closed vocabulary: the members of each kind. */
+const KINDS: ReadonlyMap<unknown, Schema<object>> = new Map<unknown, Schema<object>>(
+  Object.entries({
+    NoOp: z.strictObject({ type }),
+    NonPrivate: z.strictObject({ type }),
+    Gaussian: z.strictObject({ type, noiseMultiplier: positive }),
+    Laplace: z.strictObject({ type, noiseMultiplier: positive }),
+    DiscreteGaussian: z.strictObject({
+      type,
+      sigma: positive,
+      sensitivity: positive,
       dimension: z.optional(count(1)),
     }),
-    z.strictObject({
-      type: z.literal("DiscreteLaplace"),
-      noiseParameter: real(POSITIVE),
-      sensitivity: real(POSITIVE),
-    }),
-    z.strictObject({
-      type: z.literal("Skellam"),
-      noiseStdDev: real(POSITIVE),
-      l1Sensitivity: real(POSITIVE),
-      l2Sensitivity: real(POSITIVE),
-    }),
-    z.strictObject({
-      type: z.literal("DistributedDiscreteGaussian"),
-      noiseStdDev: real(POSITIVE),
+    DiscreteLaplace: z.strictObject({ type, noiseParameter: positive, sensitivity: positive }),
+    Skellam: z.strictObject({ type, noiseStdDev: positive, l1Sensitivity: positive, l2Sensitivity: positive }),
+    DistributedDiscreteGaussian: z.strictObject({
+      type,
+      noiseStdDev: positive,
       devices: count(1),
-      l1Sensitivity: real(POSITIVE),
-      l2Sensitivity: real(POSITIVE),
+      l1Sensitivity: positive,
+      l2Sensitivity: positive,
       dimension: count(1),
     }),
-    z
+    MixtureOfGaussians: z
       .strictObject({
-        type: z.literal("MixtureOfGaussians"),
-        standardDeviation: real(POSITIVE),
-        sensitivities: reals(AT_LEAST_ZERO, 1000),
-        probabilities: reals(PROBABILITY, 1000),
+        type,
+        standardDeviation: positive,
+        sensitivities: list(atLeast0, 1000),
+        probabilities: list(probability, 1000),
       })
       .check(
         z.refine(
@@ -85,41 +60,32 @@ function eventSchema(real: (constraint: Constraint) => Real): z.ZodMiniType<DpEv
           { error: "needs one probability per sensitivity, summing to 1" },
         ),
       ),
-    z.strictObject({ type: z.literal("EpsilonDelta"), epsilon: real(AT_LEAST_ZERO), delta: real(PROBABILITY) }),
-    z.strictObject({
-      type: z.literal("RandomizedResponse"),
-      noiseParameter: real(PROBABILITY),
-      buckets: count(1),
-    }),
-    z.strictObject({ type: z.literal("Exponential"), epsilon: real(AT_LEAST_ZERO) }),
-    z.strictObject({ type: z.literal("ZCdp"), rho: real(AT_LEAST_ZERO), xi: real(AT_LEAST_ZERO) }),
-    z.strictObject({ type: z.literal("PoissonSampled"), samplingProbability: real(PROBABILITY), event: nested }),
-    z
-      .strictObject({
-        type: z.literal("SampledWithoutReplacement"),
-        sourceSize: count(1),
-        sampleSize: count(0),
-        event: nested,
-      })
+    EpsilonDelta: z.strictObject({ type, epsilon: atLeast0, delta: probability }),
+    RandomizedResponse: z.strictObject({ type, noiseParameter: probability, buckets: count(1) }),
+    Exponential: z.strictObject({ type, epsilon: atLeast0 }),
+    ZCdp: z.strictObject({ type, rho: atLeast0, xi: atLeast0 }),
+    PoissonSampled: z.strictObject({ type, samplingProbability: probability, event: nested }),
+    SampledWithoutReplacement: z
+      .strictObject({ type, sourceSize: count(1), sampleSize: count(0), event: nested })
       .check(
         z.refine(({ sourceSize, sampleSize }) => sampleSize <= sourceSize, {
           error: "sampleSize must be at most sourceSize",
         }),
       ),
-    z.strictObject({ type: z.literal("Composed"), events: z.array(nested) }),
-    z.strictObject({ type: z.literal("SelfComposed"), count: count(0), event: nested }),
-    z.strictObject({
-      type: z.literal("SingleEpochTreeAggregation"),
-      noiseMultiplier: real(POSITIVE),
-      stepCounts: z.array(count(0)).check(z.minLength(1), z.maxLength(MAX_LIST)),
+    Composed: z.strictObject({ type, events: z.array(nested) }),
+    SelfComposed: z.strictObject({ type, count: count(0), event: nested }),
+    SingleEpochTreeAggregation: z.strictObject({
+      type,
+      noiseMultiplier: positive,
+      stepCounts: list(count(0), MAX_LIST),
     }),
-    z.strictObject({ type: z.literal("TreeAggregation"), noiseMultiplier: real(POSITIVE), ...participation }),
-    z
+    TreeAggregation: z.strictObject({ type, noiseMultiplier: positive, ...participation }),
+    BltMatrixFactorization: z
       .strictObject({
-        type: z.literal("BltMatrixFactorization"),
-        noiseMultiplier: real(POSITIVE),
-        bufferDecay: reals(PROBABILITY, MAX_BUFFERS),
-        outputScale: reals(AT_LEAST_ZERO, MAX_BUFFERS),
+        type,
+        noiseMultiplier: positive,
+        bufferDecay: list(probability, MAX_BUFFERS),
+        outputScale: list(atLeast0, MAX_BUFFERS),
         ...participation,
       })
       .check(
@@ -127,18 +93,14 @@ function eventSchema(real: (constraint: Constraint) => Real): z.ZodMiniType<DpEv
           error: "needs one outputScale per bufferDecay",
         }),
       ),
-    z.strictObject({
-      type: z.literal("BandedMatrixFactorization"),
-      noiseMultiplier: real(POSITIVE),
-      coefficients: reals(ANY, MAX_LIST),
+    BandedMatrixFactorization: z.strictObject({
+      type,
+      noiseMultiplier: positive,
+      coefficients: list(real, MAX_LIST),
       ...participation,
     }),
-  ]);
-  return schema;
-}
-
-const jsonSchema: z.ZodMiniType<DpEvent> = eventSchema(jsonReal);
-const decimalSchema: z.ZodMiniType<DpEvent> = eventSchema(decimalReal);
+  } satisfies { readonly [Type in DpEventType]: Schema<object> }),
+);
 
 /** Fields whose value is a real number, or a list of them; all other numbers of an event are integers. */
 const REAL_FIELDS: ReadonlySet<string> = new Set([
@@ -170,7 +132,7 @@ const REAL_FIELDS: ReadonlySet<string> = new Set([
  * @throws PrivacyError UNKNOWN_EVENT, INVALID_EVENT
  */
 export function parseDpEvent(json: unknown): DpEvent {
-  return parseWith(jsonSchema, json);
+  return new EventReader(false).read(json, "", 1);
 }
 
 /**
@@ -179,7 +141,7 @@ export function parseDpEvent(json: unknown): DpEvent {
  * @throws PrivacyError UNKNOWN_EVENT, INVALID_EVENT
  */
 export function parseDecimalDpEvent(json: unknown): DpEvent {
-  return parseWith(decimalSchema, json);
+  return new EventReader(true).read(json, "", 1);
 }
 
 /** JSON whose only numbers are integers. */
@@ -215,46 +177,63 @@ function isList(value: DpEvent | readonly (number | DpEvent)[]): value is readon
   return Array.isArray(value);
 }
 
-function parseWith(schema: z.ZodMiniType<DpEvent>, json: unknown): DpEvent {
-  checkShape(json);
-  const result = z.safeParse(schema, json);
-  if (result.success) {
-    return result.data;
-  }
-  const issue = result.error.issues[0];
-  const path = issue === undefined || issue.path.length === 0 ? "the event" : issue.path.join(".");
-  const unknownKind = issue?.code === "invalid_union" && issue.path.at(-1) === "type";
-  throw new PrivacyError(
-    unknownKind ? "UNKNOWN_EVENT" : "INVALID_EVENT",
-    unknownKind
-      ? `${path} names no event this package knows. The events are listed in its README.`
-      : `${path}: ${issue?.message ?? "is not an event"}.`,
-  );
-}
+/** Reads one event with all those within it. */
+class EventReader {
+  readonly #isDecimal: boolean;
+  #seen = 0;
 
-/** Bounds depth and number of nested events before the schema recurses into them. */
-function checkShape(json: unknown): void {
-  const pending: { value: unknown; depth: number }[] = [{ value: json, depth: 1 }];
-  let seen = 0;
-  for (let item = pending.pop(); item !== undefined; item = pending.pop()) {
-    const { value, depth } = item;
-    seen += 1;
-    if (depth > MAX_DEPTH || seen > MAX_EVENTS) {
-      throw new PrivacyError(
-        "INVALID_EVENT",
+  /** @param isDecimal reals are decimal strings, instead of numbers */
+  constructor(isDecimal: boolean) {
+    this.#isDecimal = isDecimal;
+  }
+
+  read(json: unknown, path: string, depth: number): DpEvent {
+    this.#seen += 1;
+    if (depth > MAX_DEPTH || this.#seen > MAX_EVENTS)
+      throw invalid(
         `An event may nest ${MAX_DEPTH} levels and hold ${MAX_EVENTS} events; this one has more. Use SelfComposed.`,
       );
+    if (typeof json !== "object" || json === null || Array.isArray(json))
+      throw invalid(`${path.slice(0, -1) || "the event"}: is not an event.`);
+    const kind = KINDS.get("type" in json ? json.type : undefined);
+    if (kind === undefined)
+      throw new PrivacyError(
+        "UNKNOWN_EVENT",
+        `${path}type names no event this package knows. The events are listed in its README.`,
+      );
+    const { success, data, error } = kind.safeParse(this.#isDecimal ? numbersOf(json, path) : json);
+    if (!success) {
+      const [issue] = error.issues;
+      const place = `${path}${issue?.path.join(".") ?? ""}`.replace(/\.$/, "") || "the event";
+      throw invalid(`${place}: ${issue?.message ?? "is not an event"}.`);
     }
-    if (typeof value !== "object" || value === null) {
-      continue;
-    }
-    if ("event" in value) {
-      pending.push({ value: value.event, depth: depth + 1 });
-    }
-    if ("events" in value && Array.isArray(value.events)) {
-      for (const inner of value.events) {
-        pending.push({ value: inner, depth: depth + 1 });
-      }
-    }
+    const read = { ...data } as { event?: unknown; events?: readonly unknown[] };
+    if ("event" in read) read.event = this.read(read.event, `${path}event.`, depth + 1);
+    if (read.events !== undefined)
+      read.events = read.events.map((event, at) => this.read(event, `${path}events.${at}.`, depth + 1));
+    return read as DpEvent;
   }
+}
+
+function invalid(message: string): PrivacyError {
+  return new PrivacyError("INVALID_EVENT", message);
+}
+
+/** An event's own members with its reals, which came as decimal strings, as numbers. */
+function numbersOf(json: object, path: string): object {
+  const numberOf = (text: unknown, place: string): number => {
+    const value = Number(text);
+    if (typeof text === "string" && String(value) === text) return value;
+    throw invalid(`${place}: must be a decimal string, shortest form.`);
+  };
+  return Object.fromEntries(
+    Object.entries(json).map(([key, value]) => {
+      if (!REAL_FIELDS.has(key)) return [key, value];
+      const place = `${path}${key}`;
+      return [
+        key,
+        Array.isArray(value) ? value.map((item, at) => numberOf(item, `${place}.${at}`)) : numberOf(value, place),
+      ];
+    }),
+  );
 }

@@ -138,3 +138,24 @@ t.test("decimal strings have one spelling", async (t) => {
   }
   t.throws(() => parseDecimalDpEvent({ type: "Gaussian", noiseMultiplier: 1 }), { code: "INVALID_EVENT" });
 });
+
+t.test("an error names the place, in both notations", async (t) => {
+  const within = (event: unknown): unknown => ({ type: "Composed", events: [{ type: "NoOp" }, event] });
+  const cases: readonly (readonly [string, (json: unknown) => unknown, unknown])[] = [
+    ["events.1.noiseMultiplier: must be above 0.", parseDpEvent, { type: "Gaussian", noiseMultiplier: 0 }],
+    ["events.1.noiseMultiplier: must be above 0.", parseDecimalDpEvent, { type: "Gaussian", noiseMultiplier: "0" }],
+    ["events.1.sigma: must be a decimal string", parseDecimalDpEvent, { type: "DiscreteGaussian", sigma: 2 }],
+    ["events.1.type names no event", parseDecimalDpEvent, { type: "Gauss" }],
+    ["events.1: is not an event.", parseDpEvent, null],
+    ["events.1.event.type names no event", parseDpEvent, { type: "SelfComposed", count: 1, event: {} }],
+    [
+      "events.1.coefficients.0: must be a decimal string",
+      parseDecimalDpEvent,
+      { type: "BandedMatrixFactorization", coefficients: [1] },
+    ],
+  ];
+  for (const [words, parse, json] of cases) {
+    const { message = "" } = t.throws(() => parse(within(json))) as { message?: string };
+    t.ok(message.startsWith(words), `${message} begins with ${words}`);
+  }
+});
