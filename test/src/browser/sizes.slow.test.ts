@@ -4,6 +4,8 @@ import { DOCUMENT, sizeRows } from "./sizes.js";
 
 /** What a page may cost that only shows and asks: kB. */
 const MOST_IN_PAGE = 5;
+/** What a participant may cost before the first round is offered, without TensorFlow.js and libsodium: kB. */
+const MOST_IN_CORE = 45;
 /** What capturing events may cost, with all it brings along: kB. */
 const MOST_FOR_CAPTURE = 15;
 /** A row may be off by this part before `npm run sizes` is due. */
@@ -24,6 +26,8 @@ t.test("the table of bundle sizes is what Vite makes now", async (t) => {
     t.ok(Math.abs(there - size) <= TOLERANCE * size, `${name}: ${size} kB, the table has ${there}; npm run sizes`);
   }
   t.ok((now[0]?.[1] ?? 0) <= MOST_IN_PAGE, "the page's own thread loads next to nothing");
-  const [, capture = Number.POSITIVE_INFINITY] = now.find(([name]) => name.startsWith("the core of feedback")) ?? [];
-  t.ok(capture <= MOST_FOR_CAPTURE, "capturing events costs little");
+  const kilobytesOf = (start: string): number =>
+    now.find(([name]) => name.startsWith(start))?.[1] ?? Number.POSITIVE_INFINITY;
+  t.ok(kilobytesOf("the worker's core") <= MOST_IN_CORE, "the core is small");
+  t.ok(kilobytesOf("the core of feedback") <= MOST_FOR_CAPTURE, "capturing events costs little");
 });
