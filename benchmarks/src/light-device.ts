@@ -26,6 +26,7 @@ import {
   Rounds,
   requestSigningInput,
   signedParts,
+  type Wait,
   WatchRequestSchema,
 } from "@fedloop/proto";
 
@@ -44,15 +45,15 @@ export interface DeviceEvents {
   readonly refused: (code: string) => void;
 }
 
-/** What a call answers; undefined, and counted, where the coordinator refused it: the device goes on. */
-async function counted<T>(call: Promise<T>, signal: AbortSignal, events: DeviceEvents): Promise<T | undefined> {
-  try {
-    return await call;
-  } catch (cause) {
-    if (signal.aborted || !(cause instanceof ClientError) || cause.code !== "REMOTE") throw cause;
-    events.refused(cause.remoteCode ?? "");
-    return undefined;
-  }
+/** After a refusal that names no time. */
+const OTHERWISE = { returnAfterMs: 1_000, returnBeforeMs: 5_000 };
+
+type Window = Pick<Wait, "returnAfterMs" | "returnBeforeMs">;
+
+/** When to come back, where the coordinator asks for it. */
+export function askedToReturnAfterMs(cause: unknown): number | undefined {
+  if (!(cause instanceof ClientError) || cause.code !== "REMOTE") return undefined;
+  return cause.remoteCode === "BUSY" || cause.remoteCode === "RETRY" ? cause.retryAfterMs : undefined;
 }
 
 export class LightDevice {
@@ -63,10 +64,15 @@ export class LightDevice {
   #session = "";
   #subject = "";
   #log = "";
+  readonly #trainMs: number;
+  /** Of the newest tree that it was shown. */
+  #knownTreeSize = 0n;
 
-  constructor(population: string, draw: () => number) {
+  /** @param trainMs how long it trains at most */
+  constructor(population: string, draw: () => number, trainMs = 0) {
     this.population = population;
     this.#draw = draw;
+    this.#trainMs = trainMs;
   }
 
   /** Enrolls and consents. */
@@ -94,29 +100,57 @@ export class LightDevice {
 
   /** Someone else, in the place of one who did not come in. */
   another(): LightDevice {
-    return new LightDevice(this.population, this.#draw);
+    return new LightDevice(this.population, this.#draw, this.#trainMs);
   }
 
-  /** Takes part until the signal is aborted. Then it leaves its round, unless it is to fall silent. */
+  /**
+   * Takes part until the signal is aborted, as the runtime does: it comes once, then listens, and comes again when a round selects
+   * or in the window that it was given. At the end it leaves its round, unless it is to fall silent.
+   */
   async stay(transport: Transport, signal: AbortSignal, inSilence: () => boolean, events: DeviceEvents): Promise<void> {
     let joined = 0n;
+    let heard = 0;
+    let timer: NodeJS.Timeout | undefined;
+    const returnIn = ({ returnAfterMs, returnBeforeMs }: Window, offer?: Offer): void => {
+      clearTimeout(timer);
+      const ms = returnAfterMs + this.#draw() * Math.max(returnBeforeMs - returnAfterMs, 0);
+      timer = setTimeout(() => void come(offer), ms);
+    };
+    const come = async (offer?: Offer): Promise<void> => {
+      const before = heard;
+      const next = await this.#come(transport, offer).catch((cause: unknown): Window => {
+        if (!signal.aborted) events.refused(codeOf(cause));
+        const askedMs = askedToReturnAfterMs(cause);
+        return askedMs === undefined ? OTHERWISE : { returnAfterMs: askedMs, returnBeforeMs: 1.5 * askedMs };
+      });
+      if (typeof next === "bigint") joined = next;
+      // An event that came meanwhile knows better.
+      else if (!signal.aborted && heard === before) returnIn(next);
+    };
+    const submit = async (round: bigint): Promise<void> => {
+      await pause(this.#draw() * this.#trainMs, undefined, { signal });
+      const update = { inlineUpdate: UPDATE, chunksSha256: CHUNKS_SHA256 };
+      await this.#call(transport, Rounds.method.submitMasked, { population: this.population, round, ...update });
+      events.accepted();
+    };
     try {
-      for await (const event of this.#watch(transport, signal)) {
-        if (event.state === RoundState.SELECTING) {
-          const { returnAfterMs = 0, returnBeforeMs = 0 } = event.next ?? {};
-          await pause(returnAfterMs + this.#draw() * Math.max(returnBeforeMs - returnAfterMs, 0), undefined, {
-            signal,
-          });
-          joined = (await counted(this.#join(transport), signal, events)) ?? joined;
-        } else if (event.state === RoundState.MASKED && event.round === joined) {
-          const update = { inlineUpdate: UPDATE, chunksSha256: CHUNKS_SHA256 };
-          const request = { population: this.population, round: joined, ...update };
-          const answer = await counted(this.#call(transport, Rounds.method.submitMasked, request), signal, events);
+      await come();
+      for await (const { state, round, next, offer } of this.#watch(transport, signal, events)) {
+        if (state === RoundState.SELECTING && round !== joined) {
+          heard += 1;
+          returnIn(next ?? OTHERWISE, offer);
+        } else if (state === RoundState.MASKED && round === joined) {
           joined = 0n;
-          if (answer !== undefined) events.accepted();
+          submit(round).catch((cause: unknown) => {
+            if (!signal.aborted) events.refused(codeOf(cause));
+          });
+        } else if (state === RoundState.CLOSED || state === RoundState.ABANDONED) {
+          joined = 0n;
+          returnIn(next ?? OTHERWISE);
         }
       }
     } finally {
+      clearTimeout(timer);
       if (signal.aborted && joined !== 0n && !inSilence()) {
         const leave = { population: this.population, round: joined, reason: "ABORTED" };
         await this.#call(transport, Rounds.method.leave, leave).catch(() => undefined);
@@ -124,14 +158,21 @@ export class LightDevice {
     }
   }
 
-  /** @returns the round that it has a place in */
-  async #join(transport: Transport): Promise<bigint | undefined> {
-    const { outcome } = await this.#call(transport, Rounds.method.checkIn, { population: this.population });
-    if (outcome.case === "joined") return outcome.value.round;
-    if (outcome.case !== "offer") return undefined;
-    const join = this.#joinOf(outcome.value);
+  /** @returns the round that it has a place in, or when to come again */
+  async #come(transport: Transport, known: Offer | undefined): Promise<bigint | Window> {
+    let offer = known;
+    if (offer === undefined) {
+      const ask = { population: this.population, knownTreeSize: this.#knownTreeSize };
+      const { outcome } = await this.#call(transport, Rounds.method.checkIn, ask);
+      if (outcome.case === "joined") return outcome.value.round;
+      if (outcome.case !== "offer") return outcome.value ?? OTHERWISE;
+      offer = outcome.value;
+    }
+    this.#knownTreeSize = offer.consistency?.newSize ?? this.#knownTreeSize;
+    const join = this.#joinOf(offer);
     const taken = await this.#call(transport, Rounds.method.checkIn, { population: this.population, join });
-    return taken.outcome.case === "joined" ? taken.outcome.value.round : undefined;
+    if (taken.outcome.case === "joined") return taken.outcome.value.round;
+    return taken.outcome.case === "wait" ? taken.outcome.value : OTHERWISE;
   }
 
   #joinOf({ plan, round }: Offer) {
@@ -146,11 +187,22 @@ export class LightDevice {
     return { round, plan: hash, signature: this.#signer.sign(message) };
   }
 
-  #watch(transport: Transport, signal: AbortSignal): AsyncIterable<RoundEvent> {
-    const request = create(WatchRequestSchema, { population: this.population });
-    const body = toBinary(WatchRequestSchema, request);
-    const metadata = this.#metadata(Rounds.method.watch, body);
-    return transport.serverStream(Rounds.method.watch, request, { metadata, body, signal });
+  /** Opens the stream again where the coordinator asks to come back later. */
+  async *#watch(transport: Transport, signal: AbortSignal, events: DeviceEvents): AsyncGenerator<RoundEvent> {
+    for (;;) {
+      const request = create(WatchRequestSchema, { population: this.population, knownTreeSize: this.#knownTreeSize });
+      const body = toBinary(WatchRequestSchema, request);
+      const metadata = this.#metadata(Rounds.method.watch, body);
+      try {
+        yield* transport.serverStream(Rounds.method.watch, request, { metadata, body, signal });
+        return;
+      } catch (cause) {
+        const askedMs = askedToReturnAfterMs(cause);
+        if (askedMs === undefined) throw cause;
+        events.refused(codeOf(cause));
+        await pause(askedMs * (1 + this.#draw() / 2), undefined, { signal });
+      }
+    }
   }
 
   #call<I extends DescMethodUnary["input"], O extends DescMethodUnary["output"]>(
@@ -215,6 +267,11 @@ export class LightDevice {
     };
     return buildEntry({ ...head, type: "consent.given" }, this.#signer);
   }
+}
+
+/** What a failure is counted by. */
+export function codeOf(cause: unknown): string {
+  return cause instanceof ClientError ? (cause.remoteCode ?? cause.code) : String(cause);
 }
 
 const policies = new Map<string, Promise<ReturnType<typeof parseEntry> & { type: "policy.publish" }>>();

@@ -1,19 +1,12 @@
 /** A process of the load benchmark: thousands of devices that come, take part, leave or fall silent, and return. */
 import { setTimeout as pause } from "node:timers/promises";
-import {
-  ClientError,
-  type DeviceStore,
-  memoryStore,
-  Participant,
-  type Trainer,
-  type Transport,
-} from "@fedloop/client-runtime";
+import { type DeviceStore, memoryStore, Participant, type Trainer, type Transport } from "@fedloop/client-runtime";
 import { grpcTransport } from "@fedloop/client-runtime/grpc";
 import { nodeSha256 } from "@fedloop/client-runtime/node";
 import { generateNodeSigner, type NodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import { aesCtrRandom } from "@fedloop/privacy/node";
 import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
-import { type DeviceEvents, LightDevice } from "./light-device.js";
+import { askedToReturnAfterMs, codeOf, type DeviceEvents, LightDevice } from "./light-device.js";
 import type { LoadReport, LoadSettings } from "./load-messages.js";
 
 /** Devices that share a connection, as people behind one gateway do. */
@@ -21,6 +14,8 @@ const DEVICES_A_CONNECTION = 100;
 /** Devices that enroll at the same time. */
 const ENROLLING = 64;
 const REPORT_MS = 1_000;
+/** How long a device that only speaks the protocol seems to train, at most. */
+const TRAIN_MS = 10_000;
 /** How many check-ins a report lists at most: a share of them, drawn evenly, where there are more. */
 const LISTED = 2_000;
 
@@ -53,6 +48,8 @@ class Tally {
   checkInMs: number[] = [];
   online = 0;
   entered = 0;
+  /** Devices that have been answered at least once after they entered. */
+  seen = 0;
   returned = 0;
   left = 0;
   vanished = 0;
@@ -64,13 +61,13 @@ class Tally {
   }
 
   take(): LoadReport {
-    const { online, entered, returned, left, vanished, accepted, failures } = this;
+    const { online, entered, seen, returned, left, vanished, accepted, failures } = this;
     const step = Math.max(Math.ceil(this.checkInMs.length / LISTED), 1);
     const checkInMs = this.checkInMs.filter((_, index) => index % step === 0);
     this.checkInMs = [];
     this.failures = {};
-    this.entered = this.returned = this.left = this.vanished = this.accepted = 0;
-    return { type: "report", checkInMs, online, entered, returned, left, vanished, accepted, failures };
+    this.entered = this.seen = this.returned = this.left = this.vanished = this.accepted = 0;
+    return { type: "report", checkInMs, online, entered, seen, returned, left, vanished, accepted, failures };
   }
 }
 
@@ -80,9 +77,11 @@ const tally = new Tally();
 class Cuttable implements Transport {
   readonly #inner: Transport;
   readonly #gone = new AbortController();
+  readonly #onCheckIn: () => void;
 
-  constructor(inner: Transport) {
+  constructor(inner: Transport, onCheckIn: () => void) {
     this.#inner = inner;
+    this.#onCheckIn = onCheckIn;
   }
 
   cut(): void {
@@ -92,7 +91,10 @@ class Cuttable implements Transport {
   async unary(...[method, request, options]: Parameters<Transport["unary"]>): Promise<never> {
     const started = performance.now();
     const answer = await this.#inner.unary(method, request, { ...options, signal: this.#until(options.signal) });
-    if (method.name === "CheckIn") tally.checkInMs.push(performance.now() - started);
+    if (method.name === "CheckIn") {
+      tally.checkInMs.push(performance.now() - started);
+      this.#onCheckIn();
+    }
     return answer as never;
   }
 
@@ -178,15 +180,15 @@ class WholeDevice {
 interface Device {
   readonly connection: Transport;
   readonly self: LightDevice | WholeDevice;
-}
-
-function codeOf(cause: unknown): string {
-  return cause instanceof ClientError ? (cause.remoteCode ?? cause.code) : String(cause);
+  isSeen: boolean;
 }
 
 /** One stay: it ends in words or in silence, both at any moment of a round. */
 async function stay(device: Device, stayMs: number, inSilence: boolean): Promise<void> {
-  const transport = new Cuttable(device.connection);
+  const transport = new Cuttable(device.connection, () => {
+    if (!device.isSeen) tally.seen += 1;
+    device.isSeen = true;
+  });
   const ending = new AbortController();
   const timer = setTimeout(() => {
     if (inSilence) transport.cut();
@@ -229,7 +231,8 @@ async function run(settings: LoadSettings): Promise<void> {
       const connection = grpcTransport({ address: settings.address });
       const here = Math.min(DEVICES_A_CONNECTION, count - i);
       for (let j = 0; j < here; j++) {
-        devices.push({ connection, self: secure ? new WholeDevice(population) : new LightDevice(population, draw) });
+        const self = secure ? new WholeDevice(population) : new LightDevice(population, draw, TRAIN_MS);
+        devices.push({ connection, self, isSeen: false });
       }
     }
   }
@@ -242,7 +245,8 @@ async function run(settings: LoadSettings): Promise<void> {
         void live(device, settings, draw);
       } catch (cause) {
         tally.fail(codeOf(cause));
-        devices.push({ connection: device.connection, self: device.self.another() });
+        await pause((askedToReturnAfterMs(cause) ?? 1_000) * (1 + draw() / 2));
+        devices.push({ connection: device.connection, self: device.self.another(), isSeen: false });
       }
     }
   };

@@ -17,6 +17,8 @@ export interface LoadReport {
   readonly checkInMs: readonly number[];
   readonly online: number;
   readonly entered: number;
+  /** Devices that were answered for the first time since they entered. */
+  readonly seen: number;
   readonly returned: number;
   /** Devices that left in words, and that fell silent. */
   readonly left: number;

@@ -7,7 +7,9 @@ import { setTimeout as pause } from "node:timers/promises";
 import { ServerProcess } from "@fedloop/coordinator/simulation";
 import { stringify } from "yaml";
 import type { LoadReport, LoadSettings } from "./load-messages.js";
-import { leastIn, quantile, slope } from "./statistics.js";
+import { type RoundCounts, RoundWatch } from "./load-rounds.js";
+import { type MemoryCourse, type MemorySample, memoryCourse, problemsOf } from "./load-verdict.js";
+import { quantile } from "./statistics.js";
 
 export interface LoadOptions {
   readonly devices: number;
@@ -18,61 +20,29 @@ export interface LoadOptions {
   readonly onProgress: (line: string) => void;
 }
 
+export interface LoadResult {
+  readonly devices: { readonly asked: number; readonly seen: number };
+  readonly memory: MemoryCourse;
+  readonly rounds: Readonly<Record<string, RoundCounts>>;
+  /** What failed; empty where nothing did. */
+  readonly problems: readonly string[];
+}
+
 const PROCESSES = 2;
 const SAMPLE_MS = 5_000;
 /** Deadlines of a round's collecting steps: a round that has not moved for much longer is stuck. */
 const DEADLINE_SECONDS = 60;
+/**
+ * For each of the five steps of secure aggregation, which all wait for those that fall silent: a group bears the loss of a third, and
+ * of devices that stay two minutes on average a third is gone after 48 seconds.
+ */
+const SECURE_STEP_SECONDS = 6;
 const STUCK_MS = 3 * DEADLINE_SECONDS * 1_000;
-/** Share of the time after which memory is looked at. */
-const WARM_UP = 1 / 3;
-
-interface RoundCount {
-  closed: number;
-  abandoned: Record<string, number>;
-  stuck: number;
-}
-
-interface Watched {
-  readonly state: string;
-  readonly sinceMs: number;
-  readonly told: boolean;
-}
-
-/** Rounds by what became of them; open ones by when they last moved. */
-class RoundWatch {
-  readonly counts: Record<string, RoundCount> = {};
-  readonly #open = new Map<string, Watched>();
-
-  see(population: string, round: number, state: string, reason: string | null): void {
-    const count = this.#count(population);
-    const key = `${population} ${round}`;
-    if (state === "closed") count.closed += 1;
-    if (state === "abandoned") count.abandoned[String(reason)] = (count.abandoned[String(reason)] ?? 0) + 1;
-    if (state === "closed" || state === "abandoned") this.#open.delete(key);
-    else this.#open.set(key, { state, sinceMs: performance.now(), told: false });
-  }
-
-  /** Counts each round once that has not moved for too long. */
-  look(tell: (line: string) => void): void {
-    for (const [key, watched] of this.#open) {
-      if (watched.told || performance.now() - watched.sinceMs < STUCK_MS) continue;
-      this.#count(key.split(" ")[0] ?? "").stuck += 1;
-      tell(`round ${key} is stuck in ${watched.state}`);
-      this.#open.set(key, { ...watched, told: true });
-    }
-  }
-
-  #count(population: string): RoundCount {
-    this.counts[population] ??= { closed: 0, abandoned: {}, stuck: 0 };
-    return this.counts[population];
-  }
-}
-
 /**
  * Thousands of devices that come and go against one coordinator, which is a process of its own: nineteen in twenty of a
  * population without secure aggregation, which only speak the protocol, and one in twenty of one with it, which are whole.
  */
-export async function loadBenchmark(options: LoadOptions): Promise<object> {
+export async function loadBenchmark(options: LoadOptions): Promise<LoadResult> {
   const folder = await mkdtemp(join(tmpdir(), "fedloop-load-"));
   const secure = Math.max(Math.floor(options.devices / 20), 1);
   const populations = [
@@ -80,112 +50,151 @@ export async function loadBenchmark(options: LoadOptions): Promise<object> {
     { population: "load-secure", count: secure, secure: true },
   ];
   await writeFiles(folder, populations);
-  const rounds = new RoundWatch();
+  const rounds = new RoundWatch(
+    populations.map(({ population }) => population),
+    STUCK_MS,
+  );
   const loopDelaysMs: number[] = [];
   let isStopping = false;
   const server = new ServerProcess({
     config: join(folder, "fedloop.yaml"),
     onEvent: (event) => {
-      if (event.event !== "round" || isStopping) return;
+      if (isStopping) return;
+      if (event.event === "paused") rounds.paused(event.population);
+      if (event.event !== "round") return;
       loopDelaysMs.push(event.loopDelayMs);
       rounds.see(event.population, event.round, event.state, event.reason ?? null);
     },
   });
-  const children: ChildProcess[] = [];
+  const crowd = new Crowd(options, populations);
   try {
     const { address } = await server.first("listening");
-    const total = { entered: 0, returned: 0, left: 0, vanished: 0, accepted: 0 };
-    const failures: Record<string, number> = {};
-    const checkInMs: number[] = [];
-    const online = Array.from({ length: PROCESSES }, () => 0);
+    const begun = performance.now();
+    crowd.start(address);
+    while (crowd.total.entered < options.devices) {
+      await pause(SAMPLE_MS);
+      crowd.requireAlive();
+      const failures = JSON.stringify(crowd.failures);
+      options.onProgress(`${crowd.total.entered} of ${options.devices} devices have entered, failures ${failures}`);
+    }
+    const enteringSeconds = (performance.now() - begun) / 1_000;
+    crowd.forgetSoFar();
+    loopDelaysMs.length = 0;
+    const pid = server.pid ?? 0;
+    const memory: MemorySample[] = [];
+    const started = performance.now();
+    const processorBefore = processorSeconds(pid);
+    for (let minute = 0; minute < options.minutes; ) {
+      await pause(SAMPLE_MS);
+      crowd.requireAlive();
+      minute = (performance.now() - started) / 60_000;
+      memory.push({ minute, mb: residentMb(pid) });
+      rounds.look(options.onProgress);
+      if (memory.length % 6 === 0) {
+        const mb = memory.at(-1)?.mb;
+        const p99 = rounded(quantile(crowd.checkInMs, 0.99));
+        options.onProgress(
+          `minute ${minute.toFixed(1)}: ${crowd.online} online, ${mb} MB, ${crowd.checkInMs.length} check-ins, ` +
+            `p99 ${p99} ms, ${JSON.stringify(rounds.counts())}`,
+        );
+      }
+    }
+    const seconds = (performance.now() - started) / 1_000;
+    const { total, failures, checkInMs } = crowd;
+    const result = {
+      devices: { asked: options.devices, seen: crowd.seen },
+      enteringSeconds: rounded(enteringSeconds),
+      minutes: rounded(seconds / 60),
+      flaps: { ...total, aMinute: Math.round((60 * (total.left + total.vanished)) / seconds) },
+      checkIn: {
+        count: checkInMs.length,
+        p50Ms: rounded(quantile(checkInMs, 0.5)),
+        p95Ms: rounded(quantile(checkInMs, 0.95)),
+        p99Ms: rounded(quantile(checkInMs, 0.99)),
+        longestMs: rounded(quantile(checkInMs, 1)),
+      },
+      memory: memoryCourse(memory, options.minutes),
+      rounds: rounds.counts(),
+      longestLoopDelayMs: Math.max(0, ...loopDelaysMs),
+      coordinatorCores: rounded((processorSeconds(pid) - processorBefore) / seconds),
+      failures,
+    };
+    isStopping = true;
+    return { ...result, problems: problemsOf(result) };
+  } finally {
+    crowd.stop();
+    server.stop();
+    await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 500 });
+  }
+}
+
+/** The processes that hold the devices, and what they have told. */
+class Crowd {
+  readonly total = { entered: 0, returned: 0, left: 0, vanished: 0, accepted: 0 };
+  readonly failures: Record<string, number> = {};
+  readonly checkInMs: number[] = [];
+  seen = 0;
+  readonly #options: LoadOptions;
+  readonly #populations: LoadSettings["devices"];
+  readonly #online = Array.from({ length: PROCESSES }, () => 0);
+  readonly #children: ChildProcess[] = [];
+
+  constructor(options: LoadOptions, populations: LoadSettings["devices"]) {
+    this.#options = options;
+    this.#populations = populations;
+  }
+
+  get online(): number {
+    return this.#online.reduce((sum, count) => sum + count, 0);
+  }
+
+  start(address: string): void {
     for (let index = 0; index < PROCESSES; index++) {
       const child = fork(new URL("./load-devices.js", import.meta.url));
-      children.push(child);
-      child.on("message", (report: LoadReport) => {
-        for (const name of ["entered", "returned", "left", "vanished", "accepted"] as const)
-          total[name] += report[name];
-        for (const [code, count] of Object.entries(report.failures)) failures[code] = (failures[code] ?? 0) + count;
-        online[index] = report.online;
-        for (const ms of report.checkInMs) checkInMs.push(ms);
-      });
+      this.#children.push(child);
+      child.on("message", (report: LoadReport) => this.#take(index, report));
       const settings: LoadSettings = {
         address,
-        seed: options.seed + index,
-        meanStayMs: options.staySeconds * 1_000,
-        devices: populations.map((it) => ({
+        seed: this.#options.seed + index,
+        meanStayMs: this.#options.staySeconds * 1_000,
+        devices: this.#populations.map((it) => ({
           ...it,
           count: Math.floor(it.count / PROCESSES) + (index < it.count % PROCESSES ? 1 : 0),
         })),
       };
       child.send(settings);
     }
-    const pid = server.pid ?? 0;
-    while (total.entered < options.devices && children.every(({ exitCode }) => exitCode === null)) {
-      await pause(SAMPLE_MS);
-      options.onProgress(
-        `${total.entered} of ${options.devices} devices have entered, failures ${JSON.stringify(failures)}`,
-      );
+  }
+
+  /** What was counted until all have entered is not part of the run. */
+  forgetSoFar(): void {
+    this.checkInMs.length = 0;
+    for (const code of Object.keys(this.failures)) delete this.failures[code];
+    Object.assign(this.total, { ...this.total, returned: 0, left: 0, vanished: 0, accepted: 0 });
+  }
+
+  requireAlive(): void {
+    if (this.#children.some(({ exitCode }) => exitCode !== null)) throw new Error("a process with devices has ended");
+  }
+
+  stop(): void {
+    for (const child of this.#children) child.kill("SIGKILL");
+  }
+
+  #take(index: number, report: LoadReport): void {
+    for (const name of ["entered", "returned", "left", "vanished", "accepted"] as const) {
+      this.total[name] += report[name];
     }
-    checkInMs.length = 0;
-    const memory: { readonly minute: number; readonly mb: number }[] = [];
-    const started = performance.now();
-    const processorBefore = processorSeconds(pid);
-    for (let minute = 0; minute < options.minutes; minute = (performance.now() - started) / 60_000) {
-      await pause(SAMPLE_MS);
-      if (children.some(({ exitCode }) => exitCode !== null)) throw new Error("a process with devices has ended");
-      memory.push({ minute: (performance.now() - started) / 60_000, mb: residentMb(pid) });
-      rounds.look(options.onProgress);
-      if (memory.length % 6 === 0) {
-        const there = online.reduce((sum, count) => sum + count, 0);
-        options.onProgress(
-          `minute ${minute.toFixed(1)}: ${there} online, ${memory.at(-1)?.mb} MB, ${JSON.stringify(rounds.counts)}`,
-        );
-      }
+    this.seen += report.seen;
+    for (const [code, count] of Object.entries(report.failures)) {
+      this.failures[code] = (this.failures[code] ?? 0) + count;
     }
-    const seconds = (performance.now() - started) / 1_000;
-    const warm = memory.filter(({ minute }) => minute >= options.minutes * WARM_UP);
-    const troughs = leastIn(
-      warm,
-      ({ minute }) => Math.floor(minute),
-      ({ mb }) => mb,
-    );
-    const result = {
-      devices: options.devices,
-      minutes: seconds / 60,
-      flaps: { ...total, aMinute: Math.round((60 * (total.left + total.vanished)) / seconds) },
-      memory: {
-        afterWarmUpMb: troughs[0]?.mb,
-        atEndMb: troughs.at(-1)?.mb,
-        peakMb: Math.max(...memory.map(({ mb }) => mb)),
-        // Of each minute the least, since what was allocated and is not yet collected comes and goes.
-        slopeMbAMinute: round(slope(troughs.map(({ minute, mb }) => [minute, mb]))),
-        eachMinuteMb: leastIn(
-          memory,
-          ({ minute }) => Math.floor(minute),
-          ({ mb }) => mb,
-        ).map(({ mb }) => mb),
-      },
-      rounds: rounds.counts,
-      checkIn: {
-        count: checkInMs.length,
-        p50Ms: round(quantile(checkInMs, 0.5)),
-        p99Ms: round(quantile(checkInMs, 0.99)),
-        longestMs: round(quantile(checkInMs, 1)),
-      },
-      longestLoopDelayMs: Math.max(0, ...loopDelaysMs),
-      coordinatorCores: round((processorSeconds(pid) - processorBefore) / seconds),
-      failures,
-    };
-    isStopping = true;
-    return result;
-  } finally {
-    for (const child of children) child.kill("SIGKILL");
-    server.stop();
-    await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 500 });
+    this.#online[index] = report.online;
+    for (const ms of report.checkInMs) this.checkInMs.push(ms);
   }
 }
 
-function round(value: number): number {
+function rounded(value: number): number {
   return Math.round(value * 100) / 100;
 }
 
@@ -218,9 +227,9 @@ async function writeFiles(
       trainer: { id: "trivial" },
       rounds: 10_000,
       cohort: secure
-        ? { target: Math.ceil(count / 5), minimum: 5 }
+        ? { target: Math.max(Math.ceil(count / 12), 5), minimum: 5 }
         : { target: Math.ceil(count / 3), minimum: Math.max(Math.ceil(count / 100), 2) },
-      deadlines: { selection: `${DEADLINE_SECONDS}s`, report: `${DEADLINE_SECONDS}s` },
+      deadlines: { selection: `${DEADLINE_SECONDS}s`, report: `${secure ? SECURE_STEP_SECONDS : DEADLINE_SECONDS}s` },
       privacy: { mechanism: "none", reason, ...(secure ? { clipNorm: 1 } : {}) },
       secureAggregation: secure ? { enabled: true } : { enabled: false, reason },
     };

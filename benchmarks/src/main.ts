@@ -239,7 +239,10 @@ async function main(): Promise<number> {
   for (const result of results) {
     process.stdout.write(`${JSON.stringify(result, null, values.json === true ? 0 : 2)}\n`);
   }
-  return 0;
+  const problems = results.flatMap((result) => ("problems" in result ? result.problems : []));
+  if (!Array.isArray(problems)) return 0;
+  for (const problem of problems) process.stderr.write(`failed: ${problem}\n`);
+  return problems.length === 0 ? 0 : 1;
 }
 
 try {

@@ -12,7 +12,7 @@ const URGENT_IN_A_ROW = 3;
 /** Who is turned away comes back so long after at the earliest, and no more than so many in a second. */
 const FIRST_BACK_MS = 1_000;
 const BACK_A_SECOND = 200;
-const LAST_BACK_MS = 60_000;
+const LAST_BACK_MS = 30_000;
 
 export interface AdmissionOptions {
   readonly clock: { now(): number };

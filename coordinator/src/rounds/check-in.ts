@@ -54,9 +54,10 @@ export class CheckIns {
     if (current === undefined || hasEnded(current.engine.progress.state)) return this.#nothing();
     if (current.engine.cohort.hasPlace(device.id)) return { type: "joined", notice: current.engine.notice };
     if (current.engine.progress.state !== "selecting") return this.#full();
-    const consentIndex = this.#relied(current, device);
+    const consentIndex = this.#consent(device);
     const plan = current.work.plan;
-    if (plan === undefined) return this.#nothing();
+    // Who consented after the round was planned, or has no budget for it, waits for the next one like everybody else.
+    if (plan === undefined || current.eligible?.members.get(device.subject) !== consentIndex) return this.#nothing();
     return { type: "offer", round: current.engine.round, planIndex: plan.index, consentIndex };
   }
 
@@ -92,7 +93,8 @@ export class CheckIns {
     }
     if (current.engine.progress.state !== "selecting") return this.#full();
     // After the last pause: a withdrawal that came meanwhile counts.
-    const consentIndex = this.#relied(current, device);
+    const consentIndex = this.#consent(device);
+    if (current.eligible?.members.get(device.subject) !== consentIndex) throw this.#noConsent();
     current.declined.delete(device.subject);
     current.engine.join({
       device,
@@ -115,22 +117,23 @@ export class CheckIns {
   }
 
   /**
-   * The consent entry that a device's part in the round rests on: valid in the plan's tree, valid now, and given under
-   * the key that signs for the device, which is the one that an auditor verifies its join by.
+   * The consent entry that a device's part in a round rests on: valid now, and given under the key that signs for the device,
+   * which is the one that an auditor verifies its join by.
    *
    * @throws CoordinatorError NO_CONSENT
    */
-  #relied({ eligible }: CurrentRound, device: Device): number {
+  #consent(device: Device): number {
     const { ledger, clock, schedule } = this.#options;
-    const relied = eligible?.members.get(device.subject);
-    const now = ledger.view.status(device.subject, schedule.purpose, clock.now());
-    const isOwn = now.record?.key === Buffer.from(device.publicKey).toString("base64url");
-    if (relied === undefined || now.state !== "given" || now.index !== relied || !isOwn) {
-      throw new CoordinatorError(
-        "NO_CONSENT",
-        `expected a consent in force for "${schedule.purpose}" when the round was planned, and budget left; there is none`,
-      );
-    }
-    return relied;
+    const { state, record, index } = ledger.view.status(device.subject, schedule.purpose, clock.now());
+    const isOwn = record?.key === Buffer.from(device.publicKey).toString("base64url");
+    if (state !== "given" || !isOwn) throw this.#noConsent();
+    return index;
+  }
+
+  #noConsent(): CoordinatorError {
+    return new CoordinatorError(
+      "NO_CONSENT",
+      `expected a consent in force for "${this.#options.schedule.purpose}" when the round was planned, and budget left; there is none`,
+    );
   }
 }

@@ -13,7 +13,8 @@ const LONGEST_MS = 600_000;
 /** A crowd of this size may come as fast as it likes, about five in a millisecond. */
 const AT_ONCE = 100;
 const AT_ONCE_A_MS = 5;
-/** For each further device, milliseconds: half of what a coordinator can take, since a device that comes calls about twice. */
+/** For each further device, milliseconds: first to tell it, then to take it, which leaves half of a coordinator's time to others. */
+const TELLING_MS = 0.5;
 const EACH_MS = 2;
 /** Part of a selection in which all are to have come. */
 const PART_OF_SELECTION = 0.5;
@@ -42,7 +43,8 @@ export class ReturnWindows {
   }
 
   /**
-   * For a device that is told of a round that selects: at once, but spread out, so that a crowd does not arrive in one instant.
+   * For a device that is told of a round that selects: soon, but spread out, so that a crowd does not arrive in one instant, nor
+   * while the others are still being told.
    *
    * @param round whose beginning calls all back that listen: the windows they were given before are void
    * @param crowd devices that may come
@@ -51,7 +53,10 @@ export class ReturnWindows {
   arrival(round: number, crowd: number, selectionMs: number): ReturnWindow {
     if (round !== this.#selecting) this.#freeMs = 0;
     this.#selecting = round;
-    const spreadMs = Math.min(crowd, AT_ONCE) / AT_ONCE_A_MS + Math.max(crowd - AT_ONCE, 0) * EACH_MS;
-    return { afterMs: 0, beforeMs: Math.ceil(Math.min(spreadMs, selectionMs * PART_OF_SELECTION)) };
+    const further = Math.max(crowd - AT_ONCE, 0);
+    const tellingMs = further * TELLING_MS;
+    const neededMs = tellingMs + Math.min(crowd, AT_ONCE) / AT_ONCE_A_MS + further * EACH_MS;
+    const squeezed = Math.min((selectionMs * PART_OF_SELECTION) / neededMs, 1);
+    return { afterMs: Math.floor(tellingMs * squeezed), beforeMs: Math.ceil(neededMs * squeezed) };
   }
 }
