@@ -18,6 +18,7 @@ import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import * as z from "zod";
 import { CoordinatorError } from "../errors.js";
+import { ARTIFACT_COLUMNS } from "../models/named-artifacts.js";
 
 export const ARCHIVE_FORMAT = 1;
 
@@ -32,15 +33,6 @@ create table backup_info (key text primary key, value text not null) strict;
 create table backup_keys (name text primary key, bytes blob not null) strict;
 create table backup_artifacts (sha256 blob not null, piece integer not null, bytes blob not null, primary key (sha256, piece)) strict;
 `;
-
-/** Where artifacts are named: table and column. */
-const NAMED = [
-  ["models", "sha256"],
-  ["rounds", "model_in"],
-  ["rounds", "model_out"],
-  ["rounds", "strategy_state"],
-  ["rounds", "aggregate"],
-] as const;
 
 const infoSchema = z.object({
   format: z.literal(String(ARCHIVE_FORMAT)),
@@ -147,7 +139,7 @@ function readKey(path: string): Buffer {
 
 function namedArtifacts(archive: Sqlite.Database): Uint8Array[] {
   const named = new Map<string, Uint8Array>();
-  for (const [table, column] of NAMED) {
+  for (const [table, column] of ARTIFACT_COLUMNS) {
     const rows = archive
       .prepare<[], { sha256: Uint8Array }>(
         `select distinct ${column} as sha256 from ${table} where ${column} is not null`,

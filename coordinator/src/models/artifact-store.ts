@@ -1,13 +1,15 @@
 /** Bytes by their SHA-256: models, and whatever else is too large for a database row. */
 import { createHash, randomUUID } from "node:crypto";
+import type { Stats } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { CoordinatorError } from "../errors.js";
 import type { ContentStore } from "./content-store.js";
 
 /** Hashing and writing go in steps of this size, so that a large model does not hold up the event loop. Bytes. */
 const STEP_BYTES = 4 << 20;
 const HASH_BYTES = 32;
+const HASH_NAME = /^[0-9a-f]{64}$/;
 /** Nobody writes for so long at one artifact. Milliseconds. */
 const OLD_MS = 3_600_000;
 
@@ -130,10 +132,30 @@ export class ArtifactStore implements ContentStore {
     }
   }
 
+  async kept(): Promise<readonly Uint8Array[]> {
+    const names = await readdir(this.#folder, { recursive: true });
+    return names.flatMap((name) => {
+      const file = basename(name);
+      return HASH_NAME.test(file) ? [new Uint8Array(Buffer.from(file, "hex"))] : [];
+    });
+  }
+
+  async writtenMs(sha256: Uint8Array): Promise<number | undefined> {
+    return (await this.#stat(sha256))?.mtimeMs;
+  }
+
+  async remove(sha256: Uint8Array): Promise<void> {
+    await rm(this.path(sha256), { force: true });
+  }
+
   /** Whether the artifact is here, and how many bytes it has; undefined when it is not. */
   async size(sha256: Uint8Array): Promise<number | undefined> {
+    return (await this.#stat(sha256))?.size;
+  }
+
+  async #stat(sha256: Uint8Array): Promise<Stats | undefined> {
     try {
-      return (await stat(this.path(sha256))).size;
+      return await stat(this.path(sha256));
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;

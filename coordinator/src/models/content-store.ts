@@ -8,6 +8,12 @@ export interface ContentStore {
    * @returns their SHA-256
    */
   put(bytes: Uint8Array, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
+  /** The SHA-256 of everything that is kept. */
+  kept(): Promise<readonly Uint8Array[]>;
+  /** When an artifact was last written, milliseconds since the epoch; undefined where it is not kept. */
+  writtenMs(sha256: Uint8Array): Promise<number | undefined>;
+  /** Keeps the artifact no longer. Nothing happens where it is not kept. */
+  remove(sha256: Uint8Array): Promise<void>;
   /** How many bytes an artifact has; undefined where it is not kept. */
   size(sha256: Uint8Array): Promise<number | undefined>;
   /** Opens an artifact for reading in parts, which are not checked. @throws CoordinatorError NOT_FOUND */

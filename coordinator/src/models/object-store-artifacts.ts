@@ -8,6 +8,7 @@ import type { ContentStore } from "./content-store.js";
 
 /** Objects go in messages of this size, below the megabyte that servers take unless configured otherwise. Bytes. */
 const CHUNK_BYTES = 128 << 10;
+const HASH_NAME = /^[0-9a-f]{64}$/;
 /** How long the server may take for one object, milliseconds. */
 const TIMEOUT_MS = 60_000;
 /** How long a server that cannot be reached is waited for, milliseconds. */
@@ -42,6 +43,24 @@ export class ObjectStoreArtifacts implements ContentStore {
       this.#objects.putBlob({ name, options: { max_chunk_size: CHUNK_BYTES } }, bytes, { timeout: TIMEOUT_MS }),
     );
     return sha256;
+  }
+
+  async kept(): Promise<readonly Uint8Array[]> {
+    const there = await this.#reached(() => this.#objects.list());
+    const hashes = there.filter(({ name, deleted }) => !deleted && HASH_NAME.test(name)).map(({ name }) => name);
+    const all = new Set([...hashes, ...(await this.#folder.kept()).map(hex)]);
+    return [...all].map((name) => new Uint8Array(Buffer.from(name, "hex")));
+  }
+
+  async writtenMs(sha256: Uint8Array): Promise<number | undefined> {
+    const info = await this.#reached(() => this.#objects.info(hex(sha256)));
+    return info === null || info.deleted ? this.#folder.writtenMs(sha256) : Date.parse(info.mtime);
+  }
+
+  async remove(sha256: Uint8Array): Promise<void> {
+    const name = hex(sha256);
+    if ((await this.#info(name)) !== undefined) await this.#reached(() => this.#objects.delete(name));
+    await this.#folder.remove(sha256);
   }
 
   async size(sha256: Uint8Array): Promise<number | undefined> {

@@ -8,6 +8,7 @@ import { Ledger } from "../ledger/ledger.js";
 import { Messaging } from "../messaging/messaging.js";
 import { ArtifactStore } from "../models/artifact-store.js";
 import type { ContentStore } from "../models/content-store.js";
+import { removeUnnamedSums } from "../models/named-artifacts.js";
 import { Registry } from "../registry/registry.js";
 import { Erasures } from "../vault/erasures.js";
 import { Tombstones, tombstonesPath } from "../vault/tombstones.js";
@@ -44,6 +45,7 @@ export async function openBooks(
     ? await Messaging.open({ ...options, nats: options.nats, secret: keys.cluster, folder })
     : undefined;
   const artifacts: ContentStore = messaging?.artifacts ?? folder;
+  await removeUnnamedSums(store, artifacts, store.isShared);
   const checkpoints = noteSigner(origin, keys.checkpoint);
   const ledger = await Ledger.open({ store, origin, operatorSigner: keys.operator, noteSigner: checkpoints, clock });
   const verifier = nodeVerifier();

@@ -29,6 +29,23 @@ export function contentStoreCompliance(
     t.equal(await (await again()).size(sha256), 300_000, "before anything was read");
   });
 
+  t.test("what is kept can be listed, and removed, for other processes too", async (t) => {
+    const { store, again } = await opened(t);
+    const [first, second] = [await store.put(pattern(10)), await store.put(pattern(20))];
+    const listed = async () =>
+      (await (await again()).kept()).map((sha256) => Buffer.from(sha256).toString("hex")).sort();
+    t.same(await listed(), [first, second].map((sha256) => Buffer.from(sha256).toString("hex")).sort());
+    const writtenMs = (await store.writtenMs(first)) ?? 0;
+    t.ok(Math.abs(Date.now() - writtenMs) < 600_000, "within ten minutes");
+    await store.remove(first);
+    await store.remove(first);
+    t.same(await listed(), [Buffer.from(second).toString("hex")]);
+    t.equal(await store.writtenMs(first), undefined);
+    await t.rejects((await again()).read(first), { code: "NOT_FOUND" });
+    await store.put(pattern(10));
+    t.same(Buffer.from(await (await again()).read(first)), Buffer.from(pattern(10)));
+  });
+
   t.test("no bytes are an artifact too, and the same bytes twice, also at once, are one", async (t) => {
     const { store, again } = await opened(t);
     const empty = await store.put(new Uint8Array(0));

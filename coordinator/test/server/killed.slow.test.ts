@@ -1,5 +1,5 @@
-import { createReadStream } from "node:fs";
-import { join } from "node:path";
+import { createReadStream, readdirSync } from "node:fs";
+import { basename, join } from "node:path";
 import type { ParticipationEvent } from "@fedloop/client-runtime";
 import { grpcTransport } from "@fedloop/client-runtime/grpc";
 import { type Entry, formatEpsilon, parseEntry, roundUpEpsilon, verifyBundle } from "@fedloop/consent";
@@ -45,6 +45,7 @@ async function killAndRestart(t: Test, state: string, round: number) {
     return takePart(await joinAs(transport, { trainer }), stop.signal);
   });
   t.equal(await first.ended(), "SIGKILL");
+  const unnamed = await unnamedArtifacts(dataDir);
   const second = new Life(dataDir, { plan: "central", port });
   t.teardown(() => second.child.kill("SIGKILL"));
   await second.line(({ finished }) => finished === true);
@@ -55,7 +56,18 @@ async function killAndRestart(t: Test, state: string, round: number) {
     [...first.lines, ...second.lines].filter(({ fault }) => fault !== undefined),
     [],
   );
-  return { dataDir, verifierKey, events };
+  return { dataDir, verifierKey, events, unnamed };
+}
+
+/** Files of artifacts that no row names. */
+async function unnamedArtifacts(dataDir: string): Promise<string[]> {
+  await using store = openSqliteReader(join(dataDir, "fedloop.sqlite"));
+  const models = await store.db.selectFrom("models").select("sha256").execute();
+  const rounds = await store.db.selectFrom("rounds").select(["aggregate", "strategy_state"]).execute();
+  const hashes = [...models.map(({ sha256 }) => sha256), ...rounds.flatMap((row) => Object.values(row))];
+  const named = new Set(hashes.map((hash) => (hash === null ? "" : Buffer.from(hash).toString("hex"))));
+  const files = readdirSync(join(dataDir, "artifacts"), { recursive: true, encoding: "utf8" });
+  return files.map((file) => basename(file)).filter((file) => file.length === 64 && !named.has(file));
 }
 
 async function entriesOf(dataDir: string): Promise<Entry[]> {
@@ -104,6 +116,13 @@ for (const [state, outcome] of Object.entries(STATES)) {
     }
   });
 }
+
+t.test("killed when a noised sum is a file that nothing names, the coordinator removes it", async (t) => {
+  const { dataDir, unnamed } = await killAndRestart(t, "sum written", 1);
+  t.equal(unnamed.length, 1, "it was there");
+  t.strictSame(await unnamedArtifacts(dataDir), []);
+  checkLedger(t, await entriesOf(dataDir), { abandoned: 1 });
+});
 
 t.test("killed in an evaluation, the coordinator goes on likewise", async (t) => {
   for (const state of ["masked", "debited", "released"]) {
