@@ -108,8 +108,7 @@ export async function showExperiment(
     for (const { arm, analysis } of one.analyses) {
       surroundings.print(analysis === null ? `  ${arm}: nothing to compare\n` : analysisText(analysis));
     }
-    if (one.analyses.some(({ analysis }) => analysis?.sequential.isDecided !== true))
-      surroundings.print(needsText(one));
+    surroundings.print(needsText(one));
   }
 }
 

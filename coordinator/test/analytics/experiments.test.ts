@@ -63,6 +63,7 @@ t.test("each participant counts in one turn; releases are pooled, analysed and s
   const shown = await command(federation.folder, "experiments", "show", "message");
   t.match(shown.out, /long less short: 0\.9|long less short: 1/);
   t.match(shown.out, /at any look/);
+  t.match(shown.out, /what it takes to see.*\n {4}a difference of 0\.05: \d+ devices an arm; with as many as now/);
   const json = JSON.parse((await command(federation.folder, "experiments", "show", "message", "--json")).out);
   t.same(
     json.experiments[0].analyses[0].analysis.difference.value,

@@ -8,6 +8,14 @@ export function figure(value: number): string {
   return Number.isFinite(value) ? short.format(value) : "∞";
 }
 
+/** From here down a p-value is only called small. */
+const LEAST_P = 0.0001;
+
+/** A p-value. */
+export function probability(value: number): string {
+  return value < LEAST_P ? `below ${LEAST_P}` : figure(value);
+}
+
 /** A count. */
 export function count(value: number): string {
   return whole.format(value);

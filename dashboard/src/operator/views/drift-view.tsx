@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import type { Answer, DriftReport } from "../../api/analytics-resources.js";
 import { resources } from "../../api/resources.js";
-import { count, figure } from "../../theme/figures.js";
+import { count, figure, probability } from "../../theme/figures.js";
 import { IntervalBar, scaleOf } from "../interval-bar.js";
 import { JournalEntries } from "../journal-note.js";
 import { Measured } from "../measured.js";
@@ -94,7 +94,7 @@ function LookRow({ look }: { readonly look: Look }): JSX.Element {
         {turn} against {reference}
       </th>
       <td>{verdict(look)}</td>
-      <td class="number">{drift === null ? "–" : <Measured value={drift.pValue} />}</td>
+      <td class="number">{drift === null ? "–" : <Measured value={drift.pValue} as={probability} />}</td>
       {drift === null
         ? ["jensen-shannon", "stability-index"].map((each) => (
             <td class="number" key={each}>

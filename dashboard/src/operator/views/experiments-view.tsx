@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import type { Comparison, Experiment } from "../../api/analytics-resources.js";
 import { resources } from "../../api/resources.js";
-import { count, figure } from "../../theme/figures.js";
+import { count, figure, probability } from "../../theme/figures.js";
 import { IntervalBar, scaleOf } from "../interval-bar.js";
 import { JournalEntries } from "../journal-note.js";
 import { Interval, Measured, percent } from "../measured.js";
@@ -49,12 +49,12 @@ function ExperimentCard({ experiment }: { readonly experiment: Experiment }): JS
       </p>
       {isMismatch ? (
         <p class="critical" role="alert">
-          Sample ratio alarm (p <Measured value={sampleRatio} />
+          Sample ratio alarm (p <Measured value={sampleRatio} as={probability} />
           ): people are not spread over the arms as they should be. Find the cause before you trust anything here.
         </p>
       ) : (
         <p class="quiet">
-          Sample ratio: p <Measured value={sampleRatio} />, people fell into the arms as they should.
+          Sample ratio: p <Measured value={sampleRatio} as={probability} />, people fell into the arms as they should.
         </p>
       )}
       <Arms experiment={experiment} />
@@ -116,8 +116,8 @@ function Effect({ comparison }: { readonly comparison: Comparison }): JSX.Elemen
   const { arm, control, difference, noiseShare, low, high, pValue, isDecided, looks } = comparison;
   const { oneLook, bayesian, probabilityBetter } = comparison;
   const analyses = [
-    { name: "at any look", says: <>p {figure(pValue)}</>, low, high },
-    { name: "one planned look", says: <>p {figure(oneLook.pValue)}</>, low: oneLook.low, high: oneLook.high },
+    { name: "at any look", says: <>p {probability(pValue)}</>, low, high },
+    { name: "one planned look", says: <>p {probability(oneLook.pValue)}</>, low: oneLook.low, high: oneLook.high },
     {
       name: "Bayesian",
       says: <>better with {percent(probabilityBetter)}</>,

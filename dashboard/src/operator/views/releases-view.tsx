@@ -3,7 +3,7 @@ import type { Answer, Estimate } from "../../api/analytics-resources.js";
 import { resources } from "../../api/resources.js";
 import { at, count } from "../../theme/figures.js";
 import { BudgetGauge } from "../budget-gauge.js";
-import { IntervalBar, scaleOf } from "../interval-bar.js";
+import { IntervalBar, type Scale, scaleOf } from "../interval-bar.js";
 import { JournalNote } from "../journal-note.js";
 import { Interval, Measured } from "../measured.js";
 import { Problem } from "../problem.js";
@@ -77,7 +77,8 @@ function withheld({ kind, minimumDevices }: Answer): string {
 
 function Release({ answer, isNewest }: { readonly answer: Answer; readonly isNewest: boolean }): JSX.Element {
   const { query, kind, turn, about, members, estimates, ownEpsilon, epsilon } = answer;
-  const scale = scaleOf(estimates, 0);
+  // Devices and means have no scale in common; the view of experiments draws each by itself.
+  const scale = kind === "experiment" ? null : scaleOf(estimates, 0);
   return (
     <article class="card wide" data-journal={answer.journal.index}>
       <h3>
@@ -116,7 +117,8 @@ function Release({ answer, isNewest }: { readonly answer: Answer; readonly isNew
 
 interface CellProps {
   readonly estimate: Estimate;
-  readonly scale: readonly [number, number];
+  /** Null where nothing is drawn. */
+  readonly scale: Scale | null;
   readonly withheld: string;
 }
 
@@ -142,7 +144,7 @@ function Cell({ estimate, scale, withheld }: CellProps): JSX.Element {
         <Interval low={low} high={high} />
       </td>
       <td class="bar">
-        <IntervalBar scale={scale} value={value} low={low} high={high} mark={0} />
+        {scale !== null && <IntervalBar scale={scale} value={value} low={low} high={high} mark={0} />}
       </td>
     </tr>
   );
