@@ -1,4 +1,4 @@
-// What the publisher does before a release: signs rules and templates. node examples/dist/learning-app/publish.js FOLDER
+// What the publisher does before a release: signs rules and templates.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { encodeBase64Url, generateWebCryptoSigner, type Signer } from "@fedloop/consent";

@@ -2,15 +2,14 @@
 // report, the product team's dashboard; and that nothing of what anybody did has left a page.
 import { readFileSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
-import { buildPages, openBrowser, openPage, STRICT_POLICY, serveFolder, withoutChromium } from "@fedloop/test/browser";
+import { openBrowser, openPage, withoutChromium } from "@fedloop/test/browser";
 import type { Browser, Locator, Page, Request } from "playwright-core";
 import t, { type Test } from "tap";
-import { publish } from "../../learning-app/publish.js";
+import { type Overhearing, openGateway } from "../../learning-app/gateway.js";
+import { setStage } from "../../learning-app/stage.js";
 import { environment, repository, run, temporaryFolder } from "./surroundings.js";
 
-const app = join(repository, "examples", "learning-app");
 const SIMULATED = 32;
 /** Rounds of the team's plan: four questions, one of them twice. */
 const QUESTIONS = 5;
@@ -32,41 +31,22 @@ function isIn(hay: Buffer, text: string): boolean {
   return traces(text).some((needle) => hay.includes(needle));
 }
 
-/** An address of the coordinator that keeps every byte that is sent to it, and that comes from it. */
-interface Gateway {
-  readonly address: string;
-  /** What was sent. */
-  bytes(): Buffer;
-  /** What came. */
-  answers(): Buffer;
-}
+/** Keeps every byte that is sent to an address of the coordinator, and that comes from it. */
+class Recorded {
+  readonly #sent: Buffer[] = [];
+  readonly #came: Buffer[] = [];
+  readonly overhearing: Overhearing = {
+    sent: (bytes) => this.#sent.push(Buffer.from(bytes)),
+    came: (bytes) => this.#came.push(Buffer.from(bytes)),
+  };
 
-async function gateway(t: Test, coordinator: string): Promise<Gateway> {
-  const sent: Buffer[] = [];
-  const came: Buffer[] = [];
-  const sockets = new Set<Socket>();
-  const server = createServer((client) => {
-    const upstream = connect(Number(new URL(coordinator).port), "127.0.0.1");
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on("error", () => {});
-      socket.on("close", () => {
-        client.destroy();
-        upstream.destroy();
-      });
-    }
-    client.on("data", (bytes) => sent.push(Buffer.from(bytes)));
-    upstream.on("data", (bytes) => came.push(Buffer.from(bytes)));
-    client.pipe(upstream).pipe(client);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.teardown(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  // A TCP server's address is never a path.
-  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { address, bytes: () => Buffer.concat(sent), answers: () => Buffer.concat(came) };
+  sent(): Buffer {
+    return Buffer.concat(this.#sent);
+  }
+
+  came(): Buffer {
+    return Buffer.concat(this.#came);
+  }
 }
 
 /** All that a page asks of anybody. */
@@ -165,24 +145,15 @@ t.test(
   { skip: withoutChromium },
   async (t) => {
     const folder = temporaryFolder(t);
-    const pages = join(folder, "pages");
-    const origin = await serveFolder(t, pages, STRICT_POLICY);
-    const plans = ["mastery.yaml", "quality.yaml"].map((name) => join(app, name));
-    const config = join(folder, "fedloop.yaml");
-    const http = { port: 0, corsOrigins: [origin] };
-    writeFileSync(config, JSON.stringify({ origin: "example.org/learners", http, plans }));
     const env = environment(folder);
-    const coordinator = run("fedloop", ["--config", config, "serve"], { cwd: folder, env });
-    t.teardown(() => coordinator.stop());
-    // What needs nothing of one another, at once.
-    const [browser] = await Promise.all([openBrowser(t), coordinator.address, buildPages(app, pages)]);
-    const publisherKey = await publish(pages);
-    const open = { from: time(-240), to: time(-180) };
-    const base = await coordinator.http;
-    const gateways = await Promise.all(Array.from({ length: SIMULATED }, () => gateway(t, base)));
-    const addresses = gateways.map(({ address }) => address);
-    const course = { coordinator: addresses.at(-1), gateways: addresses, publisherKey, quietHours: open };
-    writeFileSync(join(pages, "config.json"), JSON.stringify(course));
+    const recorded = Array.from({ length: SIMULATED }, () => new Recorded());
+    const quietHours = { from: time(-240), to: time(-180) };
+    const overhear = (learner: number): Overhearing => (recorded[learner] ?? new Recorded()).overhearing;
+    const [browser, stage] = await Promise.all([
+      openBrowser(t),
+      setStage(t, { folder, people: SIMULATED, quietHours, overhear }),
+    ]);
+    const { origin, pages, course, coordinator, gateways, config } = stage;
     const quiet = { ...course, quietHours: { from: time(-60), to: time(120) } };
     writeFileSync(join(pages, "quiet.json"), JSON.stringify(quiet));
 
@@ -208,7 +179,8 @@ t.test(
     await Promise.all([status(page, "reported"), status(crowd, "reported")]);
     t.match(await page.textContent("#budget"), /ε [1-4]\.\d\d for mastery, ε [1-8]\.\d\d for course-quality/);
 
-    const desk = await gateway(t, base);
+    const desk = new Recorded();
+    const deskAddress = await openGateway(t, coordinator, desk.overhearing);
     await t.test(
       "the team sees on the dashboard what the ledger has: sums with noise, and what they cost",
       async (t) => {
@@ -231,7 +203,7 @@ t.test(
         const team = await visitor(t, browser);
         const looked = record(team);
         await team.addInitScript((token: string) => sessionStorage.setItem("fedloop-token", token), token);
-        await team.goto(`${desk.address}/dashboard/#learners-quality/releases`);
+        await team.goto(`${deskAddress}/dashboard/#learners-quality/releases`);
         await team.getByRole("region", { name: "ε by release" }).waitFor();
         t.equal(journal.length, QUESTIONS);
         for (const { index, query, epsilon, values } of journal) {
@@ -280,7 +252,7 @@ t.test(
         await team.locator(".alerts").getByText("DRIFT").waitFor();
 
         const api = async (path: string) => {
-          const answer = await fetch(`${desk.address}/api/v1${path}`, {
+          const answer = await fetch(`${deskAddress}/api/v1${path}`, {
             headers: { authorization: `Bearer ${token}` },
           });
           t.equal(answer.status, 200, path);
@@ -298,7 +270,7 @@ t.test(
           // Six deviations of a normal noise: a false alarm in 10⁸ runs.
           t.ok(Math.abs(value - part) < 6 * noiseStdDev, `day ${day}: ${value} ± ${noiseStdDev}, in truth ${part}`);
         }
-        t.same([...new Set(looked.requests.map((request) => new URL(request.url()).origin))], [desk.address]);
+        t.same([...new Set(looked.requests.map((request) => new URL(request.url()).origin))], [deskAddress]);
       },
     );
 
@@ -349,12 +321,11 @@ t.test(
       for (const control of [held, Buffer.from(held.toString("base64")), Buffer.from(held.toString("hex"))]) {
         t.ok(isIn(control, MARKER), "the search finds it where it is");
       }
-      const recorded = [own.bytes(), others.bytes(), ...gateways.map(({ bytes }) => bytes())];
-      for (const sent of recorded) {
+      for (const sent of [own.bytes(), others.bytes(), ...recorded.map((each) => each.sent())]) {
         t.ok(sent.includes("fedloop.v1.Rounds/SubmitMasked"), `masked sums are in ${sent.length} bytes`);
         for (const text of [MARKER, "answer.given", "larger-fraction"]) t.notOk(isIn(sent, text), text);
       }
-      for (const told of [desk.bytes(), desk.answers()]) {
+      for (const told of [desk.sent(), desk.came()]) {
         t.ok(told.includes("/api/v1/drift") || told.includes("right-this-week"), "the dashboard's traffic is there");
         for (const text of [MARKER, "answer.given", "larger-fraction"]) t.notOk(isIn(told, text), `dashboard: ${text}`);
       }
@@ -362,7 +333,7 @@ t.test(
         [own, others].flatMap(({ requests }) => requests.map((request) => new URL(request.url()).origin)),
       );
       t.same(
-        [...spokenTo].filter((host) => host !== origin && !addresses.includes(host)),
+        [...spokenTo].filter((host) => host !== origin && !gateways.includes(host)),
         [],
         "nobody else",
       );
@@ -373,3 +344,22 @@ t.test(
     });
   },
 );
+
+t.test("who wants to try it is told what to open, and nothing is left when they end it", async (t) => {
+  const script = join(repository, "examples", "dist", "learning-app", "try.js");
+  const temporary = temporaryFolder(t);
+  const tried = run(process.execPath, [script], { cwd: temporary, env: { ...process.env, TMPDIR: temporary } });
+  t.teardown(() => tried.stop());
+  const told = await tried.printed("Ctrl-C");
+  const [page = "", crowd = "", dashboard = ""] = told.match(/http:\/\/\S+/g) ?? [];
+  for (const address of [page, crowd, `${page}config.json`, dashboard]) {
+    t.equal((await fetch(address)).status, 200, address);
+  }
+  const [, token] = /Token: (\S+)/.exec(told) ?? [];
+  const answers = new URL("/api/v1/answers", dashboard);
+  t.equal((await fetch(answers, { headers: { authorization: `Bearer ${token}` } })).status, 200);
+  tried.stop();
+  const { code, errors } = await tried.ended;
+  t.equal(code, 0, errors);
+  t.same(await readdir(temporary), []);
+});

@@ -57,6 +57,8 @@ export interface Running {
   /** Where it serves HTTP, if it does. */
   readonly http: Promise<string>;
   readonly ended: Promise<Ended>;
+  /** All that it has printed once this is among it. */
+  printed(text: string): Promise<string>;
   /** Types the last line of its input. */
   type(text: string): void;
   stop(): void;
@@ -99,10 +101,17 @@ export function run(command: string, args: readonly string[], options: RunOption
     ended.then(({ errors: text }) => reject(new Error(`the coordinator did not come to listen:\n${text}`)), reject);
   });
   address.catch(() => undefined);
+  const printed = (text: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => void (output.includes(text) && resolve(output));
+      child.stdout.on("data", look);
+      ended.then(({ errors: told }) => reject(new Error(`it ended before it printed "${text}":\n${told}`)), reject);
+      look();
+    });
   const stop = (): void => {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGTERM");
   };
-  return { address, http, ended, type, stop };
+  return { address, http, ended, printed, type, stop };
 }
 
 export interface RunOptions {

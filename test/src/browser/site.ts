@@ -2,7 +2,6 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
-import type { Test } from "tap";
 import { build } from "vite";
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -30,7 +29,12 @@ export const STRICT_POLICY =
   "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self' http://127.0.0.1:*; style-src 'self'; img-src data:";
 
 /** Serves a folder, and answers `/held` when `held` is done. @returns its origin */
-export async function serveFolder(t: Test, folder: string, policy: string, held?: Promise<unknown>): Promise<string> {
+export async function serveFolder(
+  t: { teardown(end: () => unknown): void },
+  folder: string,
+  policy: string,
+  held?: Promise<unknown>,
+): Promise<string> {
   const server = createServer((request, response) => {
     if (request.url === "/held") {
       void held?.then(() => response.writeHead(204).end());
