@@ -270,7 +270,7 @@ function failed(from: Participation, failure: Failure): ParticipationStep {
       return plan === undefined ? rest(from, OTHERWISE) : abandon(from, plan.round, failure.code, null);
     case "budget":
       return restAndTell(from, AFTER_REFUSAL, "budget");
-    // The round was planned before this device's consent, or without it after a refusal: the next one may take it.
+    // The round was planned before this device's consent, or its budget does not allow it: the next one may take it.
     case "ineligible":
       return restAndTell(from, OTHERWISE, "not-eligible");
     case "unreachable":

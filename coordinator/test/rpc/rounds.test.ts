@@ -105,6 +105,19 @@ t.test("who left a round that collects, and comes back, is not told that it has 
   }
 });
 
+t.test("who refuses a plan is not waited for, keeps its consent, and is offered the round again", async (t) => {
+  const { devices, federation } = await selecting(t, { plan: { cohort: { target: 3, minimum: 2, overSelection: 1 } } });
+  const [first, second, third] = devices;
+  const offered = { outcome: { case: "offer", value: { round: 1n } } };
+  t.match(await third.checkIn(), offered);
+  await third.call(Rounds.method.leave, { population: POPULATION, round: 1n, reason: "GUARD_BUDGET" });
+  t.match(await third.checkIn(), offered);
+  await first.join();
+  await second.join();
+  await federation.notice(({ state }) => state === "masked");
+  t.match(await third.checkIn(), { outcome: { case: "wait", value: { reason: WaitReason.FULL } } });
+});
+
 t.test("an offer proves that the log grew from what the device knows, and not from what cannot be", async (t) => {
   const { devices } = await selecting(t);
   const [device] = devices;
