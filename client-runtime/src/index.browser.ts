@@ -10,3 +10,5 @@ export {
   browserConditions,
 } from "./scheduling/browser-conditions.js";
 export { deleteIndexedDbStore, type IndexedDbStoreOptions, indexedDbStore } from "./store/indexeddb.js";
+export { type IndexedDbWriteAheadOptions, indexedDbWriteAhead } from "./store/indexeddb-write-ahead.js";
+export type { TabLockOptions } from "./store/tab-lock.js";

@@ -31,6 +31,7 @@ export {
 export type { DeviceStore } from "./store/device-store.js";
 export { memoryStore } from "./store/memory.js";
 export { importSealingKey, type SealingKey, sealedStore } from "./store/sealed.js";
+export { type AheadEntry, memoryWriteAhead, type WriteAhead } from "./store/write-ahead.js";
 export { biasedFactorisationTrainer, type Ratings } from "./trainers/biased-factorisation.js";
 export { descendWithNoise, type ExampleLevelModel, type ExampleLevelTask } from "./trainers/example-level.js";
 export {

@@ -17,7 +17,7 @@ export {
   type TargetPolicy,
 } from "./bandit/off-policy.js";
 export { Capture, type CaptureOptions, type CaptureOutcome, type ReadOptions } from "./capture/capture.js";
-export { type DomListenerOptions, listenToDom } from "./capture/dom-listener.js";
+export { type DomListenerOptions, type EventRecorder, listenToDom } from "./capture/dom-listener.js";
 export type { CapturedEvent } from "./capture/event-log.js";
 export {
   browserPrivacyControl,
@@ -29,6 +29,9 @@ export {
   purposeGate,
   SettableConsent,
 } from "./capture/gate.js";
+export { type PageEvents, secureWhenHidden } from "./capture/hidden-page.js";
+export { TabConsent } from "./capture/tab-consent.js";
+export { TabRecorder, type TabRecorderOptions } from "./capture/tab-recorder.js";
 export {
   type Candidate,
   Delivery,

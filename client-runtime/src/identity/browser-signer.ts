@@ -1,7 +1,7 @@
 // The participant's key in a browser: made once, kept in IndexedDB, never readable.
 import { generateWebCryptoSigner, type Signer, webCryptoSigner } from "@fedloop/consent";
 import { ClientError } from "../errors.js";
-import { committed, openDatabase, settled } from "../store/indexeddb.js";
+import { committed, openDatabase, settled } from "../store/database.js";
 import { generateSealingKey, type SealingKey, seal, unseal } from "../store/sealed.js";
 
 /** Ed25519 over a 32-byte secret, for browsers whose WebCrypto lacks it: @noble/curves has it, libsodium too. */

@@ -1,49 +1,21 @@
 // A store in the browser's own database, for one tab at a time.
 import { ClientError } from "../errors.js";
+import { committed, openDatabase, settled } from "./database.js";
 import type { DeviceStore } from "./device-store.js";
 import { checkKey } from "./memory.js";
+import { type TabLockOptions, takeTabLock } from "./tab-lock.js";
 
 /** What an IndexedDB store may be told. */
-export interface IndexedDbStoreOptions {
+export interface IndexedDbStoreOptions extends Pick<TabLockOptions, "locks" | "indexedDB" | "leaseMs"> {
   /**
    * How long to wait, in milliseconds, while another tab has the store open; Infinity waits until it closes. A page that
    * was just reloaded finds its former self still closing, so the default is 5 000.
    */
   readonly waitMs?: number;
-  /** The platform's unless given. */
-  readonly indexedDB?: IDBFactory;
-  readonly locks?: LockManager;
 }
 
 const WAIT_MS = 5_000;
 const VALUES = "values";
-
-/** A request of IndexedDB as a promise. */
-export function settled<T>(request: IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-}
-
-/** Opens a database with one object store in it. */
-export async function openDatabase(factory: IDBFactory, name: string, storeName: string): Promise<IDBDatabase> {
-  const request = factory.open(name, 1);
-  request.onupgradeneeded = () => void request.result.createObjectStore(storeName);
-  const database = await settled(request);
-  // Whoever wants to delete or upgrade the database is not held up.
-  database.onversionchange = () => database.close();
-  return database;
-}
-
-/** Resolves when a transaction is on disk. */
-export function committed(transaction: IDBTransaction): Promise<void> {
-  return new Promise((resolve, reject) => {
-    transaction.oncomplete = () => resolve();
-    transaction.onerror = () => reject(transaction.error);
-    transaction.onabort = () => reject(transaction.error);
-  });
-}
 
 function failed(verb: string, cause: unknown): ClientError {
   if (cause instanceof ClientError) return cause;
@@ -144,16 +116,11 @@ class IndexedDbStore implements DeviceStore {
 }
 
 /** Takes the name for this tab. @returns what gives it back */
-async function exclusive(name: string, options: IndexedDbStoreOptions): Promise<() => void> {
-  const { locks = globalThis.navigator.locks, waitMs = WAIT_MS } = options;
+async function exclusive(name: string, { waitMs = WAIT_MS, ...options }: IndexedDbStoreOptions): Promise<() => void> {
   const patience = new AbortController();
   const timer = Number.isFinite(waitMs) ? setTimeout(() => patience.abort(), waitMs) : undefined;
   try {
-    return await new Promise<() => void>((taken, refused) => {
-      locks
-        .request(`fedloop/${name}`, { signal: patience.signal }, () => new Promise<void>((release) => taken(release)))
-        .catch(refused);
-    });
+    return await takeTabLock(name, { ...options, signal: patience.signal });
   } catch (cause) {
     throw new ClientError("STORE_BUSY", "expected a store that no other tab has open; close that one, or wait", {
       cause,

@@ -1,8 +1,9 @@
 // Events into the device's own log: checked, divided by purpose, batched. Nothing here knows a network.
-import { type Clock, type DeviceStore, systemClock } from "@fedloop/client-runtime";
+import { type Clock, type DeviceStore, systemClock, type WriteAhead } from "@fedloop/client-runtime";
 import { FeedbackError } from "../errors.js";
 import type { EventDefinitions, EventFields, EventRegistry, Scalar } from "../registry/registry.js";
-import { type CapturedEvent, EventLog } from "./event-log.js";
+import { type AheadItem, decodeItems, encodeItems } from "./ahead-items.js";
+import { type CapturedEvent, EventLog, stored } from "./event-log.js";
 import type { PurposeGate, PurposeState } from "./gate.js";
 
 /** What a capture is opened with. */
@@ -11,6 +12,12 @@ export interface CaptureOptions<Events extends EventDefinitions<string>> {
   /** Where the events lie; one capture uses it at a time. Wrap it with `sealedStore` to keep them encrypted. */
   readonly store: DeviceStore;
   readonly gate: PurposeGate;
+  /**
+   * Where other tabs leave their events (see `TabRecorder`), and where important ones lie until they are in the log. It holds them
+   * as they are, even where the store is sealed. Without it, important events are written at once, and a page that is killed in
+   * that moment loses them.
+   */
+  readonly ahead?: WriteAhead;
   readonly clock?: Clock;
   /** So many of the newest events of each purpose are kept; 100 000 unless given. */
   readonly capacity?: number;
@@ -53,6 +60,13 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
   readonly #followers = new Map<string, Set<(event: CapturedEvent) => void>>();
   readonly #ending = new AbortController();
   readonly #endWatch: () => void;
+  /** What has been taken over of the write-ahead list. */
+  #aheadKey = 0;
+  /** Own events that were written ahead since then lie in the list until the next batch. */
+  #isAhead = false;
+  #adopting: Promise<void> = Promise.resolve();
+  readonly #secured = new Map<string, number>();
+  readonly #erasing = new Set<string>();
   #isTimed = false;
   #flushing: Promise<void> | undefined;
   #deleting: Promise<void> = Promise.resolve();
@@ -64,7 +78,13 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
     this.#logs = logs;
     this.#batchEvents = options.batchEvents ?? BATCH_EVENTS;
     this.#batchMs = options.batchMs ?? BATCH_MS;
-    this.#endWatch = options.gate.onChange(() => void this.#obey());
+    const ends = [
+      options.gate.onChange(() => void this.#obey(true)),
+      options.ahead?.onAppend(() => void this.#adopted().catch((cause: unknown) => this.#report(cause))),
+    ];
+    this.#endWatch = () => {
+      for (const end of ends) end?.();
+    };
   }
 
   /**
@@ -95,6 +115,7 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
       if (!logs.has(key.slice(PREFIX.length).split("/")[0] ?? "")) await store.delete(key);
     }
     const capture = new Capture(options, logs, clock);
+    await capture.#recover();
     await capture.flush();
     return capture;
   }
@@ -115,6 +136,7 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
     const portions = this.registry.divide(type, fields);
     const atMs = this.#clock.now();
     const captured: string[] = [];
+    const items: AheadItem[] = [];
     const refused: Record<string, Exclude<PurposeState, "allowed">> = {};
     for (const { purpose, fields: own } of portions) {
       const state = this.#options.gate.state(purpose);
@@ -123,11 +145,13 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
       else if (log !== undefined) {
         const event = log.append(atMs, type, own);
         captured.push(purpose);
+        items.push({ origin: event.sequence, purpose, atMs, type, fields: own });
         if (log.pending >= this.#batchEvents) void this.#flushSoon();
         for (const follower of this.#followers.get(purpose) ?? []) this.#tell(follower, event);
       }
     }
-    if (captured.length > 0) void this.#flushLater();
+    if (captured.length > 0 && this.registry.isImportant(type)) this.#keep(items);
+    else if (captured.length > 0) void this.#flushLater();
     return { captured, refused };
   }
 
@@ -163,17 +187,47 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
     return { events: size, pending, dropped };
   }
 
-  /** Writes what waits and deletes what has expired. A page calls it when it is hidden. @throws FeedbackError STORE_FAILED */
+  /** Writes what waits and deletes what has expired. @throws FeedbackError STORE_FAILED */
   async flush(): Promise<void> {
     await this.#flushing;
     await this.#obey();
-    for (const log of this.#logs.values()) await log.flush(this.#clock.now());
+    await this.#writeAll();
   }
 
-  /** Deletes all events of a purpose, or of all. Those in memory are gone when the call returns. @throws FeedbackError STORE_FAILED */
+  /**
+   * Writes ahead, before the call returns, what waits to be written: a page calls it when it is hidden, since it may end without
+   * another word. Without a write-ahead list it is a {@link flush}, which takes longer than such a page may have.
+   *
+   * @throws FeedbackError STORE_FAILED
+   */
+  async secure(): Promise<void> {
+    const { ahead } = this.#options;
+    if (ahead === undefined) return this.flush();
+    const items = [...this.#logs].flatMap(([purpose, log]) => {
+      const from = this.#secured.get(purpose) ?? 0;
+      this.#secured.set(purpose, log.next);
+      const fresh = log.waiting().filter(({ sequence, origin }) => sequence >= from && origin === undefined);
+      return fresh.map(({ sequence, atMs, type, fields }) => ({ origin: sequence, purpose, atMs, type, fields }));
+    });
+    if (items.length === 0) return;
+    this.#isAhead = true;
+    await stored(ahead.append(encodeItems(items)));
+  }
+
+  /**
+   * Deletes all events of a purpose, or of all, those included that other tabs have left. Those in memory are gone when the call
+   * returns. @throws FeedbackError STORE_FAILED
+   */
   async erase(purpose?: string): Promise<void> {
-    const logs = purpose === undefined ? [...this.#logs.values()] : [this.#log(purpose)];
-    await Promise.all(logs.map((log) => log.clear()));
+    const names = purpose === undefined ? [...this.#logs.keys()] : [purpose];
+    const cleared = names.map((name) => this.#log(name).clear());
+    for (const name of names) this.#erasing.add(name);
+    try {
+      await Promise.all(cleared);
+      if (this.#options.ahead !== undefined) await this.#writeAll();
+    } finally {
+      for (const name of names) this.#erasing.delete(name);
+    }
   }
 
   /** Done when everything that was withdrawn so far is deleted. */
@@ -194,14 +248,72 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
     return this.close();
   }
 
-  #obey(): Promise<void> {
+  /** @param isChange whether something was just withdrawn: then the write-ahead list is emptied as well */
+  #obey(isChange = false): Promise<void> {
     const refused = [...this.#logs].filter(([purpose]) => this.#options.gate.state(purpose) === "refused");
     const cleared = refused.filter(([, { size }]) => size > 0).map(([, log]) => log.clear());
-    this.#deleting = Promise.all([this.#deleting, ...cleared]).then(
-      () => {},
-      (cause: unknown) => this.#report(cause),
-    );
+    const isLeft = isChange && refused.length > 0 && this.#options.ahead !== undefined;
+    this.#deleting = Promise.all([this.#deleting, ...cleared])
+      .then(() => (isLeft ? this.#writeAll() : undefined))
+      .catch((cause: unknown) => this.#report(cause));
     return this.#deleting;
+  }
+
+  /** Takes over what is left from a crash, but for what is in the log already. */
+  async #recover(): Promise<void> {
+    const left = await stored(this.#options.ahead?.entries(0) ?? Promise.resolve([]));
+    if (left.length === 0) return;
+    const known = new Set<string>();
+    for (const log of this.#logs.values()) for (const origin of await log.origins()) known.add(origin);
+    for (const { key, bytes } of left) {
+      this.#aheadKey = key;
+      for (const item of decodeItems(bytes)) if (!known.has(String(item.origin))) this.#adopt(item);
+    }
+  }
+
+  /** Takes over what other tabs have left. */
+  #adopted(): Promise<void> {
+    const { ahead } = this.#options;
+    if (ahead === undefined) return Promise.resolve();
+    const adopting = this.#adopting.then(async () => {
+      for (const { key, bytes } of await stored(ahead.entries(this.#aheadKey))) {
+        this.#aheadKey = key;
+        for (const item of decodeItems(bytes)) this.#adopt(item);
+      }
+    });
+    this.#adopting = adopting.catch(() => {});
+    return adopting;
+  }
+
+  #adopt({ origin, purpose, atMs, type, fields }: AheadItem): void {
+    const log = this.#logs.get(purpose);
+    if (log === undefined || this.#options.gate.state(purpose) !== "allowed" || this.#erasing.has(purpose)) return;
+    // The log's own: in it, or in its queue.
+    if (typeof origin === "number" && origin < log.next) return;
+    const event = log.append(atMs, type, fields, origin);
+    for (const follower of this.#followers.get(purpose) ?? []) this.#tell(follower, event);
+    void this.#flushLater();
+  }
+
+  /** Makes an important event outlive this page. */
+  #keep(items: readonly AheadItem[]): void {
+    const { ahead } = this.#options;
+    if (ahead === undefined) {
+      void this.#flushSoon();
+      return;
+    }
+    this.#isAhead = true;
+    stored(ahead.append(encodeItems(items))).catch((cause: unknown) => this.#report(cause));
+    void this.#flushLater();
+  }
+
+  async #writeAll(): Promise<void> {
+    await this.#adopted();
+    const key = this.#aheadKey;
+    this.#isAhead = false;
+    for (const log of this.#logs.values()) await log.flush(this.#clock.now());
+    if (key > 0) await stored(this.#options.ahead?.clear(key) ?? Promise.resolve());
+    if (this.#isAhead) void this.#flushLater();
   }
 
   #log(purpose: string): EventLog {
@@ -226,6 +338,10 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
   }
 
   async #flushAll(): Promise<void> {
+    if (this.#options.ahead !== undefined) {
+      await this.#writeAll().catch((cause: unknown) => this.#report(cause));
+      return;
+    }
     for (const log of this.#logs.values()) {
       if (log.pending > 0) await log.flush(this.#clock.now()).catch((cause: unknown) => this.#report(cause));
     }

@@ -2,6 +2,9 @@
 import { FeedbackError } from "../errors.js";
 import type { Capture, CaptureOutcome } from "./capture.js";
 
+/** A capture, or a recorder of one tab of several. */
+export type EventRecorder = Pick<Capture, "registry" | "recordUntyped">;
+
 /** What a listener may be told. */
 export interface DomListenerOptions {
   /** DOM events that are listened to, one listener each; click, submit and change unless given. */
@@ -36,7 +39,7 @@ function marked(target: EventTarget | null): Marked | undefined {
  * @param root a document, an element or a shadow root
  * @returns what ends it
  */
-export function listenToDom(root: EventTarget, capture: Capture, options: DomListenerOptions = {}): () => void {
+export function listenToDom(root: EventTarget, capture: EventRecorder, options: DomListenerOptions = {}): () => void {
   const { on = DEFAULT_EVENTS, onError, onCapture } = options;
   const heard = (event: Event): void => {
     const element = marked(event.target);

@@ -12,6 +12,8 @@ export interface CapturedEvent {
   readonly atMs: number;
   readonly type: string;
   readonly fields: { readonly [name: string]: Scalar };
+  /** What the tab called it that recorded it, where that is another one than the log's. */
+  readonly origin?: string;
 }
 
 /** What a log has to know. */
@@ -44,7 +46,10 @@ const FULL_SEGMENT = 1_024;
 const LARGEST_SEGMENT = 8_192;
 
 const segmentSchema = z.array(
-  z.tuple([z.int(), z.number(), z.string(), z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]))]),
+  z.tuple(
+    [z.int(), z.number(), z.string(), z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]))],
+    z.string(),
+  ),
 );
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -102,9 +107,37 @@ export class EventLog {
     return this.#dropped;
   }
 
-  append(atMs: number, type: string, fields: { readonly [name: string]: Scalar }): CapturedEvent {
-    const event = { sequence: this.#next, atMs, type, fields };
-    this.#next += 1;
+  /** What the next event will be numbered. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Events that wait to be written, in order. */
+  waiting(): readonly CapturedEvent[] {
+    return [...this.#writing, ...this.#queue];
+  }
+
+  /** The names of events from other tabs that are on disk. @throws FeedbackError STORE_FAILED, LOG_CORRUPT */
+  async origins(): Promise<Set<string>> {
+    const found = new Set<string>();
+    for (const segment of this.#segments) {
+      for (const { origin } of await this.#load(segment)) if (origin !== undefined) found.add(origin);
+    }
+    return found;
+  }
+
+  /**
+   * @param origin a name that another tab gave it, or the number that it was given before a crash
+   */
+  append(
+    atMs: number,
+    type: string,
+    fields: { readonly [name: string]: Scalar },
+    origin: string | number = this.#next,
+  ): CapturedEvent {
+    const sequence = typeof origin === "number" ? Math.max(origin, this.#next) : this.#next;
+    const event = { sequence, atMs, type, fields, ...(typeof origin === "string" ? { origin } : {}) };
+    this.#next = sequence + 1;
     this.#queue.push(event);
     // A store that does not keep up must not fill the memory. Halves, so that the cost of shifting stays small.
     if (this.#queue.length > 2 * this.#options.capacity) {
@@ -241,15 +274,24 @@ export class EventLog {
 
 function encode(events: readonly CapturedEvent[]): Uint8Array {
   return encoder.encode(
-    JSON.stringify(events.map(({ sequence, atMs, type, fields }) => [sequence, atMs, type, fields])),
+    JSON.stringify(
+      events.map(({ sequence, atMs, type, fields, origin }) => {
+        const own = [sequence, atMs, type, fields];
+        return origin === undefined ? own : [...own, origin];
+      }),
+    ),
   );
 }
 
 function decode(bytes: Uint8Array): CapturedEvent[] {
   try {
-    return z
-      .parse(segmentSchema, JSON.parse(decoder.decode(bytes)))
-      .map(([sequence, atMs, type, fields]) => ({ sequence, atMs, type, fields }));
+    return z.parse(segmentSchema, JSON.parse(decoder.decode(bytes))).map(([sequence, atMs, type, fields, origin]) => ({
+      sequence,
+      atMs,
+      type,
+      fields,
+      ...(origin === undefined ? {} : { origin }),
+    }));
   } catch {
     // Without the cause: it may quote the events.
     throw new FeedbackError("LOG_CORRUPT", "expected a segment of the event log, came something else; erase the log");
@@ -266,7 +308,8 @@ function parseKey(key: string, prefix: string): Segment {
   return { key, first: Number(first), last: Number(last), count: Number(count), expiresMs: Number(expiresMs) };
 }
 
-async function stored<T>(work: Promise<T>): Promise<T> {
+/** A store's answer, its failures as this package's. @throws FeedbackError STORE_FAILED */
+export async function stored<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (cause) {

@@ -30,6 +30,8 @@ export interface EventDefinition<Purpose extends string> {
   readonly retentionDays: number;
   /** Whether the event may be counted in a secure, noised sum; "never" unless given. */
   readonly egress?: Egress;
+  /** Whether it must outlive a page that is killed the moment after: it is then written ahead. Not unless given. */
+  readonly important?: boolean;
   readonly fields: { readonly [name: string]: FieldDefinition<Purpose> };
 }
 
@@ -87,6 +89,7 @@ interface CompleteEvent {
   readonly purposes: readonly string[];
   readonly retentionDays: number;
   readonly egress: Egress;
+  readonly important: boolean;
   readonly fields: ReadonlyMap<string, CompleteField>;
   /** All purposes that get anything of it, in the registry's order. */
   readonly receivers: readonly string[];
@@ -116,6 +119,7 @@ const registrySchema = z.strictObject({
       purpose: purposes,
       retentionDays: z.number().check(z.gt(0), z.lte(MAX_RETENTION_DAYS)),
       egress,
+      important: z._default(z.boolean(), false),
       fields: z.record(name, fieldSchema),
     }),
   ),
@@ -157,8 +161,8 @@ export class EventRegistry<Events extends EventDefinitions<string> = EventDefini
         const own = listed(event.purpose, type);
         const all = new Set([...own, ...[...fields.values()].flatMap((each) => each.purposes)]);
         const receivers = this.purposes.filter((purpose) => all.has(purpose));
-        const { retentionDays, egress: leaves } = event;
-        return [type, { purposes: own, retentionDays, egress: leaves, fields, receivers }] as const;
+        const { retentionDays, egress: leaves, important } = event;
+        return [type, { purposes: own, retentionDays, egress: leaves, important, fields, receivers }] as const;
       }),
     );
   }
@@ -185,6 +189,11 @@ export class EventRegistry<Events extends EventDefinitions<string> = EventDefini
   /** Days that an event of the type is kept; 0 for a type that is no more: what is left of it expires at once. */
   retentionDays(type: string): number {
     return this.#events.get(type)?.retentionDays ?? 0;
+  }
+
+  /** Whether an event is written ahead. */
+  isImportant(type: string): boolean {
+    return this.#events.get(type)?.important ?? false;
   }
 
   /** What of an event, or of one of its fields, may leave the device. */
