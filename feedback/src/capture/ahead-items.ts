@@ -4,17 +4,28 @@ import type { Scalar } from "../registry/registry.js";
 
 /** What one purpose gets of an event. */
 export interface AheadItem {
-  /** Of the log's own event, its number there: it may be in the log already. Else the name that its tab gave it, which no other has. */
-  readonly origin: number | string;
+  /** A name that no other item has. */
+  readonly origin: string;
   readonly purpose: string;
   readonly atMs: number;
   readonly type: string;
   readonly fields: { readonly [name: string]: Scalar };
 }
 
+/** The name of an event that is in a log's queue as well, under a number there: it may have been written since. */
+export function queuedOrigin(opening: string, sequence: number): string {
+  return `${opening}#${sequence}`;
+}
+
+/** @returns undefined for an event that was never in a log's queue */
+export function readQueuedOrigin(origin: string): { readonly opening: string; readonly sequence: number } | undefined {
+  const [, opening, sequence] = /^([^#]*)#(\d+)$/.exec(origin) ?? [];
+  return opening === undefined ? undefined : { opening, sequence: Number(sequence) };
+}
+
 const itemsSchema = z.array(
   z.tuple([
-    z.union([z.int(), z.string()]),
+    z.string(),
     z.string(),
     z.number(),
     z.string(),

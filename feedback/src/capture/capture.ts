@@ -2,7 +2,7 @@
 import { type Clock, type DeviceStore, systemClock, type WriteAhead } from "@fedloop/client-runtime";
 import { FeedbackError } from "../errors.js";
 import type { EventDefinitions, EventFields, EventRegistry, Scalar } from "../registry/registry.js";
-import { type AheadItem, decodeItems, encodeItems } from "./ahead-items.js";
+import { type AheadItem, decodeItems, encodeItems, queuedOrigin, readQueuedOrigin } from "./ahead-items.js";
 import { type CapturedEvent, EventLog, stored } from "./event-log.js";
 import type { PurposeGate, PurposeState } from "./gate.js";
 
@@ -60,6 +60,8 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
   readonly #followers = new Map<string, Set<(event: CapturedEvent) => void>>();
   readonly #ending = new AbortController();
   readonly #endWatch: () => void;
+  /** Names this opening of the log in the write-ahead list. */
+  readonly #opening = globalThis.crypto.randomUUID();
   /** What has been taken over of the write-ahead list. */
   #aheadKey = 0;
   /** Own events that were written ahead since then lie in the list until the next batch. */
@@ -117,6 +119,8 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
     const capture = new Capture(options, logs, clock);
     await capture.#recover();
     await capture.flush();
+    // What a page left in its last moment may arrive after its lock was given away.
+    if (options.ahead !== undefined) void capture.#flushLater();
     return capture;
   }
 
@@ -145,7 +149,7 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
       else if (log !== undefined) {
         const event = log.append(atMs, type, own);
         captured.push(purpose);
-        items.push({ origin: event.sequence, purpose, atMs, type, fields: own });
+        items.push({ origin: queuedOrigin(this.#opening, event.sequence), purpose, atMs, type, fields: own });
         if (log.pending >= this.#batchEvents) void this.#flushSoon();
         for (const follower of this.#followers.get(purpose) ?? []) this.#tell(follower, event);
       }
@@ -207,7 +211,9 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
       const from = this.#secured.get(purpose) ?? 0;
       this.#secured.set(purpose, log.next);
       const fresh = log.waiting().filter(({ sequence, origin }) => sequence >= from && origin === undefined);
-      return fresh.map(({ sequence, atMs, type, fields }) => ({ origin: sequence, purpose, atMs, type, fields }));
+      return fresh.map(({ sequence, atMs, type, fields }) => {
+        return { origin: queuedOrigin(this.#opening, sequence), purpose, atMs, type, fields };
+      });
     });
     if (items.length === 0) return;
     this.#isAhead = true;
@@ -267,7 +273,7 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
     for (const log of this.#logs.values()) for (const origin of await log.origins()) known.add(origin);
     for (const { key, bytes } of left) {
       this.#aheadKey = key;
-      for (const item of decodeItems(bytes)) if (!known.has(String(item.origin))) this.#adopt(item);
+      for (const item of decodeItems(bytes)) if (!known.has(item.origin)) this.#adopt(item);
     }
   }
 
@@ -288,8 +294,10 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
   #adopt({ origin, purpose, atMs, type, fields }: AheadItem): void {
     const log = this.#logs.get(purpose);
     if (log === undefined || this.#options.gate.state(purpose) !== "allowed" || this.#erasing.has(purpose)) return;
-    // The log's own: in it, or in its queue.
-    if (typeof origin === "number" && origin < log.next) return;
+    const queued = readQueuedOrigin(origin);
+    if (queued?.opening === this.#opening) return;
+    // A former page wrote it before it died. What that one left may come late, when this one has given out the same numbers.
+    if (queued !== undefined && queued.sequence < log.opened) return;
     const event = log.append(atMs, type, fields, origin);
     for (const follower of this.#followers.get(purpose) ?? []) this.#tell(follower, event);
     void this.#flushLater();

@@ -61,6 +61,7 @@ export class EventLog {
   #queue: CapturedEvent[] = [];
   /** Events of the batch that is being written: they are read and dropped with the rest. */
   #writing: CapturedEvent[] = [];
+  readonly #opened: number;
   #next: number;
   #stored: number;
   #dropped = 0;
@@ -73,6 +74,7 @@ export class EventLog {
     this.#segments = [...segments];
     const last = segments.at(-1);
     this.#next = last === undefined ? 0 : last.last + 1;
+    this.#opened = this.#next;
     this.#stored = segments.reduce((total, { count }) => total + count, 0);
   }
 
@@ -112,6 +114,11 @@ export class EventLog {
     return this.#next;
   }
 
+  /** Events with lower numbers were on disk when the log was opened. */
+  get opened(): number {
+    return this.#opened;
+  }
+
   /** Events that wait to be written, in order. */
   waiting(): readonly CapturedEvent[] {
     return [...this.#writing, ...this.#queue];
@@ -126,18 +133,10 @@ export class EventLog {
     return found;
   }
 
-  /**
-   * @param origin a name that another tab gave it, or the number that it was given before a crash
-   */
-  append(
-    atMs: number,
-    type: string,
-    fields: { readonly [name: string]: Scalar },
-    origin: string | number = this.#next,
-  ): CapturedEvent {
-    const sequence = typeof origin === "number" ? Math.max(origin, this.#next) : this.#next;
-    const event = { sequence, atMs, type, fields, ...(typeof origin === "string" ? { origin } : {}) };
-    this.#next = sequence + 1;
+  /** @param origin what another tab called it */
+  append(atMs: number, type: string, fields: { readonly [name: string]: Scalar }, origin?: string): CapturedEvent {
+    const event = { sequence: this.#next, atMs, type, fields, ...(origin === undefined ? {} : { origin }) };
+    this.#next += 1;
     this.#queue.push(event);
     // A store that does not keep up must not fill the memory. Halves, so that the cost of shifting stays small.
     if (this.#queue.length > 2 * this.#options.capacity) {

@@ -58,6 +58,7 @@ export class Delivery {
   #state: DeliveryState;
   #waiting: readonly Waiting[];
   #written: Promise<void> = Promise.resolve();
+  #isDue = false;
 
   private constructor(options: DeliveryOptions, state: DeliveryState, waiting: readonly Waiting[]) {
     this.#options = options;
@@ -191,8 +192,16 @@ export class Delivery {
   }
 
   #write(): void {
-    const bytes = new TextEncoder().encode(JSON.stringify({ state: this.#state, waiting: this.#waiting }));
-    const written = this.#written.catch(() => {}).then(() => this.#options.store.put(STATE_KEY, bytes));
+    // What comes while a write is on its way goes with the next one, all together: a crash is to find the newest state on disk.
+    if (this.#isDue) return;
+    this.#isDue = true;
+    const written = this.#written
+      .catch(() => {})
+      .then(() => {
+        this.#isDue = false;
+        const kept = { state: this.#state, waiting: this.#waiting };
+        return this.#options.store.put(STATE_KEY, new TextEncoder().encode(JSON.stringify(kept)));
+      });
     // Whoever awaits `flush` hears of a failure; nobody else is to be surprised by it.
     written.catch(() => {});
     this.#written = written;
