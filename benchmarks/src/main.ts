@@ -176,6 +176,14 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       return messagesBenchmark({ count: integer("count", count) });
     },
   },
+  analytics: {
+    summary: "what each kind of query costs a device and the server, beside a plain count",
+    options: { devices: "1000", rows: "50" },
+    async run({ devices = "", rows = "" }) {
+      const { analyticsBenchmark } = await import("./analytics.js");
+      return analyticsBenchmark({ devices: integer("devices", devices), rows: integer("rows", rows) });
+    },
+  },
   samplers: {
     summary: "a million samples of each kind of noise, and the encodings of a round, on one core",
     options: { length: "1000000", runs: "7" },
