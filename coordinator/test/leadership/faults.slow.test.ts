@@ -3,9 +3,25 @@
 import t from "tap";
 import { secureExact } from "../server/plans.js";
 import { PostgresServer, withoutPostgres } from "../store/postgres-server.js";
-import { type Fault, liveThrough, STATES } from "./fault-table.js";
+import { type Fault, liveThrough, type Moment, STATES } from "./fault-table.js";
 
 t.setTimeout(800_000);
+
+/** Lets the round go on, and waits until a coordinator drives rounds that did not before. */
+async function anotherLeads({ federation, leader, letGo }: Moment): Promise<void> {
+  const others = federation.processes.filter((each) => each !== leader && !each.hasEnded);
+  const from = new Map(others.map((each) => [each, each.lines.length]));
+  letGo();
+  await Promise.race(others.map((each) => each.line(({ state }) => state !== undefined, from.get(each))));
+}
+
+/** Where a fault is tried; in every state unless named. */
+const WHERE: Readonly<Record<string, readonly string[]>> = {
+  // Who does not lead only passes calls on: its end matters where devices wait for an answer.
+  "the other coordinator is killed": STATES.slice(2, 9),
+  // For the others it is a leader that was cut off. Here counts what it does when it wakes up: before, amid and after the noise.
+  "the leader hangs until another one leads": ["selecting", "unmask", "released"],
+};
 
 /** What happens while the round's leader is held in a state. */
 const FAULTS: Readonly<Record<string, (postgres: PostgresServer) => Fault>> = {
@@ -24,16 +40,17 @@ const FAULTS: Readonly<Record<string, (postgres: PostgresServer) => Fault>> = {
       if (other !== undefined) await federation.replace(other);
       letGo();
     },
-  "the leader is cut off from the database until another one leads":
-    () =>
-    async ({ federation, leader, letGo }) => {
-      leader.wire.cut();
-      const others = federation.processes.filter((each) => each !== leader && !each.hasEnded);
-      const from = new Map(others.map((each) => [each, each.lines.length]));
-      letGo();
-      await Promise.race(others.map((each) => each.line(({ state }) => state !== undefined, from.get(each))));
-      leader.wire.mend();
-    },
+  "the leader is cut off from the database until another one leads": () => async (moment) => {
+    moment.leader.wire.cut();
+    await anotherLeads(moment);
+    moment.leader.wire.mend();
+  },
+  // As a machine that is suspended: its connections stay, it learns of nothing, and goes on where it was when it wakes up.
+  "the leader hangs until another one leads": () => async (moment) => {
+    moment.leader.kill("SIGSTOP");
+    await anotherLeads(moment);
+    moment.leader.kill("SIGCONT");
+  },
   "the database crashes and comes back":
     (postgres) =>
     async ({ letGo }) => {
@@ -47,10 +64,15 @@ t.test("in every state of a round", { skip: withoutPostgres() }, async (t) => {
   const postgres = await PostgresServer.start();
   t.teardown(() => postgres.close());
   for (const [name, fault] of Object.entries(FAULTS)) {
-    // Who does not lead only passes calls on: its end matters where devices wait for an answer.
-    const states = name === "the other coordinator is killed" ? STATES.slice(2, 9) : STATES;
     const values = [1, 2, 4, 8];
-    const course = { postgres, plan: secureExact(4), values, members: [4], states, fault: fault(postgres) };
+    const course = {
+      postgres,
+      plan: secureExact(4),
+      values,
+      members: [4],
+      states: WHERE[name] ?? STATES,
+      fault: fault(postgres),
+    };
     t.test(name, (t) => liveThrough(t, course));
   }
 });

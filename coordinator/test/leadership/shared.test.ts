@@ -112,6 +112,46 @@ t.test("on one PostgreSQL database", { skip: withoutPostgres() }, async (t) => {
     await first[Symbol.asyncDispose]();
   });
 
+  t.test(
+    "a process that hangs in a transaction holds the others up for a moment, and writes nothing of it",
+    async (t) => {
+      const url = await server.database();
+      // The server ends what is idle in a transaction; only how long it waits is shorter here.
+      const hanging = await openPostgresStore(url, { timeouts: { idleInTransactionMs: 200 } });
+      const other = await openPostgresStore(url);
+      t.teardown(() => Promise.all([hanging.close(), other.close()]));
+      await using one = await openLedger(hanging);
+      await using two = await openLedger(other);
+      await one.commit((tx) => tx.append("policy.publish", policyBody()));
+      const lease = await acquired(leasesOf(hanging, "a"));
+      let wake: () => void = () => undefined;
+      let hang: () => void = () => undefined;
+      const hangs = new Promise<void>((resolve) => {
+        hang = resolve;
+      });
+      const work = fenced(one, (tx) => lease.fence(tx)).commit(async (tx) => {
+        await tx.append("heartbeat", {});
+        await tx.db.insertInto("meta").values({ key: "late", value: "" }).execute();
+        hang();
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      });
+      work.catch(() => undefined);
+      await hangs;
+      // It has the log and the lease locked, and the next leader needs both.
+      await expire(other);
+      await using next = await acquired(leasesOf(other, "b"));
+      await fenced(two, (tx) => next.fence(tx)).commit((tx) => tx.append("heartbeat", {}));
+      wake();
+      await t.rejects(work, { code: "RETRY" });
+      t.same(await other.db.selectFrom("meta").selectAll().execute(), []);
+      await two.refresh();
+      t.equal(two.size, 2);
+      await lease[Symbol.asyncDispose]();
+    },
+  );
+
   t.test("a holder whose renewals do not come through stops before the lease is over", async (t) => {
     const [store] = await pair(t);
     const clock = { ms: 0, now: () => clock.ms };
