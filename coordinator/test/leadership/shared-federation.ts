@@ -18,6 +18,7 @@ import { ArtifactStore } from "../../src/models/artifact-store.js";
 import { ObjectStoreArtifacts } from "../../src/models/object-store-artifacts.js";
 import { decodeSafetensors } from "../../src/models/safetensors.js";
 import { openPostgresReader } from "../../src/store/postgres.js";
+import type { WebhookEndpoint } from "../../src/webhooks/sender.js";
 import type { NatsServer } from "../messaging/nats-server.js";
 import { ORIGIN } from "../server/federation.js";
 import { ConstantTrainer, joinAs, takePart } from "../server/people.js";
@@ -38,6 +39,8 @@ export interface SharedSettings {
   readonly nats: string | null;
   /** Sections of the plan. */
   readonly plan: PlanChanges;
+  /** Who is told; nobody unless given. */
+  readonly webhooks?: readonly WebhookEndpoint[];
 }
 
 /** What it prints. */
@@ -91,6 +94,11 @@ export class SharedProcess {
       stdio: ["pipe", "pipe", "inherit"],
     });
     return new SharedProcess(settings.name, wire, child);
+  }
+
+  /** Whether a lease's holder is this process. */
+  isHolder(holder: string): boolean {
+    return holder.includes(`-${this.#child.pid}-`);
   }
 
   get port(): number | undefined {
@@ -151,6 +159,8 @@ export class SharedFederation {
   #parts: Promise<ParticipationEvent[][]> = Promise.resolve([]);
   #started = 0;
   #holds = 0;
+  /** Replacements that start while the round goes on without them; whoever looks at all processes waits for them first. */
+  #starting: Promise<unknown> = Promise.resolve();
 
   private constructor(
     folder: string,
@@ -167,7 +177,7 @@ export class SharedFederation {
   static async start(
     t: Test,
     postgres: PostgresServer,
-    options: Pick<SharedSettings, "rounds" | "leaseMs" | "plan"> & { readonly nats?: NatsServer },
+    options: Pick<SharedSettings, "rounds" | "leaseMs" | "plan" | "webhooks"> & { readonly nats?: NatsServer },
   ): Promise<SharedFederation> {
     const folder = temporaryFolder(t);
     const url = await postgres.database();
@@ -217,7 +227,7 @@ export class SharedFederation {
     if (victim !== undefined && victim.exitCode === null) await new Promise((resolve) => victim.once("exit", resolve));
     this.aggregators.splice(victim === undefined ? -1 : this.aggregators.indexOf(victim), 1);
     meanwhile();
-    await this.addAggregator();
+    this.#startMeanwhile(this.addAggregator());
   }
 
   get verifierKey(): string {
@@ -249,6 +259,7 @@ export class SharedFederation {
 
   /** Waits until some coordinator leads a round into this state; it is then held there. */
   async leaderAt(state: string): Promise<{ readonly leader: SharedProcess; readonly round: number; letGo(): void }> {
+    await this.#starting;
     this.#holds += 1;
     const go = join(this.folder, `go-${this.#holds}`);
     const running = this.processes.filter(({ hasEnded }) => !hasEnded);
@@ -268,11 +279,18 @@ export class SharedFederation {
     victim.kill();
     await victim.ended();
     this.#balance();
-    await this.add();
+    this.#startMeanwhile(this.add());
+  }
+
+  #startMeanwhile(added: Promise<unknown>): void {
+    const before = this.#starting;
+    this.#starting = added.then(() => before);
+    this.#starting.catch(() => undefined);
   }
 
   /** Waits until one more round has closed, stops the coordinators in order, and tells what the devices saw. */
   async stopAfterRound(): Promise<ParticipationEvent[][]> {
+    await this.#starting;
     const running = this.processes.filter(({ hasEnded }) => !hasEnded);
     const from = new Map(running.map((each) => [each, each.lines.length]));
     await Promise.race(running.map((each) => each.line(({ state }) => state === "closed", from.get(each))));
@@ -354,6 +372,7 @@ export class SharedFederation {
 
   async #close(): Promise<void> {
     this.#stop.abort();
+    await this.#starting.catch(() => undefined);
     for (const each of this.aggregators) each.kill("SIGKILL");
     for (const each of this.processes) {
       each.kill();

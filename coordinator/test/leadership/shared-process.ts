@@ -13,7 +13,7 @@ import { testPlan } from "../server/plans.js";
 import type { SharedSettings } from "./shared-federation.js";
 
 const settings: SharedSettings = JSON.parse(process.argv[2] ?? "");
-const { name, folder, url, rounds, leaseMs, nats, plan } = settings;
+const { name, folder, url, rounds, leaseMs, nats, plan, webhooks = [] } = settings;
 const dataDir = join(folder, name);
 await mkdir(dataDir, { recursive: true });
 let hold: { readonly state: string; readonly go: string } | undefined;
@@ -30,6 +30,7 @@ const coordinator = await Coordinator.open({
   artifactsDir: join(nats === null ? folder : dataDir, "artifacts"),
   store: { type: "postgres", url },
   cluster: { leaseMs },
+  webhooks,
   nats: nats === null ? null : { servers: [nats] },
   plans: [
     await testPlan(dataDir, {
