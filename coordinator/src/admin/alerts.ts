@@ -4,6 +4,7 @@ import type { Population } from "../rounds/population.js";
 import { answerAlerts } from "./analytics/alerts.js";
 import type { AnalyticsDependencies } from "./analytics/list.js";
 import type { AdminDependencies } from "./dependencies.js";
+import { type PopulationProgress, readProgress } from "./progress.js";
 import type { ZodRoutes } from "./zod-routes.js";
 
 /** Every kind of alert. docs/operations.md says what to do about each. */
@@ -68,7 +69,9 @@ export function addAlerts(app: ZodRoutes, deps: AnalyticsDependencies): void {
 export async function readAlerts(deps: AnalyticsDependencies): Promise<Alert[]> {
   const alerts: Alert[] = [];
   for (const population of deps.populations.all()) {
-    alerts.push(...budgetAlerts(population), ...pauseAlerts(population), ...(await roundAlerts(deps, population)));
+    const progress = await readProgress(deps.store, population);
+    alerts.push(...budgetAlerts(population, progress), ...pauseAlerts(population, progress));
+    if (progress.pause?.reason !== "rounds-abandoned") alerts.push(...(await roundAlerts(deps, population)));
     alerts.push(...answerAlerts(population.name, await deps.answersOf(population.name)));
   }
   const published = readUnverifiedCheckpoint(deps.publisher.checkpoint()).size;
@@ -101,7 +104,7 @@ async function webhookAlerts({ store }: AdminDependencies): Promise<Alert[]> {
   });
 }
 
-function pauseAlerts({ name, pause }: Population): Alert[] {
+function pauseAlerts({ name }: Population, { pause }: PopulationProgress): Alert[] {
   switch (pause?.reason) {
     case "operator": {
       const message = "an operator has paused it: no round begins until it is resumed";
@@ -116,20 +119,18 @@ function pauseAlerts({ name, pause }: Population): Alert[] {
   }
 }
 
-function budgetAlerts({ name, state, schedule, finished }: Population): Alert[] {
+function budgetAlerts({ name, schedule }: Population, { finished, spent }: PopulationProgress): Alert[] {
   const cap = schedule.cap.epsilon;
   if (finished === "budget") {
     const message = `the budget of ε ${cap} does not pay for another round`;
     return [{ code: "BUDGET_SPENT", severity: "critical", population: name, message }];
   }
-  const spent = state?.budget.spent ?? 0;
   if (!Number.isFinite(cap) || spent < NEARLY * cap) return [];
   const message = `ε ${spent.toFixed(3)} of ${cap} is spent`;
   return [{ code: "BUDGET_NEARLY_SPENT", severity: "warning", population: name, message }];
 }
 
-async function roundAlerts({ store }: AdminDependencies, { name, pause }: Population): Promise<Alert[]> {
-  if (pause?.reason === "rounds-abandoned") return [];
+async function roundAlerts({ store }: AdminDependencies, { name }: Population): Promise<Alert[]> {
   const ended = await store.db
     .selectFrom("rounds")
     .select(["state", "reason"])

@@ -26,6 +26,8 @@ export interface AdminDependencies {
   /** Whether who asks may see a population. */
   readonly maySee: (request: FastifyRequest, population: string) => boolean;
   readonly webhooks: Webhooks;
+  /** Gives a round up, whichever coordinator leads it. @throws CoordinatorError WRONG_STATE, RETRY */
+  readonly abandonRound: (population: string, round: number) => Promise<void>;
   readonly drain: {
     isDraining(): boolean;
     /** Asks for the end of the process, in order. */

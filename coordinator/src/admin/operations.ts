@@ -66,7 +66,7 @@ export function addOperations(app: ZodRoutes, deps: AdminDependencies): void {
       const isGivenUp = (await read()).some(
         ({ round, reason }) => round === params.round && reason === "OPERATOR_STOPPED",
       );
-      if (!isGivenUp) await live.abandonRound(params.round);
+      if (!isGivenUp) await deps.abandonRound(live.name, params.round);
       const [found] = await read();
       if (found?.round === params.round) return found;
       throw new CoordinatorError("NOT_FOUND", `expected a round of ${live.name}, came ${params.round}`);

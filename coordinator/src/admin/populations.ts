@@ -3,10 +3,9 @@ import * as z from "zod";
 import { CoordinatorError } from "../errors.js";
 import type { PopulationPlan } from "../plan/population-plan.js";
 import { claimedEpsilon } from "../rounds/epsilons.js";
-import { readPause } from "../rounds/pause.js";
-import { claimedByLedger } from "../server/status.js";
 import { PAUSE_REASONS, POPULATION_STATES } from "../store/database.js";
 import type { AdminDependencies } from "./dependencies.js";
+import { readProgress } from "./progress.js";
 import { readRounds, roundSchema } from "./rounds.js";
 import type { ZodRoutes } from "./zod-routes.js";
 
@@ -95,23 +94,24 @@ async function readPopulation(deps: AdminDependencies, name: string): Promise<Po
     roundsByState(deps, name),
     readRounds(deps, { population: name }, 1),
   ]);
+  const progress = await readProgress(store, live);
   const budget = live.state?.budget;
   return {
     population: name,
     controller: plan.controller,
     purpose: plan.purpose,
-    state: live.finished === undefined ? row.state : "finished",
-    finished: live.finished ?? null,
-    pause: await readPause(store.db, name),
-    failures: live.failures,
+    state: progress.finished === null ? row.state : "finished",
+    finished: progress.finished,
+    pause: progress.pause,
+    failures: progress.failures,
     planSha256: createHash("sha256").update(row.plan).digest("hex"),
     policy: ledger.view.policy(name)?.policy.policy ?? 0,
     devices,
     rounds: { planned: live.schedule.rounds.length, byState },
     current: newest[0] ?? null,
-    metrics: live.state?.metrics ?? null,
+    metrics: progress.metrics,
     budget: {
-      spent: budget === undefined ? await claimedByLedger(store, name) : claimedEpsilon(budget.spent),
+      spent: progress.claimed,
       reserved: budget?.reserved === undefined ? null : claimedEpsilon(budget.after(budget.reserved).enforced),
       cap: plan.cap?.epsilon ?? null,
       delta: plan.cap?.delta ?? null,

@@ -156,7 +156,7 @@ async function resource(deps: AdminDependencies, row: RoundsTable): Promise<Roun
     kind: row.kind,
     state: row.state,
     stateSinceMs: row.state_since_ms,
-    plannedMs: row.plan_index === null ? null : parseEntry(await deps.ledger.entry(row.plan_index)).ts,
+    plannedMs: row.plan_index === null ? null : await plannedMs(deps, row.plan_index),
     deadlineMs: row.deadline_ms,
     reason: row.reason,
     plan:
@@ -167,6 +167,13 @@ async function resource(deps: AdminDependencies, row: RoundsTable): Promise<Roun
     modelIn: row.model_in === null ? null : named(row.model_in),
     modelOut: row.model_out === null ? null : named(row.model_out),
   };
+}
+
+/** When a round's plan entered the log. */
+async function plannedMs({ ledger }: AdminDependencies, planIndex: number): Promise<number> {
+  // Another coordinator may have written it a moment ago.
+  await ledger.expectSize(planIndex + 1);
+  return parseEntry(await ledger.entry(planIndex)).ts;
 }
 
 async function participantCounts(

@@ -2,15 +2,17 @@ import { readUnverifiedCheckpoint } from "@fedloop/consent";
 import type { Standing } from "../metrics/prometheus.js";
 import type { AdminDependencies } from "./dependencies.js";
 import { countDevices, roundsByState } from "./populations.js";
+import { readProgress } from "./progress.js";
 import { readRounds } from "./rounds.js";
 
 /** How things stand now, for metrics. */
 export async function readStanding(deps: AdminDependencies): Promise<Standing> {
   const { store, ledger, publisher } = deps;
   const populations = await Promise.all(
-    [...deps.populations.all()].map(async ({ name, hub, state, schedule, pause, failures }) => {
+    [...deps.populations.all()].map(async (live) => {
+      const { name, hub, schedule } = live;
+      const { pause, failures, spent } = await readProgress(store, live);
       const [newest] = await readRounds(deps, { population: name }, 1);
-      const spent = state?.budget.spent ?? 0;
       return {
         population: name,
         devices: await countDevices(deps, name),

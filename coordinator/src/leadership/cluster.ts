@@ -9,6 +9,7 @@ import type { Store } from "../store/database.js";
 import { Forwarder } from "./forwarder.js";
 import { Leading } from "./leading.js";
 import { Leases } from "./leases.js";
+import { askToAbandon } from "./orders.js";
 
 /** What others have written to the log is read this often, milliseconds, by who has no other reason to. */
 const FOLLOW_MS = 500;
@@ -53,8 +54,23 @@ export class Cluster {
       registry: options.registry,
       credentials: options.credentials,
       secret: options.secret,
-      leads: (population) => this.#leading.get(population)?.isLeading ?? true,
+      leads: (population) => this.leads(population),
     });
+  }
+
+  /** Whether this process leads a population. */
+  leads(population: string): boolean {
+    return this.#leading.get(population)?.isLeading ?? true;
+  }
+
+  /**
+   * Has the leader of a population give a round up.
+   *
+   * @throws CoordinatorError WRONG_STATE, RETRY
+   */
+  abandonRound(population: string, round: number): Promise<void> {
+    // A leader looks so often, and one that has just taken over needs as long again.
+    return askToAbandon(this.#options.store.db, population, round, 3 * this.leases.intervalMs);
   }
 
   /**

@@ -3,10 +3,13 @@ import type { Ledger, LedgerTransaction } from "../ledger/ledger.js";
 import type { Authenticator } from "../registry/authentication.js";
 import type { Registry } from "../registry/registry.js";
 import type { Population } from "../rounds/population.js";
+import type { Store } from "../store/database.js";
 import type { Lease, Leases } from "./leases.js";
+import { takeOrder } from "./orders.js";
 
 export interface LeadingOptions {
   readonly leases: Leases;
+  readonly store: Store;
   readonly ledger: Ledger;
   readonly registry: Registry;
   readonly authenticator: Authenticator;
@@ -59,6 +62,17 @@ export class Leading {
     }
   }
 
+  /** Does what operators have asked other coordinators for. */
+  async #obey(): Promise<void> {
+    const { store, population } = this.#options;
+    try {
+      const round = await takeOrder(store.db, population.name);
+      if (round !== undefined) await population.abandonRound(round);
+    } catch {
+      // It has ended, or the database is away: whoever asked looks at the round itself.
+    }
+  }
+
   async #lead(lease: Lease, signal: AbortSignal, onFinished: () => void): Promise<void> {
     const { ledger, registry, authenticator, population } = this.#options;
     const stop = AbortSignal.any([signal, lease.lost]);
@@ -70,7 +84,12 @@ export class Leading {
     this.#lease = lease;
     // At once, whatever the round's work still waits for: devices go to the one that leads now.
     lease.lost.addEventListener("abort", () => population.stepDown(), { once: true });
-    await population.run(stop, (tx: LedgerTransaction) => lease.fence(tx));
+    const looking = setInterval(() => void this.#obey(), this.#options.leases.intervalMs);
+    try {
+      await population.run(stop, (tx: LedgerTransaction) => lease.fence(tx));
+    } finally {
+      clearInterval(looking);
+    }
     const over = AbortSignal.any([stop, this.#draining.signal]);
     if (over.aborted) return;
     onFinished();

@@ -135,6 +135,13 @@ export class Coordinator {
         publisher,
         populations: opened.populations,
         webhooks,
+        abandonRound: (population, round) => {
+          const { cluster } = devices;
+          const isHere = cluster === undefined || cluster.leads(population);
+          return isHere
+            ? opened.populations.get(population).abandonRound(round)
+            : cluster.abandonRound(population, round);
+        },
         drain: { isDraining: () => drain.begun.signal.aborted, request: () => drain.requested.abort() },
       });
     } catch (cause) {

@@ -13,7 +13,8 @@ import type { Observation } from "./observation.js";
 import type { CoordinatorOptions } from "./options.js";
 
 /** What HTTP shows beside the books. */
-export interface HttpParts extends Pick<AdminDependencies, "publisher" | "populations" | "webhooks" | "drain"> {
+export interface HttpParts
+  extends Pick<AdminDependencies, "publisher" | "populations" | "webhooks" | "drain" | "abandonRound"> {
   readonly connect: ConnectHost;
   readonly limits: CallLimits;
 }

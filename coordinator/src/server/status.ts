@@ -92,19 +92,27 @@ async function populationStatus(store: StoreReader, name: string, plan: Populati
   };
 }
 
+const DEBITS_AT_A_TIME = 32;
+
 /** ε as the newest debit of the population claims it. */
 export async function claimedByLedger(store: StoreReader, population: string): Promise<string> {
-  const debits = await store.db
-    .selectFrom("entries")
-    .select("bytes")
-    .where("type", "=", "budget.debit")
-    .orderBy("index", "desc")
-    .execute();
-  for (const { bytes } of debits) {
-    const entry = parseEntry(bytes);
-    if (entry.type === "budget.debit" && entry.body.population === population) return entry.body.epsilon;
+  // Newest first, a few at a time: one of the first is the population's.
+  for (let before = Number.MAX_SAFE_INTEGER; ; ) {
+    const debits = await store.db
+      .selectFrom("entries")
+      .select(["index", "bytes"])
+      .where("type", "=", "budget.debit")
+      .where("index", "<", before)
+      .orderBy("index", "desc")
+      .limit(DEBITS_AT_A_TIME)
+      .execute();
+    for (const { index, bytes } of debits) {
+      before = index;
+      const entry = parseEntry(bytes);
+      if (entry.type === "budget.debit" && entry.body.population === population) return entry.body.epsilon;
+    }
+    if (debits.length < DEBITS_AT_A_TIME) return "0";
   }
-  return "0";
 }
 
 function statusText({ origin, ledger, populations }: Status): string {

@@ -39,18 +39,34 @@ t.test("where two coordinators share PostgreSQL and NATS", { skip: withoutPostgr
     await two.join({ token: invited.body.invitation });
     await t.rejects(one.join({ token: invited.body.invitation }), { message: /TOKEN_USED/ });
     t.match((await pair.command("invitations", "list")).body, { invitations: [{ used: 1, state: "used" }] });
+
+    const [first, second] = [await pair.api(one), await pair.api(two)];
+    await first.post(`/populations/${POPULATION}/pause`, {}, "a-key-of-the-test-1");
+    for (const { get } of [first, second]) {
+      t.match((await get("/alerts")).body, { items: [{ code: "POPULATION_PAUSED", population: POPULATION }] });
+    }
+    await second.post(`/populations/${POPULATION}/resume`, {}, "a-key-of-the-test-2");
+    for (const { get } of [first, second]) t.strictSame((await get("/alerts")).body, { items: [] });
   });
 
-  t.test("a coordinator that drains ends its round, the other one leads the next", async (t) => {
+  t.test("a round is given up at the coordinator that does not lead it; one that drains ends its round", async (t) => {
     const { pair, one, two } = await Pair.open(t, postgres, nats, { plan: { rounds: 2 } });
     void one.run();
     while ((await pair.leader()) === undefined);
     void two.run();
     const held = [1, 2, 4].map((value) => new HeldTrainer(value));
     const people = await Promise.all(held.map((trainer) => two.join({ trainer })));
+    await one.notice(({ state }) => state === "selecting");
+    t.equal(await pair.leader(), one.address);
+    const other = await pair.api(two);
+    const abandon = (round: number, key: string) =>
+      other.post(`/populations/${POPULATION}/rounds/${round}/abandon`, {}, key);
+    const given = await abandon(1, "a-key-of-the-test-2");
+    t.match(given, { status: 200, body: { round: 1, state: "abandoned", reason: "OPERATOR_STOPPED" } });
+    t.match(await abandon(1, "a-key-of-the-test-2"), { status: 200, body: { state: "abandoned" } });
+    t.match(await abandon(7, "a-key-of-the-test-3"), { status: 409, body: { code: "WRONG_STATE" } });
     const parts = people.map((person) => two.takePart(person));
     await Promise.all(held.map(({ begun }) => begun));
-    t.equal(await pair.leader(), one.address);
     const api = await pair.api(one);
     t.equal((await api.post("/drain", {}, "a-key-of-the-test-1")).status, 202);
     t.equal(one.coordinator.drainRequested.aborted, true);
@@ -59,10 +75,10 @@ t.test("where two coordinators share PostgreSQL and NATS", { skip: withoutPostgr
     t.match(await api.call("/readyz"), { status: 503, body: { status: "draining" } });
     for (const trainer of held) trainer.letGo();
     await drained;
-    t.match(one.notices.at(-1), { round: 1, state: "closed" });
-    await two.notice(({ round, state }) => round === 2 && state === "closed");
+    t.match(one.notices.at(-1), { round: 2, state: "closed" });
+    await two.notice(({ round, state }) => round === 3 && state === "closed");
     t.equal(await pair.leader(), two.address, "before the first has ended");
-    t.notOk(one.notices.some(({ round }) => round === 2));
+    t.notOk(one.notices.some(({ round }) => round === 3));
     await Promise.all(parts);
     t.strictSame([...one.faults, ...two.faults], []);
   });
