@@ -7,7 +7,7 @@ import type { Vault } from "../vault/vault.js";
 import type { AttestationCheck } from "./attestation.js";
 import type { Device } from "./device.js";
 import { DeviceRows } from "./device-rows.js";
-import { RecentEnrolments } from "./recent-enrolments.js";
+import { NonceMemory } from "./nonce-memory.js";
 
 /** How long a session lasts. A device that comes back later enrolls again with the same key. */
 export const SESSION_MS: number = 24 * 60 * 60 * 1000;
@@ -55,29 +55,33 @@ export interface RegistryOptions {
 export class Registry {
   readonly #options: RegistryOptions;
   readonly #devices = new Map<string, Device>();
-  readonly #recent: RecentEnrolments;
+  readonly #nonces = new NonceMemory(CLOCK_SKEW_MS);
   readonly #rows: DeviceRows;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
     this.#rows = new DeviceRows(options.store);
-    this.#recent = new RecentEnrolments(options.clock, 2 * CLOCK_SKEW_MS);
   }
 
   /**
    * Registers a key, or opens a new session for one that is registered. An invitation admits a key once: it comes back
-   * without one until it leaves. An enrolment that arrives again, byte for byte, gets the answer it had: it neither ends a
-   * session nor opens one.
+   * without one until it leaves. An enrolment counts once: who repeats another's gets neither the participant's key that an
+   * answer holds, nor ends a session, nor brings back who has left. In the store stands which one came last, so that this holds
+   * after a restart, and at another coordinator.
    *
-   * @throws CoordinatorError UNKNOWN_POPULATION, BAD_REQUEST, BAD_SIGNATURE, CLOCK_SKEW, TOKEN_REQUIRED,
+   * @throws CoordinatorError UNKNOWN_POPULATION, BAD_REQUEST, BAD_SIGNATURE, CLOCK_SKEW, REPLAYED, TOKEN_REQUIRED,
    * TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_USED, NOT_ATTESTED, RETRY, ERASED
    */
-  enroll(enrolment: Enrolment): Promise<Device> {
-    return this.#recent.answerTo(enrolment, () => this.#enroll(enrolment));
+  async enroll(enrolment: Enrolment): Promise<Device> {
+    await this.#check(enrolment);
+    const { population, publicKey, nonce, timeMs } = enrolment;
+    const name = [publicKey, nonce].map((bytes) => Buffer.from(bytes).toString("base64url")).join(".");
+    // Only after the signature: else anyone could burn a key's nonces.
+    if (!this.#nonces.use(`${population}\n${name}`, timeMs, this.#options.clock.now())) throw replayed();
+    return this.#enroll(enrolment);
   }
 
   async #enroll(enrolment: Enrolment): Promise<Device> {
-    await this.#check(enrolment);
     if (this.#options.isErasedKey(enrolment.publicKey)) {
       throw new CoordinatorError(
         "ERASED",
@@ -86,13 +90,14 @@ export class Registry {
     }
     const now = this.#options.clock.now();
     const known = await this.#findByKey(enrolment.population, enrolment.publicKey);
+    if (known !== undefined && !isAfter(enrolment, known.last)) throw replayed();
     if (known === undefined || known.hasLeft) await this.#admit(enrolment);
     const session = randomBytes(16);
     const expires = now + SESSION_MS;
     if (known === undefined) {
       const device = await this.#newDevice(enrolment, session, expires);
       // The same key at the same time, from a call that was repeated: the one that came first made the device.
-      if (!(await this.#insert(device, session, now))) {
+      if (!(await this.#insert(device, enrolment, session, now))) {
         await this.#options.vault.subjects.destroy(device.id);
         return this.#enroll(enrolment);
       }
@@ -100,11 +105,21 @@ export class Registry {
       return device;
     }
     const opened: Device = { ...known.device, session: session.toString("base64url"), sessionExpiresMs: expires };
-    await this.#options.store.db
+    const { timeMs, nonce } = enrolment;
+    const { numUpdatedRows } = await this.#options.store.db
       .updateTable("devices")
-      .set({ session, session_expires_ms: expires, left_ms: null })
+      .set({ session, session_expires_ms: expires, left_ms: null, enrol_time_ms: timeMs, enrol_nonce: nonce })
       .where("device_id", "=", Buffer.from(opened.id, "base64url"))
-      .execute();
+      // As above, should another coordinator have written meanwhile.
+      .where((row) =>
+        row.or([
+          row("enrol_time_ms", "is", null),
+          row("enrol_time_ms", "<", timeMs),
+          row.and([row("enrol_time_ms", "=", timeMs), row("enrol_nonce", "!=", Buffer.from(nonce))]),
+        ]),
+      )
+      .executeTakeFirst();
+    if (numUpdatedRows === 0n) throw replayed();
     this.#devices.set(opened.id, opened);
     return opened;
   }
@@ -263,18 +278,18 @@ export class Registry {
   async #findByKey(
     population: string,
     publicKey: Uint8Array,
-  ): Promise<{ readonly device: Device; readonly hasLeft: boolean } | undefined> {
+  ): Promise<{ readonly device: Device; readonly hasLeft: boolean; readonly last: LastEnrolment } | undefined> {
     const row = await this.#options.store.db
       .selectFrom("devices")
       .selectAll()
       .where("population", "=", population)
       .where("public_key", "=", publicKey)
       .executeTakeFirst();
-    return row === undefined ? undefined : { device: fromRow(row), hasLeft: row.left_ms !== null };
+    return row === undefined ? undefined : { device: fromRow(row), hasLeft: row.left_ms !== null, last: row };
   }
 
   /** @returns false when the key is registered already; nothing is then changed */
-  #insert(device: Device, session: Uint8Array, now: number): Promise<boolean> {
+  #insert(device: Device, { timeMs, nonce }: Enrolment, session: Uint8Array, now: number): Promise<boolean> {
     return this.#rows.add({
       device_id: Buffer.from(device.id, "base64url"),
       population: device.population,
@@ -284,6 +299,8 @@ export class Registry {
       session_expires_ms: device.sessionExpiresMs,
       enrolled_ms: now,
       left_ms: null,
+      enrol_time_ms: timeMs,
+      enrol_nonce: nonce,
     });
   }
 
@@ -293,6 +310,24 @@ export class Registry {
     const subject = subjectPseudonym(await this.#options.vault.subjects.obtain(id), population);
     return { id, population, publicKey, subject, session: session.toString("base64url"), sessionExpiresMs };
   }
+}
+
+/** The enrolment of a key that was signed last, as its row says; null in rows of versions before. */
+interface LastEnrolment {
+  readonly enrol_time_ms: number | null;
+  readonly enrol_nonce: Uint8Array | null;
+}
+
+function isAfter({ timeMs, nonce }: Enrolment, { enrol_time_ms: lastMs, enrol_nonce: last }: LastEnrolment): boolean {
+  if (lastMs === null || last === null || timeMs > lastMs) return true;
+  return timeMs === lastMs && !Buffer.from(nonce).equals(last);
+}
+
+function replayed(): CoordinatorError {
+  return new CoordinatorError(
+    "REPLAYED",
+    "expected an enrolment signed after the last one of this key, came an earlier one or the same; sign it anew",
+  );
 }
 
 interface DeviceRow {

@@ -82,6 +82,9 @@ export interface DevicesTable {
   enrolled_ms: number;
   /** When the participant removed the registration; null while it is in force. */
   left_ms: number | null;
+  /** Signed time and nonce (16 bytes) of the key's last enrolment; null where an earlier version wrote it. */
+  enrol_time_ms: number | null;
+  enrol_nonce: Uint8Array | null;
 }
 
 /** Subject keys as versions before the vault kept them: moved into it when the coordinator opens, then gone. */

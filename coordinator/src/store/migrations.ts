@@ -253,6 +253,17 @@ function pauses(dialect: SchemaDialect): Migration {
   };
 }
 
+/** Which enrolment of a key came last: an earlier one is a replay. */
+function lastEnrolments(dialect: SchemaDialect): Migration {
+  const { integer, bytes } = TYPES[dialect];
+  return {
+    async up({ schema }: Kysely<unknown>): Promise<void> {
+      await schema.alterTable("devices").addColumn("enrol_time_ms", integer).execute();
+      await schema.alterTable("devices").addColumn("enrol_nonce", bytes).execute();
+    },
+  };
+}
+
 /** All versions of the schema for a dialect, for Kysely's `Migrator`. */
 export function migrationsFor(dialect: SchemaDialect): MigrationProvider {
   const migrations: Readonly<Record<string, Migration>> = {
@@ -262,6 +273,7 @@ export function migrationsFor(dialect: SchemaDialect): MigrationProvider {
     "0004-shared-store": sharedStore(dialect),
     "0005-operations": operationsTables(dialect),
     "0006-pauses": pauses(dialect),
+    "0007-last-enrolments": lastEnrolments(dialect),
   };
   return { getMigrations: () => Promise.resolve(migrations) };
 }

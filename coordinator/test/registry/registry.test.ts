@@ -32,18 +32,45 @@ t.test("the same key again is the same device in a new session, after a restart 
   t.equal(await registry.count(POPULATION), 1);
 });
 
-t.test("an enrolment that arrives again gets the answer it had; changed in anything it is another", async (t) => {
+const replayed = { code: "REPLAYED" };
+
+t.test("an enrolment that arrives again is refused, and the session that it opened stays", async (t) => {
   const { registry, clock } = await start(t);
   const signer = generateNodeSigner();
   const sent = enrolment(clock, signer);
-  const [first, twin] = await Promise.all([registry.enroll(sent), registry.enroll(sent)]);
-  t.equal(twin.session, first.session);
-  t.equal((await registry.enroll(sent)).session, first.session);
-  t.equal((await registry.find(first.id))?.session, first.session, "the session is still in force");
+  const [first, twin] = await Promise.allSettled([registry.enroll(sent), registry.enroll(sent)]);
+  if (first.status !== "fulfilled") throw first.reason;
+  t.match(twin, { status: "rejected", reason: replayed });
+  await t.rejects(registry.enroll(sent), replayed);
+  t.equal((await registry.find(first.value.id))?.session, first.value.session, "the session is still in force");
   await t.rejects(registry.enroll({ ...sent, nonce: randomBytes(16) }), { code: "BAD_SIGNATURE" });
-  t.not((await registry.enroll(enrolment(clock, signer))).session, first.session);
+  t.not((await registry.enroll(enrolment(clock, signer))).session, first.value.session);
   clock.ms += 2 * CLOCK_SKEW_MS;
   await t.rejects(registry.enroll(sent), { code: "CLOCK_SKEW" }, "and is forgotten when its time has passed");
+});
+
+t.test("an earlier enrolment is refused after a restart too, and at another coordinator", async (t) => {
+  const { registry, clock, restarted } = await start(t);
+  const signer = generateNodeSigner();
+  const [earlier, last] = [enrolment(clock, signer), enrolment(clock, signer, { timeMs: clock.now() + 1 })];
+  await registry.enroll(earlier);
+  const { id, session } = await registry.enroll(last);
+  for (const sent of [earlier, last]) {
+    await t.rejects(restarted().enroll(sent), replayed);
+    t.equal((await restarted().find(id))?.session, session);
+  }
+  t.equal((await restarted().enroll(enrolment(clock, signer, { timeMs: clock.now() + 2 }))).id, id, "a new one opens");
+});
+
+t.test("who repeats an enrolment does not bring back who has left", async (t) => {
+  const { registry, clock, restarted } = await start(t);
+  const sent = enrolment(clock);
+  const device = await registry.enroll(sent);
+  await registry.leave(device);
+  for (const each of [registry, restarted()]) {
+    await t.rejects(each.enroll(sent), replayed);
+    t.equal(await each.find(device.id), undefined);
+  }
 });
 
 t.test("a first enrolment that was sent twice at the same time makes one device", async (t) => {

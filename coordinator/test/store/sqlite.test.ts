@@ -29,12 +29,20 @@ t.test("the database is in write-ahead mode, synchronous and checks foreign keys
 
 t.test("the schema refuses a state that is none, and rows without their parents", async (t) => {
   const store = await opened(t);
-  await t.rejects(sql`insert into populations values ('p', '{}', 'dancing', 1)`.execute(store.db), {
-    code: "SQLITE_CONSTRAINT_CHECK",
-  });
-  await t.rejects(sql`insert into populations values ('p', '{}', 'running', 'soon')`.execute(store.db), {
-    code: "SQLITE_CONSTRAINT_DATATYPE",
-  });
+  await t.rejects(
+    sql`insert into populations (name, plan, state, created_ms) values ('p', '{}', 'dancing', 1)`.execute(store.db),
+    {
+      code: "SQLITE_CONSTRAINT_CHECK",
+    },
+  );
+  await t.rejects(
+    sql`insert into populations (name, plan, state, created_ms) values ('p', '{}', 'running', 'soon')`.execute(
+      store.db,
+    ),
+    {
+      code: "SQLITE_CONSTRAINT_DATATYPE",
+    },
+  );
   await t.rejects(
     store.db
       .insertInto("models")

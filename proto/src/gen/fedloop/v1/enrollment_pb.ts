@@ -232,8 +232,8 @@ export const EnrollmentLeaveResponseSchema: GenMessage<EnrollmentLeaveResponse> 
 export const Enrollment: GenService<{
   /**
    * Registers a device key for a population, or opens a new session for one that is registered already: the same key
-   * gets the same device id and subject back. Safe to repeat.
-   * Errors: UNKNOWN_POPULATION, BAD_SIGNATURE, TOKEN_REQUIRED, TOKEN_EXPIRED, CLOCK_SKEW, ERASED (the key is of a
+   * gets the same device id and subject back. Safe to repeat, signed anew.
+   * Errors: UNKNOWN_POPULATION, BAD_SIGNATURE, TOKEN_REQUIRED, TOKEN_EXPIRED, CLOCK_SKEW, REPLAYED, ERASED (the key is of a
    * participant who was erased: make a fresh one).
    *
    * @generated from rpc fedloop.v1.Enrollment.Enroll
