@@ -2,6 +2,7 @@ import { parseEntry } from "@fedloop/consent";
 import { ROUND_STATES } from "@fedloop/proto";
 import { sql } from "kysely";
 import * as z from "zod";
+import { releaseIndex } from "../analytics/release-index.js";
 import { CoordinatorError } from "../errors.js";
 import { type PARTICIPANT_STATES, ROUND_KINDS, type RoundsTable } from "../store/database.js";
 import type { AdminDependencies } from "./dependencies.js";
@@ -19,6 +20,7 @@ export interface RoundResource {
   readonly deadlineMs: number | null;
   readonly reason: string | null;
   readonly plan: { readonly index: number; readonly hash: string } | null;
+  readonly journal: number | null;
   readonly participants: Readonly<Record<(typeof PARTICIPANT_STATES)[number], number>>;
   readonly live: { readonly expected: number; readonly answered: number; readonly minimum: number } | null;
   readonly metrics: Readonly<Record<string, number>> | null;
@@ -44,6 +46,10 @@ export const roundSchema: z.ZodType<RoundResource> = z
         hash: z.string().describe("its leaf hash, base64url"),
       })
       .nullable(),
+    journal: z
+      .int()
+      .nullable()
+      .describe("the release's entry in the log, by which `fedloop journal` names it; null until the round is closed"),
     participants: z
       .object({ joined: count, submitted: count, left: count, dropped: count })
       .describe("as the database has them: from the configured cohort on"),
@@ -161,6 +167,10 @@ async function resource(deps: AdminDependencies, row: RoundsTable): Promise<Roun
     reason: row.reason,
     plan:
       row.plan_index === null || row.plan_hash === null ? null : { index: row.plan_index, hash: named(row.plan_hash) },
+    journal:
+      row.plan_index === null || row.state !== "closed"
+        ? null
+        : await releaseIndex(deps.store, row.plan_index, population),
     participants: await participantCounts(deps, population, round),
     live: liveCounts(deps, population, round),
     metrics: row.metrics === null ? null : JSON.parse(row.metrics),

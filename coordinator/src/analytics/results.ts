@@ -5,6 +5,7 @@ import type { ArtifactStore } from "../models/artifact-store.js";
 import { claimedEpsilon, spentEpsilon } from "../rounds/epsilons.js";
 import type { StoreReader } from "../store/sqlite-reader.js";
 import { type AskedQuery, askedIn, namedValues, readRelease } from "./release.js";
+import { releaseIndex } from "./release-index.js";
 
 /** One answered query. */
 export interface AnsweredQuery extends AskedQuery {
@@ -79,7 +80,7 @@ export async function answeredQueries(
       population: row.population,
       round: row.round,
       planIndex: row.plan_index,
-      journal: await releaseIndex(store, row.plan_index, row),
+      journal: await releaseIndex(store, row.plan_index, row.population),
       closedMs: row.state_since_ms,
       epsilon,
       ownEpsilon: costOf(entry.body.privacy.event, delta),
@@ -91,29 +92,6 @@ export async function answeredQueries(
     });
   }
   return answered;
-}
-
-/** Where a round's release stands in the log: soon after its plan, among what other populations did meanwhile. */
-async function releaseIndex(
-  { db }: Pick<StoreReader, "db">,
-  planIndex: number,
-  { population, round }: { readonly population: string; readonly round: number },
-): Promise<number> {
-  let after = planIndex;
-  for (;;) {
-    const { index, bytes } = await db
-      .selectFrom("entries")
-      .select(["index", "bytes"])
-      .where("index", ">", after)
-      .where("type", "=", "analytics.release")
-      .orderBy("index")
-      .limit(1)
-      .executeTakeFirstOrThrow();
-    const entry = parseEntry(bytes);
-    const isIts = entry.type === "analytics.release" && entry.body.population === population;
-    if (isIts && entry.body.round === round) return index;
-    after = index;
-  }
 }
 
 async function membersOf({ db }: Pick<StoreReader, "db">, population: string, round: number): Promise<number> {

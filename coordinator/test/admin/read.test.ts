@@ -83,6 +83,15 @@ t.test("populations, rounds, models and ledger are told as the database and the 
   const plan = parseEntry(await federation.coordinator.ledger.entry(one.plan.index));
   t.match(plan, { type: "round.plan", ts: one.plannedMs, body: { round: 1 } });
   t.equal(one.modelOut, first.items[0].modelIn, "the second round begins where the first one ended");
+  const released = await Promise.all(
+    [one.journal, first.items[0].journal].map(async (index) =>
+      parseEntry(await federation.coordinator.ledger.entry(index)),
+    ),
+  );
+  t.match(released, [
+    { type: "model.release", body: { round: 1 } },
+    { type: "model.release", body: { round: 2 } },
+  ]);
 
   const { body: models } = await get("/models");
   t.strictSame(
@@ -113,7 +122,12 @@ t.test("a round that collects says how many devices it waits for, and how many h
   const taking = takePart(participants[0], stopping.signal).catch(() => undefined);
   while (federation.population.underWay?.progress.answered === 0) await new Promise((resolve) => setImmediate(resolve));
   const { body } = await get(`/populations/${POPULATION}/rounds/1`);
-  t.match(body, { state: "selecting", live: { expected: 3, answered: 1, minimum: 3 }, deadlineMs: Number });
+  t.match(body, {
+    state: "selecting",
+    journal: null,
+    live: { expected: 3, answered: 1, minimum: 3 },
+    deadlineMs: Number,
+  });
   stopping.abort();
   await taking;
 });

@@ -21,6 +21,8 @@ export interface Round {
   readonly stateSinceMs: number;
   readonly deadlineMs: number | null;
   readonly reason: string | null;
+  /** Where its release stands in the log, once it is closed. */
+  readonly journal: number | null;
   readonly participants: {
     readonly joined: number;
     readonly submitted: number;
@@ -39,6 +41,7 @@ const round: z.ZodMiniType<Round> = z.object({
   stateSinceMs: number,
   deadlineMs: z.nullable(number),
   reason: z.nullable(text),
+  journal: z.nullable(number),
   participants: z.object({ joined: number, submitted: number, left: number, dropped: number }),
   live: z.nullable(z.object({ expected: number, answered: number, minimum: number })),
   metrics,

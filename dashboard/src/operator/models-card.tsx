@@ -5,7 +5,7 @@ import { at, figure, size } from "../theme/figures.js";
 /** The newest models, and which devices get them. */
 export function ModelsCard({ models }: { readonly models: readonly Model[] }): JSX.Element {
   return (
-    <article class="card">
+    <article class="card wide">
       <h3>Models</h3>
       {models.length === 0 && <p class="quiet">None has been released.</p>}
       <ul class="plain">

@@ -20,10 +20,11 @@ export function RoundsTable({ rounds }: { readonly rounds: readonly Round[] }): 
               <th class="number">Devices</th>
               <th>Metrics</th>
               <th>Since</th>
+              <th class="number">Journal</th>
             </tr>
           </thead>
           <tbody>
-            {rounds.map(({ round, kind, state, reason, participants, metrics, stateSinceMs }) => (
+            {rounds.map(({ round, kind, state, reason, participants, metrics, stateSinceMs, journal }) => (
               <tr key={round}>
                 <td class="number">{round}</td>
                 <td>{kind}</td>
@@ -39,6 +40,7 @@ export function RoundsTable({ rounds }: { readonly rounds: readonly Round[] }): 
                     .join(", ")}
                 </td>
                 <td>{at(stateSinceMs)}</td>
+                <td class="number">{journal ?? "–"}</td>
               </tr>
             ))}
           </tbody>

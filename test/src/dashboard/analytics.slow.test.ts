@@ -11,7 +11,7 @@ import { briskClock } from "../processes/brisk-clock.js";
 import { POPULATION, PURPOSE, ServeProcess, temporaryFolder, writeConfiguration } from "../processes/serve.js";
 import { DESKTOP, openWatched, requireReadable, viewerToken } from "./pages.js";
 
-const PEOPLE = 6;
+const PEOPLE = 8;
 
 /** Little noise, so that few people are enough. */
 const PLAN = {
@@ -27,6 +27,7 @@ const PLAN = {
       { name: "active", ask: { kind: "count", table: "messages", minimumDevices: 1 } },
       {
         name: "wording",
+        times: 2,
         ask: {
           kind: "experiment",
           table: "messages",
@@ -63,12 +64,20 @@ const PLAN = {
   },
 };
 
-/** Half of the people are in each arm; in "long" all answer, in "short" nobody. All came back on the day after, none later. */
+/** Queries of the plan, each asked once before any is asked again. */
+const QUERIES = 4;
+
+/**
+ * Half of the people are in each arm; in "long" all answer, in "short" nobody. Half of each arm get their message when the
+ * queries have been asked once. All came back on the day after joining, none later.
+ */
 async function takePart(t: Test, address: string): Promise<void> {
   const transport = grpcTransport({ address });
   t.teardown(() => transport.close());
   const verifier = nodeVerifier();
   const people = Array.from({ length: PEOPLE }, async (_, i) => {
+    let answered = 0;
+    const own = [{ arm: i % 2 === 0 ? "short" : "long", answered: i % 2 === 1 }];
     const participant = await Participant.join({
       population: POPULATION,
       transport,
@@ -77,7 +86,7 @@ async function takePart(t: Test, address: string): Promise<void> {
       verifier,
       trainer: analyticsTrainer({
         tables: {
-          messages: [{ arm: i % 2 === 0 ? "short" : "long", answered: i % 2 === 1 }],
+          messages: () => (i < PEOPLE / 2 || answered >= QUERIES ? own : []),
           activity: [0, 1].map((day) => ({ day, tenure: 7 })),
           sessions: [{ minutes: 10 }],
         },
@@ -96,7 +105,7 @@ async function takePart(t: Test, address: string): Promise<void> {
       },
       clock: briskClock,
     });
-    for await (const _event of participant.run());
+    for await (const event of participant.run()) if (event.type === "accepted") answered += 1;
   });
   await Promise.all(people);
 }
@@ -128,12 +137,15 @@ t.test(
     await card("wording").waitFor();
     const arms = page.getByRole("region", { name: "arms of wording" });
     t.match(await arms.textContent(), /short.*long/);
-    const effect = page.getByRole("region", { name: "long less short" });
+    const effect = page.getByRole("region", { name: "long less short", exact: true });
     t.match(await effect.textContent(), /at any look.* … .*one planned look.* … .*Bayesian.* … .*better with/);
     t.match(
       await card("wording").textContent(),
       /% of its variance is noise.*Sample ratio: p|Sample ratio: p.*% of its variance is noise/,
     );
+    const looks = page.getByRole("region", { name: "long less short, look by look" });
+    t.match(await looks.textContent(), /1[-\d.]+[-−∞\d. …]+2[-\d.]+/);
+    t.equal(await looks.locator("tbody tr").count(), 2, "the boundary after each look");
     await page.getByText("What it would take").click();
     const needs = page.getByRole("region", { name: "what wording would take" });
     t.equal(await needs.locator("tbody tr").count(), 4);
