@@ -30,7 +30,7 @@ export function checkCapture(t: Test, run: CapturedRun): void {
       `masked vectors are like their updates by ${masked.together} deviations`,
     );
     t.ok(masked.largest < DEVIATIONS + 1, `the likest of them by ${masked.largest}`);
-    const bare = likeness(run, round, unmaskedVectors(run));
+    const bare = likeness(run, round, unmaskedVectors(run, round));
     t.ok(bare.together > DEVIATIONS, `without masks it would be ${bare.together}`);
   }
   t.same(telltales(run, leastCorrelation(giving)), [], "nothing in clear goes with the number of examples");

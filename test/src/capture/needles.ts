@@ -13,6 +13,9 @@ const SHORTEST = 8;
 /** Where in a needle to look: past a sign, "0." and the zeroes that small numbers begin with. */
 const LOOKED_UP_AT = 6;
 
+const HASH_BITS = 32;
+const FILTER_BITS = 24;
+
 /** A needle, and the place in it of the eight bytes that it is looked up by. */
 interface Indexed extends Needle {
   readonly offset: number;
@@ -27,7 +30,8 @@ interface Indexed extends Needle {
 export class NeedleSearch {
   readonly size: number;
   readonly #byWindow = new Map<number, Indexed[]>();
-  readonly #filter = new Uint8Array(2 ** 24);
+  /** One bit for each value of a hash's upper bits: small enough to stay near the processor. */
+  readonly #filter = new Uint32Array(2 ** (FILTER_BITS - 5));
 
   /** Needles that are too short to mean anything are left out. */
   constructor(needles: Iterable<Needle>) {
@@ -41,7 +45,8 @@ export class NeedleSearch {
       const same = this.#byWindow.get(hash);
       if (same === undefined) this.#byWindow.set(hash, [{ name, bytes, offset }]);
       else same.push({ name, bytes, offset });
-      this.#filter[hash >>> 8] = 1;
+      const word = hash >>> (HASH_BITS - FILTER_BITS + 5);
+      this.#filter[word] = (this.#filter[word] ?? 0) | (1 << (hash >>> (HASH_BITS - FILTER_BITS)));
     }
     this.size = size;
   }
@@ -49,12 +54,14 @@ export class NeedleSearch {
   /** Names of the needles that are in there. */
   in(hay: Uint8Array): Set<string> {
     const found = new Set<string>();
+    const filter = this.#filter;
     let [low, high] = [0, 0];
     for (let end = 0; end < hay.length; end++) {
       low = (low >>> 8) | (high << 24);
       high = (high >>> 8) | ((hay[end] ?? 0) << 24);
       const hash = hashOf(low, high);
-      if (this.#filter[hash >>> 8] === 0 || end + 1 < SHORTEST) continue;
+      const bits = filter[hash >>> (HASH_BITS - FILTER_BITS + 5)] ?? 0;
+      if ((bits & (1 << (hash >>> (HASH_BITS - FILTER_BITS)))) === 0 || end + 1 < SHORTEST) continue;
       for (const { name, bytes, offset } of this.#byWindow.get(hash) ?? []) {
         if (startsWith(hay, end + 1 - SHORTEST - offset, bytes)) found.add(name);
       }

@@ -9,6 +9,8 @@ import { encodings, type Needle, NeedleSearch } from "./needles.js";
 const EVENTS = 6;
 /** Numbers of an update as many as are searched for, in several places. */
 const PLACES = 3;
+/** People whose vectors are made once more without masks. */
+const UNMASKED = 300;
 
 /** What somebody's events, updates and reports look like wherever they are written as such. */
 export function* needlesOf({ person, updates }: Insight, name: string): Generator<Needle> {
@@ -27,8 +29,9 @@ export function* needlesOf({ person, updates }: Insight, name: string): Generato
     ] as const) {
       const scaled = update.map((value) => value * scale);
       // A number of full precision with its neighbour: eight bytes or more, of which four are as good as random.
-      const places = [...scaled.keys()].filter((i) => i + 1 < scaled.length && isTelling(scaled[i] ?? 0));
-      for (const i of places.slice(0, PLACES)) {
+      for (let [i, places] = [0, 0]; i + 1 < scaled.length && places < PLACES; i++) {
+        if (!isTelling(scaled[i] ?? 0)) continue;
+        places += 1;
         yield* encodings(`${kind} ${i} of ${name} in round ${round}`, [...scaled.subarray(i, i + 2)]);
       }
     }
@@ -40,10 +43,13 @@ function countsOn(values: readonly number[]): boolean {
   return values.filter((value, i) => i > 0 && value !== (values[i - 1] ?? 0) + 1).length < 2;
 }
 
+const single = new Float32Array(1);
+const singleBytes = new Uint8Array(single.buffer);
+
 /** Whether a number's bytes do not come by chance, as those of a half or a quarter do. */
 export function isTelling(value: number): boolean {
-  const bytes = new Uint8Array(Float32Array.of(value).buffer);
-  return bytes.every((byte) => byte !== 0) && new Set(bytes).size >= 3;
+  single[0] = value;
+  return singleBytes.every((byte) => byte !== 0) && new Set(singleBytes).size >= 3;
 }
 
 /** Everything of a run that is found where it must not be: the names of what was searched for. */
@@ -81,27 +87,21 @@ export function sentVectors({ calls }: CapturedRun): SentVector[] {
   });
 }
 
-/** The vectors that the same devices would have sent with noise, but without masks. */
-export function unmaskedVectors(run: CapturedRun): SentVector[] {
+/**
+ * The vectors that devices would have sent in a round with noise, but without masks: of so many people as the difference
+ * shows in.
+ */
+export function unmaskedVectors(run: CapturedRun, { round, seed, mechanism }: CapturedRound): SentVector[] {
+  if (mechanism === null) throw new Error("expected a round with noise of the devices");
   const random = systemRandom();
-  return run.rounds.flatMap(({ round, seed, mechanism }) =>
-    run.people.flatMap(({ device, updates }) => {
-      const update = updates.get(round);
-      if (device === undefined || update === undefined || mechanism === null) return [];
-      const integers = encodeDistributed(new Float32Array(update), mechanism, seed, random);
-      const { bits } = mechanism.quantisation;
-      return [
-        {
-          device,
-          round,
-          bytes: packResidues(
-            Uint32Array.from(integers, (value) => value & (2 ** bits - 1)),
-            bits,
-          ),
-        },
-      ];
-    }),
-  );
+  const { bits } = mechanism.quantisation;
+  return run.people.slice(0, UNMASKED).flatMap(({ device, updates }) => {
+    const update = updates.get(round);
+    if (device === undefined || update === undefined) return [];
+    const integers = encodeDistributed(new Float32Array(update), mechanism, seed, random);
+    const residues = Uint32Array.from(integers, (value) => value & (2 ** bits - 1));
+    return [{ device, round, bytes: packResidues(residues, bits) }];
+  });
 }
 
 /**
@@ -174,10 +174,11 @@ export function telltales(
     add(`${call.path} headers`, call.device, call.headers.length);
     for (const [field, amount] of numbersIn(requestOf(call))) add(`${call.path}${field}`, call.device, amount);
   }
+  const vectors = sentVectors(run);
   for (const { round, mechanism } of run.rounds) {
     if (mechanism === null || mechanism.length > 16) continue;
     const { bits } = mechanism.quantisation;
-    for (const vector of sentVectors(run)) {
+    for (const vector of vectors) {
       if (vector.round !== round) continue;
       const values = centre(unpackResidues(vector.bytes, mechanism.length, bits), bits);
       values.forEach((value, i) => {
