@@ -186,16 +186,11 @@ t.test("hostile participation is refused, and long runs are quick", async (t) =>
       code: "INVALID_PARAMETER",
     });
   }
-  const start = performance.now();
+  // Work that grows with the square of the steps would not end within the time that a test file has.
   for (const minSeparation of [1, 7, 999, 123_457]) {
-    treeSensitivitySquared({ steps: 1_000_000, minSeparation, maxParticipations: 1_000_000 });
-    treeSensitivitySquared({ steps: 1_000_000, minSeparation, maxParticipations: 13 });
+    const often = { steps: 1_000_000, minSeparation, maxParticipations: 1_000_000 };
+    t.ok(treeSensitivitySquared(often) >= treeSensitivitySquared({ ...often, maxParticipations: 13 }));
     const { bufferDecay, outputScale } = PUBLISHED_BLT;
-    toeplitzSensitivity(bltCoefficients(bufferDecay, outputScale, 1_000_000), {
-      steps: 1_000_000,
-      minSeparation,
-      maxParticipations: 1_000_000,
-    });
+    t.ok(toeplitzSensitivity(bltCoefficients(bufferDecay, outputScale, 1_000_000), often) >= 1);
   }
-  t.ok(performance.now() - start < 8000);
 });
