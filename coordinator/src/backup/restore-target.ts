@@ -10,6 +10,8 @@ import { bucketOf, ObjectStoreArtifacts } from "../models/object-store-artifacts
 import { openVault, type StoragePlaces, storeLocation } from "../server/storage.js";
 import type { Store } from "../store/database.js";
 import { openPostgresStore } from "../store/postgres.js";
+import { moveVault } from "../vault/move-vault.js";
+import { PostgresVaultStore } from "../vault/postgres-vault-store.js";
 import type { Vault } from "../vault/vault.js";
 import { ARCHIVED_KEYS, type BackupProgress, hasCoordinator } from "./archive.js";
 import { copyToPostgres, requireEmpty } from "./copy-tables.js";
@@ -43,7 +45,10 @@ export async function openRestoreTarget(config: Config, environment: ConfigEnvir
   }
   return {
     location: store.location,
-    openVault: () => openVault(places, store),
+    async openVault() {
+      await moveVault(config.vaultDir, new PostgresVaultStore(store.db));
+      return openVault(places, store);
+    },
     async put(aside, onProgress, signal) {
       await putKeys(aside, config);
       await putArtifacts(aside, config, onProgress, signal);

@@ -148,4 +148,35 @@ t.test("where coordinators share PostgreSQL and NATS", { skip: withoutPostgres()
     t.strictSame(await findings(pair, one, { type: "sqlite", path }), []);
     t.match(await pair.commandAt(alone, "models", "list"), { exitCode: 0, body: { models: [{ round: 1 }] } });
   });
+
+  t.test("one process becomes several: its backup and its vault are put into a shared database", async (t) => {
+    const folder = join(pair.folder, "alone");
+    const single = await pair.add({
+      dataDir: folder,
+      vaultDir: join(folder, "vault"),
+      keysDir: join(folder, "keys"),
+      store: { type: "sqlite", path: join(folder, "fedloop.sqlite") },
+      nats: null,
+    });
+    const { subject } = await single.join();
+    const deviceId = Buffer.from(await deviceOf(single, subject)).toString("base64url");
+    const key = await single.coordinator.vault.subjects.find(deviceId);
+    const alone = { machine: "alone", keys: "alone/keys", url: null, nats: null };
+    const backup = join(folder, "backup.sqlite");
+    t.equal((await pair.commandAt(alone, "backup", "--out", backup)).exitCode, 0);
+    await single.close();
+    const url = await postgres.database();
+    const restored = await pair.commandAt({ ...alone, url, nats: otherNats.url }, "restore", backup);
+    t.match(restored, { exitCode: 0, body: { erasedAgain: 0 } }, restored.err);
+    const shared = await pair.add({
+      dataDir: folder,
+      vaultDir: join(folder, "vault"),
+      keysDir: join(folder, "keys"),
+      store: { type: "postgres", url },
+      nats: { servers: [otherNats.url] },
+    });
+    t.strictSame(await shared.coordinator.vault.subjects.find(deviceId), key, "under the same key");
+    t.equal(shared.coordinator.ledger.view.permits(subject, PURPOSE), true);
+    t.strictSame(await findings(pair, shared, { type: "postgres", url }), []);
+  });
 });

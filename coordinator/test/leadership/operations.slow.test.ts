@@ -117,6 +117,10 @@ t.test("where two coordinators share PostgreSQL and NATS", { skip: withoutPostgr
     t.match(await pair.command("journal"), { exitCode: 0, body: { same: true } });
     t.match(await pair.command("analytics", "replay"), { exitCode: 0 });
     t.match(await pair.command("experiments", "list"), { exitCode: 0 });
+    t.match(await pair.command("budget"), { exitCode: 0 });
+    t.match(await pair.command("vault", "status"), { exitCode: 0, body: { subjects: 3 } });
+    const bundle = await pair.command("audit-bundle", "export", "--out", join(pair.folder, "bundle.jsonl"));
+    t.match(bundle, { exitCode: 0, body: { entries: one.coordinator.ledger.size } });
     t.strictSame([...one.faults, ...two.faults], []);
   });
 });
