@@ -44,6 +44,11 @@ t.test("a round's end, its model and the budget are told once each, signed, with
     { data: { population: POPULATION, percent: 50, cap: "4" } },
   );
   t.equal(new Set(told.map(({ id }) => id)).size, 4);
+  const [first] = receiver.received;
+  // By the receiver's clock, six minutes later.
+  const late = t.intercept(Date, "now", { value: () => performance.timeOrigin + performance.now() + 360_000 });
+  t.throws(() => new Webhook(secret).verify(first?.body ?? "", first?.headers as Record<string, string>), /too old/);
+  late.restore();
 
   t.equal((await post("/webhooks/nobody/test", {}, "a-key-of-the-test-1")).status, 404);
   const test = await post("/webhooks/ops/test", {}, "a-key-of-the-test-2");

@@ -41,6 +41,11 @@ function differenceOf(release: ReleasedExperiment) {
   return control == null || arm == null ? null : difference(control, arm);
 }
 
+function isMismatched({ arms, noiseVariance }: ReleasedExperiment, alarm?: number): boolean {
+  const counts = arms.map(({ sums }) => sums[0]);
+  return sampleRatio(counts, [0.5, 0.5], noiseVariance, alarm).isMismatch;
+}
+
 t.test(
   "peeking at 20 looks of 10 000 A/A runs stops at most 5 in 100; a fixed test that is peeked at does not hold",
   async (t) => {
@@ -50,11 +55,13 @@ t.test(
     let covered = 0;
     let fixedFalse = 0;
     let mismatches = 0;
+    let alarmed = 0;
     for (let run = 0; run < RUNS; run++) {
       const looks: ReleasedExperiment[] = [];
       const differences: { value: number; variance: number }[] = [];
       let isStopped = false;
       let isFooled = false;
+      let isAlarmed = false;
       for (let i = 0; i < LOOKS; i++) {
         looks.push(look(draws, [0.2, 0.2]));
         const found = differenceOf(looks[i] as ReleasedExperiment);
@@ -64,6 +71,7 @@ t.test(
         isStopped ||= confidenceSequence(differences.slice(0, i), { plannedLooks: LOOKS }).isDecided;
         const all = pooled(looks.slice(0, i));
         const seen = all === null ? null : differenceOf(all);
+        isAlarmed ||= all !== null && isMismatched(all);
         isFooled ||= seen !== null && fixedTest(seen).pValue < 0.05;
       }
       const all = pooled(looks);
@@ -72,26 +80,22 @@ t.test(
         const { interval, pValue } = fixedTest(last);
         covered += interval[0] <= 0 && 0 <= interval[1] ? 1 : 0;
         fixedFalse += pValue < 0.05 ? 1 : 0;
-        mismatches += sampleRatio(
-          all.arms.map(({ sums }) => sums[0]),
-          [0.5, 0.5],
-          all.noiseVariance,
-          0.05,
-        ).isMismatch
-          ? 1
-          : 0;
+        mismatches += isMismatched(all, 0.05) ? 1 : 0;
       }
+      alarmed += isAlarmed ? 1 : 0;
       stopped += isStopped ? 1 : 0;
       fooled += isFooled ? 1 : 0;
     }
     t.comment(
-      `always valid ${stopped / RUNS}, fixed and peeked ${fooled / RUNS}, fixed at the end ${fixedFalse / RUNS}`,
+      `always valid ${stopped / RUNS}, fixed and peeked ${fooled / RUNS}, fixed at the end ${fixedFalse / RUNS}, covered ${covered / RUNS}, ratio alarms at 20 looks ${alarmed / RUNS}`,
     );
     t.ok(stopped <= 0.05 * RUNS, `always valid: ${stopped} of ${RUNS}`);
     t.ok(fooled > 0.15 * RUNS, `peeking at a fixed test: ${fooled} of ${RUNS}, which is why there is another`);
     t.ok(fixedFalse <= 0.0545 * RUNS, `one look at the end: ${fixedFalse} of ${RUNS}`);
     t.ok(covered >= 0.93 * RUNS && covered <= 0.97 * RUNS, `intervals cover: ${covered} of ${RUNS}`);
     t.ok(mismatches >= 0.04 * RUNS && mismatches <= 0.06 * RUNS, `sample ratio at 5 %: ${mismatches} of ${RUNS}`);
+    // 20 dependent looks at a level of 0.001 alarm in at most 20 of 1 000 runs.
+    t.ok(alarmed <= 0.02 * RUNS, `ratio alarms in ${alarmed} of ${RUNS} runs that are looked at 20 times`);
   },
 );
 
