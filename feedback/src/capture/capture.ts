@@ -2,9 +2,9 @@
 import { type Clock, type DeviceStore, systemClock, type WriteAhead } from "@fedloop/client-runtime";
 import { FeedbackError } from "../errors.js";
 import type { EventDefinitions, EventFields, EventRegistry, Scalar } from "../registry/registry.js";
-import { type AheadItem, decodeItems, encodeItems, queuedOrigin, readQueuedOrigin } from "./ahead-items.js";
-import { type CapturedEvent, EventLog, stored } from "./event-log.js";
+import { type CapturedEvent, EventLog } from "./event-log.js";
 import type { PurposeGate, PurposeState } from "./gate.js";
+import { Takeover } from "./takeover.js";
 
 /** What a capture is opened with. */
 export interface CaptureOptions<Events extends EventDefinitions<string>> {
@@ -15,7 +15,8 @@ export interface CaptureOptions<Events extends EventDefinitions<string>> {
   /**
    * Where other tabs leave their events (see `TabRecorder`), and where important ones lie until they are in the log. It holds them
    * as they are, even where the store is sealed. Without it, important events are written at once, and a page that is killed in
-   * that moment loses them.
+   * that moment loses them. What lies in it under a purpose that is not allowed is dropped, so the person's decisions have to be
+   * known before the capture is opened.
    */
   readonly ahead?: WriteAhead;
   readonly clock?: Clock;
@@ -60,14 +61,7 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
   readonly #followers = new Map<string, Set<(event: CapturedEvent) => void>>();
   readonly #ending = new AbortController();
   readonly #endWatch: () => void;
-  /** Names this opening of the log in the write-ahead list. */
-  readonly #opening = globalThis.crypto.randomUUID();
-  /** What has been taken over of the write-ahead list. */
-  #aheadKey = 0;
-  /** Own events that were written ahead since then lie in the list until the next batch. */
-  #isAhead = false;
-  #adopting: Promise<void> = Promise.resolve();
-  readonly #secured = new Map<string, number>();
+  readonly #takeover: Takeover | undefined;
   readonly #erasing = new Set<string>();
   #isTimed = false;
   #flushing: Promise<void> | undefined;
@@ -80,9 +74,21 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
     this.#logs = logs;
     this.#batchEvents = options.batchEvents ?? BATCH_EVENTS;
     this.#batchMs = options.batchMs ?? BATCH_MS;
+    const { ahead, gate } = options;
+    if (ahead !== undefined) {
+      this.#takeover = new Takeover({
+        ahead,
+        logs,
+        takes: (purpose) => gate.state(purpose) === "allowed" && !this.#erasing.has(purpose),
+        onEvent: (purpose, event) => {
+          this.#tellAll(purpose, event);
+          void this.#flushLater();
+        },
+      });
+    }
     const ends = [
-      options.gate.onChange(() => void this.#obey(true)),
-      options.ahead?.onAppend(() => void this.#adopted().catch((cause: unknown) => this.#report(cause))),
+      gate.onChange(() => void this.#obey(true)),
+      ahead?.onAppend(() => void this.#takeover?.takeOver().catch((cause: unknown) => this.#report(cause))),
     ];
     this.#endWatch = () => {
       for (const end of ends) end?.();
@@ -117,7 +123,7 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
       if (!logs.has(key.slice(PREFIX.length).split("/")[0] ?? "")) await store.delete(key);
     }
     const capture = new Capture(options, logs, clock);
-    await capture.#recover();
+    await capture.#takeover?.recover();
     await capture.flush();
     // What a page left in its last moment may arrive after its lock was given away.
     if (options.ahead !== undefined) void capture.#flushLater();
@@ -140,7 +146,7 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
     const portions = this.registry.divide(type, fields);
     const atMs = this.#clock.now();
     const captured: string[] = [];
-    const items: AheadItem[] = [];
+    const events: (readonly [string, CapturedEvent])[] = [];
     const refused: Record<string, Exclude<PurposeState, "allowed">> = {};
     for (const { purpose, fields: own } of portions) {
       const state = this.#options.gate.state(purpose);
@@ -149,12 +155,12 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
       else if (log !== undefined) {
         const event = log.append(atMs, type, own);
         captured.push(purpose);
-        items.push({ origin: queuedOrigin(this.#opening, event.sequence), purpose, atMs, type, fields: own });
+        events.push([purpose, event]);
         if (log.pending >= this.#batchEvents) void this.#flushSoon();
-        for (const follower of this.#followers.get(purpose) ?? []) this.#tell(follower, event);
+        this.#tellAll(purpose, event);
       }
     }
-    if (captured.length > 0 && this.registry.isImportant(type)) this.#keep(items);
+    if (captured.length > 0 && this.registry.isImportant(type)) this.#keep(events);
     else if (captured.length > 0) void this.#flushLater();
     return { captured, refused };
   }
@@ -205,19 +211,7 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
    * @throws FeedbackError STORE_FAILED
    */
   async secure(): Promise<void> {
-    const { ahead } = this.#options;
-    if (ahead === undefined) return this.flush();
-    const items = [...this.#logs].flatMap(([purpose, log]) => {
-      const from = this.#secured.get(purpose) ?? 0;
-      this.#secured.set(purpose, log.next);
-      const fresh = log.waiting().filter(({ sequence, origin }) => sequence >= from && origin === undefined);
-      return fresh.map(({ sequence, atMs, type, fields }) => {
-        return { origin: queuedOrigin(this.#opening, sequence), purpose, atMs, type, fields };
-      });
-    });
-    if (items.length === 0) return;
-    this.#isAhead = true;
-    await stored(ahead.append(encodeItems(items)));
+    await (this.#takeover === undefined ? this.flush() : this.#takeover.secure());
   }
 
   /**
@@ -230,7 +224,7 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
     for (const name of names) this.#erasing.add(name);
     try {
       await Promise.all(cleared);
-      if (this.#options.ahead !== undefined) await this.#writeAll();
+      if (this.#takeover !== undefined) await this.#writeAll();
     } finally {
       for (const name of names) this.#erasing.delete(name);
     }
@@ -258,70 +252,28 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
   #obey(isChange = false): Promise<void> {
     const refused = [...this.#logs].filter(([purpose]) => this.#options.gate.state(purpose) === "refused");
     const cleared = refused.filter(([, { size }]) => size > 0).map(([, log]) => log.clear());
-    const isLeft = isChange && refused.length > 0 && this.#options.ahead !== undefined;
+    const isLeft = isChange && refused.length > 0 && this.#takeover !== undefined;
     this.#deleting = Promise.all([this.#deleting, ...cleared])
       .then(() => (isLeft ? this.#writeAll() : undefined))
       .catch((cause: unknown) => this.#report(cause));
     return this.#deleting;
   }
 
-  /** Takes over what is left from a crash, but for what is in the log already. */
-  async #recover(): Promise<void> {
-    const left = await stored(this.#options.ahead?.entries(0) ?? Promise.resolve([]));
-    if (left.length === 0) return;
-    const known = new Set<string>();
-    for (const log of this.#logs.values()) for (const origin of await log.origins()) known.add(origin);
-    for (const { key, bytes } of left) {
-      this.#aheadKey = key;
-      for (const item of decodeItems(bytes)) if (!known.has(item.origin)) this.#adopt(item);
-    }
-  }
-
-  /** Takes over what other tabs have left. */
-  #adopted(): Promise<void> {
-    const { ahead } = this.#options;
-    if (ahead === undefined) return Promise.resolve();
-    const adopting = this.#adopting.then(async () => {
-      for (const { key, bytes } of await stored(ahead.entries(this.#aheadKey))) {
-        this.#aheadKey = key;
-        for (const item of decodeItems(bytes)) this.#adopt(item);
-      }
-    });
-    this.#adopting = adopting.catch(() => {});
-    return adopting;
-  }
-
-  #adopt({ origin, purpose, atMs, type, fields }: AheadItem): void {
-    const log = this.#logs.get(purpose);
-    if (log === undefined || this.#options.gate.state(purpose) !== "allowed" || this.#erasing.has(purpose)) return;
-    const queued = readQueuedOrigin(origin);
-    if (queued?.opening === this.#opening) return;
-    // A former page wrote it before it died. What that one left may come late, when this one has given out the same numbers.
-    if (queued !== undefined && queued.sequence < log.opened) return;
-    const event = log.append(atMs, type, fields, origin);
-    for (const follower of this.#followers.get(purpose) ?? []) this.#tell(follower, event);
-    void this.#flushLater();
-  }
-
   /** Makes an important event outlive this page. */
-  #keep(items: readonly AheadItem[]): void {
-    const { ahead } = this.#options;
-    if (ahead === undefined) {
+  #keep(events: readonly (readonly [string, CapturedEvent])[]): void {
+    if (this.#takeover === undefined) {
       void this.#flushSoon();
       return;
     }
-    this.#isAhead = true;
-    stored(ahead.append(encodeItems(items))).catch((cause: unknown) => this.#report(cause));
+    this.#takeover.write(events).catch((cause: unknown) => this.#report(cause));
     void this.#flushLater();
   }
 
   async #writeAll(): Promise<void> {
-    await this.#adopted();
-    const key = this.#aheadKey;
-    this.#isAhead = false;
+    const key = (await this.#takeover?.takeOver()) ?? 0;
     for (const log of this.#logs.values()) await log.flush(this.#clock.now());
-    if (key > 0) await stored(this.#options.ahead?.clear(key) ?? Promise.resolve());
-    if (this.#isAhead) void this.#flushLater();
+    await this.#takeover?.clear(key);
+    if (this.#takeover?.isDue === true) void this.#flushLater();
   }
 
   #log(purpose: string): EventLog {
@@ -346,13 +298,17 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
   }
 
   async #flushAll(): Promise<void> {
-    if (this.#options.ahead !== undefined) {
+    if (this.#takeover !== undefined) {
       await this.#writeAll().catch((cause: unknown) => this.#report(cause));
       return;
     }
     for (const log of this.#logs.values()) {
       if (log.pending > 0) await log.flush(this.#clock.now()).catch((cause: unknown) => this.#report(cause));
     }
+  }
+
+  #tellAll(purpose: string, event: CapturedEvent): void {
+    for (const follower of this.#followers.get(purpose) ?? []) this.#tell(follower, event);
   }
 
   /** One follower's failure is its own: the event is captured, and others hear of it. */
