@@ -12,6 +12,8 @@ export type Attack = (typeof ATTACKS)[number];
 
 export const LOSSES = ["categoricalCrossentropy", "meanSquaredError"] as const;
 
+export const MASKS = ["full", "none"] as const;
+
 export interface WrittenSimulation {
   readonly devices: number;
   readonly seed: number;
@@ -35,6 +37,8 @@ export interface WrittenSimulation {
   /** Median time from the offer to the update, milliseconds; it varies from round to round. */
   readonly trainingTime: number;
   readonly stragglers: { readonly fraction: number; readonly slowdown: number };
+  /** Whether devices agree on masks, or what they would mask is added up as it is; by the plan's size unless given. */
+  readonly masks?: (typeof MASKS)[number] | undefined;
   readonly poisoned: { readonly fraction: number; readonly attack: Attack; readonly scale: number };
 }
 
@@ -73,6 +77,7 @@ export const simulationSchema: z.ZodType<WrittenSimulation> = section({
   }).prefault({}),
   dropout: between(0, 0.9).default(0),
   trainingTime: duration().prefault("30s"),
+  masks: oneOf(MASKS).optional(),
   stragglers: section({
     fraction: between(0, 1).default(0),
     slowdown: between(1, 1_000).default(10),

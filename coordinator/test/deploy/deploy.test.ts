@@ -165,6 +165,8 @@ t.test("the systemd unit runs commands that there are, without rights that it do
   is("Service.ProtectSystem", "strict");
   is("Service.CapabilityBoundingSet", "");
   is("Service.User", "fedloop");
+  t.strictSame(unit.get("Service.SystemCallFilter"), ["@system-service @pkey", "~@privileged @resources"]);
+  is("Service.SystemCallErrorNumber", "EPERM");
   is("Service.ExecStart", "/usr/bin/fedloop serve --config /etc/fedloop/fedloop.yaml");
   t.notOk(
     [...unit.keys()].some((name) => name.endsWith(".")),
@@ -184,6 +186,10 @@ t.test("the systemd unit runs commands that there are, without rights that it do
       .split("\n")
       .filter((line) => line.includes("fedloop.service") && !line.includes("is not executable"));
     t.strictSame(said, []);
+    // In tenths: fails above an exposure of 1.2, of at most 10.
+    t.doesNotThrow(() =>
+      execFileSync(analyze, ["security", "--offline=true", "--no-pager", "--threshold=12", path], { stdio: "pipe" }),
+    );
   }
   t.end();
 });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { runTable } from "@fedloop/fuzz";
 import t from "tap";
 import { temporaryFolder } from "../temporary-folder.js";
+import { serve } from "./served.js";
 import { decoders } from "./tables.js";
 
 t.test(
@@ -13,3 +14,9 @@ t.test(
     await runTable(t, await decoders(folder), "short");
   },
 );
+
+t.test("whatever is asked over HTTP is answered, or refused with a code: a short run", async (t) => {
+  const { table, faults } = await serve(t);
+  await runTable(t, table, "short");
+  t.same(faults, []);
+});

@@ -8,7 +8,7 @@ import { storedTable } from "./stored-table.js";
 
 /**
  * All decoders that read what others wrote, with their seed corpus; those of @fedloop/client-runtime's and @fedloop/feedback's own
- * are beside them. What needs a server is in served.test.ts.
+ * are beside them. What is served is in served.ts.
  *
  * @param folder with the notice that the plan names
  */

@@ -1,11 +1,12 @@
 // One round's course in virtual time: what the round machine makes of devices that vanish or are slow.
+import { completeThreshold } from "@fedloop/privacy/secagg";
 import t from "tap";
 import { SeededRandom } from "../../src/simulation/seeded-random.js";
 import { courseOf, type Journey } from "../../src/simulation/virtual/course.js";
 
 const RULES = { secureAggregation: false, selectionGoal: 6, minimum: 4, selectionMs: 1_000, reportMs: 10_000 };
 const SECURE = { ...RULES, secureAggregation: true };
-const GROUPS = { groupTarget: 3, minimumMembers: 3, minimumSurvivors: 2 };
+const GROUPS = { groupTarget: 3, minimumMembers: 3, minimumSurvivors: 2, threshold: completeThreshold };
 const random = new SeededRandom(1, ["course"]);
 
 function journeys(...changes: Partial<Journey>[]): Journey[] {

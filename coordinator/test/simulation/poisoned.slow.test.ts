@@ -34,7 +34,7 @@ const nameOf = ({ strategy: chosen }: PlanChanges): string => JSON.stringify(cho
 
 for (const attack of ["sign-flip", "scaled"]) {
   t.test(`a tenth of ${attack} updates ruins sums, and what is robust learns on`, async (t) => {
-    const poisoned = virtualSection({ poisoned: { fraction: 0.1, attack, scale: 10 } });
+    const poisoned = virtualSection({ masks: "none", poisoned: { fraction: 0.1, attack, scale: 10 } });
     for (const id of ["fedavg", "fedavgm"]) {
       const lost = (await simulated(t, { ...strategy(id), ...poisoned })).accuracy ?? 1;
       t.ok(lost < 0.75, `${id} is left with ${lost}`);
@@ -48,7 +48,7 @@ for (const attack of ["sign-flip", "scaled"]) {
 }
 
 t.test("a tenth of mirrored labels alone moves nobody far, and robust strategies no further", async (t) => {
-  const poisoned = virtualSection({ poisoned: { fraction: 0.1, attack: "label-flip" } });
+  const poisoned = virtualSection({ masks: "none", poisoned: { fraction: 0.1, attack: "label-flip" } });
   t.ok(((await simulated(t, { ...strategy("fedavg"), ...poisoned })).accuracy ?? 0) > 0.85);
   for (const [plan, least] of ROBUST) {
     const { accuracy } = await simulated(t, { ...plan, ...poisoned });
@@ -57,7 +57,7 @@ t.test("a tenth of mirrored labels alone moves nobody far, and robust strategies
 });
 
 t.test("a clip is a bound on what poisoned devices can do to a sum", async (t) => {
-  const poisoned = virtualSection({ poisoned: { fraction: 0.1, attack: "sign-flip", scale: 10 } });
+  const poisoned = virtualSection({ masks: "none", poisoned: { fraction: 0.1, attack: "sign-flip", scale: 10 } });
   const clipped = { ...GROUPS, secureAggregation: { enabled: true, groupTarget: 20 } };
   const privacy = { mechanism: "none", reason: "the test looks at robustness", clipNorm: 1, bits: 28 };
   const { accuracy } = await simulated(t, { ...strategy("fedavg"), ...poisoned, ...clipped, privacy });

@@ -1,40 +1,47 @@
 // Simulations of virtual devices: the same each time, whatever the number of threads, and through the privacy code.
+import { secAggParameters } from "@fedloop/privacy/secagg";
 import fc from "fast-check";
 import t from "tap";
+import { buildSchedule } from "../../src/rounds/build-schedule.js";
 import { SeededRandom } from "../../src/simulation/seeded-random.js";
+import { maskedSum } from "../../src/simulation/virtual/masked-group.js";
+import { type Masks, masksOf } from "../../src/simulation/virtual/masks.js";
 import { partitionOf } from "../../src/simulation/virtual/partition.js";
 import { simulationPage } from "../../src/simulation/virtual/report-page.js";
-import { simulationReport } from "../../src/simulation/virtual/report-text.js";
+import { masksLine, simulationReport } from "../../src/simulation/virtual/report-text.js";
 import { simulatePlan } from "../../src/simulation/virtual/simulate-plan.js";
-import { testPlan } from "../server/plans.js";
+import { type PlanChanges, testPlan } from "../server/plans.js";
 import { temporaryFolder } from "../temporary-folder.js";
 import { simulated, VIRTUAL, virtualSection } from "./virtual-plan.js";
 
 t.setTimeout(180_000);
 
-const FAULTS = virtualSection({
+const FAULTS = {
   dropout: 0.1,
   stragglers: { fraction: 0.2, slowdown: 50 },
   trainingTime: "2s",
   poisoned: { fraction: 0.1, attack: "noise", scale: 0.1 },
-});
+};
 
 t.test(
-  "masked rounds with noise on devices, dropouts and stragglers come out the same on one thread and on two",
+  "masks in earnest on two threads and none on one come to the same, bit for bit, with dropouts and stragglers",
   async (t) => {
-    const plan = {
-      ...FAULTS,
-      rounds: 3,
+    const plan = (masks: "full" | "none") => ({
+      ...virtualSection({ ...FAULTS, masks }),
+      rounds: 2,
       policy: { epsilon: 1_000, delta: 1e-5 },
       privacy: { mechanism: "distributed-discrete-gaussian", clipNorm: 1, noiseMultiplier: 0.5, bits: 24 },
       secureAggregation: { enabled: true, groupTarget: 20 },
-    };
-    const [one, two] = [await simulated(t, plan, 1), await simulated(t, plan, 2)];
-    t.equal(one.modelSha256, two.modelSha256);
-    t.same(one.rounds, two.rounds);
-    t.equal(one.poisonedDevices, 20);
-    t.ok((one.epsilon ?? 0) > 0);
-    t.ok(one.rounds.some(({ late }) => late > 0) && one.rounds.some(({ vanished }) => vanished > 0));
+    });
+    const [full, none] = [await simulated(t, plan("full"), 2), await simulated(t, plan("none"), 1)];
+    t.same([full.masks, none.masks], ["full", "none"]);
+    t.equal(full.modelSha256, none.modelSha256);
+    t.same(full.rounds, none.rounds);
+    t.equal(full.poisonedDevices, 20);
+    t.ok((full.epsilon ?? 0) > 0);
+    t.ok(full.rounds.some(({ late, vanished, abandoned }) => late > 0 && vanished > 0 && abandoned === null));
+    t.match(masksLine(full.masks), /^Masks full/);
+    t.match(masksLine(none.masks), /^Masks left out/);
   },
 );
 
@@ -47,7 +54,7 @@ t.test("training learns what there is to learn, and the report says how it came 
   t.match(text, /round {2}selected/);
   t.match(text, /█/);
   t.match(text, /randomness +seeded with 7: the same each time, and no protection/);
-  t.match(text, /masks +left out/);
+  t.match(text, /masks +none, by the plan/);
   const page = simulationPage(one);
   t.match(page, /<polyline points="46/);
   t.notMatch(page, /src=|href=|url\(/, "the page requests nothing");
@@ -142,3 +149,53 @@ t.test("what cannot be simulated is refused", async (t) => {
   const missing = virtualSection({ data: { type: "fashion-mnist", folder: "/nowhere" } });
   await t.rejects(simulated(t, missing), { code: "FILE_UNREADABLE", message: /apt-get install dataset-fashion-mnist/ });
 });
+
+t.test(
+  "masks are left out by default where they would take long, and there are none without secure aggregation",
+  async (t) => {
+    const section = { enabled: true, groupTarget: 20 };
+    const privacy = { mechanism: "none", reason: "a test", clipNorm: 4 };
+    const masksWith = async (changes: PlanChanges): Promise<Masks | null> => {
+      const { plan } = await testPlan(temporaryFolder(t), { ...VIRTUAL, ...virtualSection(), ...changes });
+      return masksOf({}, buildSchedule(plan, 1).rounds);
+    };
+    t.equal(await masksWith({}), null);
+    t.equal(await masksWith({ privacy, secureAggregation: section }), "full");
+    t.equal(await masksWith({ privacy, secureAggregation: section, rounds: 10_000 }), "none");
+  },
+);
+
+/** Eight devices that mask small vectors in one group. */
+function eight(gone: number): Promise<Int32Array | undefined> {
+  const hash = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);
+  const parameters = secAggParameters({
+    session: hash(1),
+    round: 1,
+    planHash: hash(2),
+    modelHash: hash(3),
+    length: 5,
+    bits: 16,
+    valueBound: 100,
+    overflow: "impossible",
+    graph: { type: "complete" },
+    minimumMembers: 3,
+    maximumMembers: 10,
+    minimumSurvivors: 3,
+  });
+  const keys = [10, 11, 12, 13, 14, 15, 16, 17];
+  const masked = keys.slice(gone);
+  const vectors = new Map(masked.map((device) => [device, Int32Array.from({ length: 5 }, (_, i) => device * (i - 2))]));
+  const answered = { keys, shares: keys, masked, consistency: masked, unmask: masked };
+  return maskedSum(parameters, answered, vectors, new SeededRandom(1, ["graph"]), new AbortController().signal);
+}
+
+t.test(
+  "a group of virtual devices goes through the protocol: its sum is exact, and there is none when too many are gone",
+  async (t) => {
+    t.same(
+      [...((await eight(2)) ?? [])],
+      [-2, -1, 0, 1, 2].map((factor) => factor * (12 + 13 + 14 + 15 + 16 + 17)),
+    );
+    t.equal(await eight(3), undefined, "six of eight are needed");
+  },
+);

@@ -3,6 +3,7 @@ import { splitIntoGroups } from "@fedloop/privacy/secagg";
 import { plannedRound, type RoundMessage, type RoundRules, stepRound, waitsForDevices } from "../../rounds/machine.js";
 import { SECURE_STEPS, type SecureStep } from "../../rounds/secure-group.js";
 import { type AbandonReason, hasEnded } from "../../rounds/states.js";
+import type { AnsweredSteps } from "./masked-group.js";
 
 /** What becomes of one device in one round, were nobody else there. */
 export interface Journey {
@@ -18,6 +19,8 @@ export interface GroupRules {
   readonly groupTarget: number;
   readonly minimumMembers: number;
   readonly minimumSurvivors: number;
+  /** Answers that a group of so many members needs in each step after the keys: the threshold of its graph. */
+  readonly threshold: (members: number) => number;
 }
 
 /** How a round went. */
@@ -26,6 +29,8 @@ export interface Course {
   readonly abandoned: AbandonReason | null;
   /** Those whose updates are in the sum, group by group and in the order in which they came; one group without secure aggregation. */
   readonly groups: readonly (readonly number[])[];
+  /** With secure aggregation, beside each of `groups` who answered which step. */
+  readonly answered: readonly AnsweredSteps[];
   readonly selected: readonly number[];
   /** Those who came from training when the round took no more. */
   readonly late: readonly number[];
@@ -45,7 +50,13 @@ interface Group {
   members: Journey[];
   /** Those whose vectors are in the group's sum, from the step masked on. */
   readonly survivors: Journey[];
+  /** Who answered each step. */
+  readonly answered: AnsweredSteps;
+  /** Of its graph, which is made when the keys are there. */
+  readonly threshold: number;
 }
+
+const NOBODY: AnsweredSteps = { keys: [], shares: [], masked: [], consistency: [], unmask: [] };
 
 /**
  * Drives one round's machine through all of its states, in virtual time: who joins, answers, vanishes and is late is given, and
@@ -123,6 +134,7 @@ export function courseOf(
   return {
     abandoned,
     groups: abandoned === null ? groups.map(({ survivors }) => survivors.map(({ device }) => device)) : [],
+    answered: abandoned === null && secure !== null ? groups.map(({ answered }) => answered) : [],
     selected: selected.map(({ device }) => device),
     late: late.map(({ device }) => device),
     vanished: selected.filter(({ vanishesAt }) => vanishesAt !== null).map(({ device }) => device),
@@ -131,26 +143,33 @@ export function courseOf(
 }
 
 function begun(selected: readonly Journey[], secure: GroupRules | null, random: RandomSource): Group[] {
-  if (secure === null || selected.length < secure.minimumMembers) return [{ members: [...selected], survivors: [] }];
+  if (secure === null || selected.length < secure.minimumMembers) {
+    return [{ members: [...selected], survivors: [], answered: NOBODY, threshold: 0 }];
+  }
   const sizes = { target: secure.groupTarget, minimum: secure.minimumMembers };
   return splitIntoGroups(selected.length, sizes, random).map((positions) => ({
     members: [...positions].flatMap((position) => selected[position] ?? []),
     survivors: [],
+    answered: NOBODY,
+    threshold: 0,
   }));
 }
 
 /** A group after a step; none where it is left out. */
-function goesOn(group: Group, step: SecureStep, answered: ReadonlySet<Journey>, secure: GroupRules | null): Group[] {
-  const members = group.members.filter((member) => answered.has(member));
+function goesOn(group: Group, step: SecureStep, inTime: ReadonlySet<Journey>, secure: GroupRules | null): Group[] {
+  const members = group.members.filter((member) => inTime.has(member));
+  const answered = { ...group.answered, [step]: members.map(({ device }) => device) };
   const survivors = step === "masked" ? members.slice().sort((a, b) => a.trainingMs - b.trainingMs) : group.survivors;
-  return secure !== null && members.length < leastOf(step, survivors, secure) ? [] : [{ members, survivors }];
+  if (secure === null) return [{ ...group, members, survivors, answered }];
+  if (members.length < leastOf(step, group.threshold, secure)) return [];
+  const threshold = step === "keys" ? secure.threshold(members.length) : group.threshold;
+  return [{ members, survivors, answered, threshold }];
 }
 
-function leastOf(step: SecureStep, survivors: readonly Journey[], secure: GroupRules): number {
+/** What a group's own steps ask for, when they end. A sparse graph asks for as many among each one's neighbours too. */
+function leastOf(step: SecureStep, threshold: number, secure: GroupRules): number {
   if (step === "keys") return secure.minimumMembers;
-  if (step === "shares" || step === "masked") return secure.minimumSurvivors;
-  // The complete graph's threshold; a sparse one's is about the same part of its neighbours.
-  return Math.floor((2 * survivors.length) / 3) + 1;
+  return step === "shares" || step === "masked" ? Math.max(threshold, secure.minimumSurvivors) : threshold;
 }
 
 function countOf({ members, survivors }: Group, step: SecureStep): number {

@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { CoordinatorError } from "../../errors.js";
-import type { FromThread, RoundTask, ThreadSetting, ToThread } from "./messages.js";
+import type { FromThread, GroupTask, RoundTask, ThreadSetting, ToThread } from "./messages.js";
 
 /** Test examples of one piece of scoring. A fixed size, so that sums do not depend on the number of threads. */
 const PIECE = 1_024;
@@ -73,6 +73,34 @@ export class DeviceThreads implements AsyncDisposable {
           });
     });
     await this.#until(Promise.all(parts));
+  }
+
+  /** How many there are. */
+  get count(): number {
+    return this.#threads.length;
+  }
+
+  /**
+   * Runs the protocol of secure aggregation in groups, as many at a time as there are threads.
+   *
+   * @returns each group's sum, or null where too many were gone
+   * @throws CoordinatorError ROUND_FAILED, CANCELLED
+   */
+  async sumMasked(tasks: readonly GroupTask[]): Promise<readonly (Int32Array | null)[]> {
+    const sums: (Int32Array | null)[] = tasks.map(() => null);
+    const waiting = [...tasks.entries()];
+    const parts = this.#threads.map(async (thread) => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        const [place, task] = next;
+        await ask(thread, { type: "sum", task }, (message) => {
+          if (message.type !== "summed") return false;
+          sums[place] = message.sum;
+          return true;
+        });
+      }
+    });
+    await this.#until(Promise.all(parts));
+    return sums;
   }
 
   /**

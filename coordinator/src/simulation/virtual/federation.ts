@@ -25,9 +25,11 @@ import { scaleOf } from "../../rounds/round-work.js";
 import type { Schedule } from "../../rounds/schedule.js";
 import type { AbandonReason } from "../../rounds/states.js";
 import { SeededRandom } from "../seeded-random.js";
-import { type Course, courseOf, type GroupRules, type Journey } from "./course.js";
+import { type Course, courseOf, type Journey } from "./course.js";
 import type { DeviceThreads } from "./device-threads.js";
-import { GroupSums } from "./group-sums.js";
+import { groupRules } from "./group-rules.js";
+import { collectSecurely } from "./group-sums.js";
+import { type Masks, masksOf } from "./masks.js";
 import type { RoundTask, StaleModel } from "./messages.js";
 import { vanishingStep } from "./vanishing.js";
 
@@ -45,6 +47,8 @@ export interface RoundReport {
   readonly vanished: number;
   /** Updates that were not finite, or that the coordinator refused. */
   readonly refused: number;
+  /** Devices of groups that the protocol could not unmask, which the round goes on without. */
+  readonly lost: number;
   /** The population's ε so far, as the ledger would claim it; null without differential privacy. */
   readonly epsilon: number | null;
   /** L2 norm that updates were clipped to. */
@@ -77,6 +81,8 @@ const TIME_SPREAD = 0.3;
  */
 export class VirtualFederation {
   readonly schedule: Schedule;
+  /** Null without secure aggregation. */
+  readonly masks: Masks | null;
   parameters: Float32Array;
   readonly #options: VirtualFederationOptions;
   readonly #budget: PopulationBudget;
@@ -99,6 +105,7 @@ export class VirtualFederation {
     this.schedule = buildSchedule(options.plan, 1);
     this.#budget = new PopulationBudget(this.schedule.cap, []);
     this.parameters = initialParameters(options.plan);
+    this.masks = masksOf(options.simulation, this.schedule.rounds);
   }
 
   /** The model as a file. */
@@ -144,13 +151,18 @@ export class VirtualFederation {
       this.#budget.release();
       return this.#report(spec, round, course);
     }
-    const { collected, refused } = await this.#collect(spec, task, course);
+    const { collected, refused, groups } = await this.#collect(spec, task, course);
+    const lost = sizeOf(course.groups) - sizeOf(groups);
+    if (groups.length < course.groups.length && sizeOf(groups) < spec.cohort.minimum) {
+      this.#budget.release();
+      return { ...this.#report(spec, round, { ...course, groups, abandoned: "UNMASK_FAILED" }), refused, lost };
+    }
     const released = await this.#release(spec, collected, round, position, leafHash);
     this.#budget.reserve(costOf(spec, name));
     this.#budget.debit();
-    this.#participants.debit(costOf(spec, name), course.groups.flat().map(subjectOf), position?.step);
-    const result = await this.#apply(spec, task, released, course.groups.flat().length);
-    return { ...this.#report(spec, round, course), refused, ...result };
+    this.#participants.debit(costOf(spec, name), groups.flat().map(subjectOf), position?.step);
+    const result = await this.#apply(spec, task, released, sizeOf(groups));
+    return { ...this.#report(spec, round, { ...course, groups }), refused, lost, ...result };
   }
 
   /** The population's ε after the round; undefined where the budget does not allow it. */
@@ -243,11 +255,15 @@ export class VirtualFederation {
   async #collect(
     spec: RoundSpec,
     task: RoundTask,
-    { groups }: Course,
-  ): Promise<{ readonly collected: Collected; readonly refused: number }> {
-    let refused = 0;
+    course: Course,
+  ): Promise<{
+    readonly collected: Collected;
+    readonly refused: number;
+    /** The groups whose updates are in it. */
+    readonly groups: Course["groups"];
+  }> {
     const { threads } = this.#options;
-    const devices = groups.flat();
+    const devices = course.groups.flat();
     const stale = new Map(
       devices.flatMap((device) => {
         const model = spec.kind === "train" ? this.#staleOf(device) : undefined;
@@ -257,14 +273,13 @@ export class VirtualFederation {
     for (const device of stale.keys()) this.#pending.delete(device);
     const staleTask = { ...task, stale };
     if (spec.secureAggregation.enabled) {
-      const sums = new GroupSums(groups, spec.format);
-      await threads.train(staleTask, devices, (device, update) => {
-        if (update instanceof Int32Array) sums.add(device, update);
-        else refused += 1;
-      });
+      const given = { task: staleTask, course, format: spec.format, masks: this.masks };
+      const { sums, refused } = await collectSecurely(threads, given);
       const isApart = this.schedule.strategy.family === "group-sum" && spec.kind === "train";
-      return { collected: isApart ? { groups: sums.groups() } : { values: sums.total() }, refused };
+      const groups = course.groups.filter((_, group) => sums.has(group));
+      return { collected: isApart ? { groups: sums.groups() } : { values: sums.total() }, refused, groups };
     }
+    let refused = 0;
     const keepsAll = this.schedule.strategy.family === "per-update" && spec.kind === "train";
     const sum = keepsAll ? new UpdateCollection(spec.format) : new UpdateSum(spec.format);
     await threads.train(staleTask, devices, (_, update) => {
@@ -276,7 +291,7 @@ export class VirtualFederation {
         refused += 1;
       }
     });
-    return { collected: sum, refused };
+    return { collected: sum, refused, groups: course.groups };
   }
 
   async #release(
@@ -339,7 +354,7 @@ export class VirtualFederation {
   }
 
   #unplanned(spec: RoundSpec, round: number): RoundReport {
-    const none = { groups: [], selected: [], late: [], vanished: [], endMs: this.#nowMs };
+    const none = { groups: [], answered: [], selected: [], late: [], vanished: [], endMs: this.#nowMs };
     return this.#report(spec, round, { abandoned: "BUDGET_EXCEEDED", ...none });
   }
 
@@ -356,6 +371,7 @@ export class VirtualFederation {
       late: course.late.length,
       vanished: course.vanished.length,
       refused: 0,
+      lost: 0,
       epsilon: plan.cap === null ? null : Number(claimedEpsilon(this.#budget.spent)),
       clipNorm: spec.adaptive?.clipNorm ?? spec.clipNorm,
       metrics: null,
@@ -374,6 +390,6 @@ function subjectOf(device: number): string {
   return String(device);
 }
 
-function groupRules({ secureAggregation }: RoundSpec): GroupRules | null {
-  return secureAggregation.enabled ? secureAggregation.parameters : null;
+function sizeOf(groups: readonly (readonly number[])[]): number {
+  return groups.reduce((sum, { length }) => sum + length, 0);
 }

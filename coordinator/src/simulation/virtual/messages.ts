@@ -3,6 +3,7 @@ import type { RoundPlan } from "@fedloop/consent";
 import type { TensorShape } from "../../models/safetensors.js";
 import type { Attack } from "../../plan/simulation-schema.js";
 import type { Dataset } from "./dataset.js";
+import type { AnsweredSteps } from "./masked-group.js";
 import type { Partition } from "./partition.js";
 
 /** Which trainer devices have, by the plan's strategy. */
@@ -41,7 +42,20 @@ export interface StaleModel {
   readonly parameters: Float32Array;
 }
 
+/** One group's sum, through the protocol. */
+export interface GroupTask {
+  readonly body: RoundPlan;
+  /** base64url. */
+  readonly leafHash: string;
+  /** Which of the round's groups it is. */
+  readonly group: number;
+  readonly answered: AnsweredSteps;
+  /** By device. */
+  readonly vectors: ReadonlyMap<number, Int32Array>;
+}
+
 export type ToThread =
+  | { readonly type: "sum"; readonly task: GroupTask }
   | { readonly type: "train"; readonly task: RoundTask; readonly devices: readonly number[] }
   | {
       readonly type: "score";
@@ -55,6 +69,8 @@ export type FromThread =
   | { readonly type: "ready" }
   /** Null where training came to values that are not finite: such a device sends nothing. */
   | { readonly type: "update"; readonly device: number; readonly update: Uint8Array | Int32Array | null }
+  /** Null where too many were gone. */
+  | { readonly type: "summed"; readonly sum: Int32Array | null }
   | { readonly type: "scored"; readonly loss: number; readonly right: number }
   | { readonly type: "done" }
   | { readonly type: "failed"; readonly code: string; readonly message: string };

@@ -1,7 +1,18 @@
 import type { RoundReport } from "./federation.js";
+import type { Masks } from "./masks.js";
 import type { VirtualSimulation } from "./simulate-plan.js";
 
 const MOST_ROWS = 20;
+
+const MASKED: Readonly<Record<Masks, string>> = {
+  full: "full: keys, shares, masks and signatures of every group, as in a coordinator and its devices",
+  none: "left out: they cancel in every sum, and what is added up here are the integers they would hide",
+};
+
+/** How the sums of the rounds come about, before the first one. */
+export function masksLine(masks: Masks | null): string {
+  return masks === null ? "No secure aggregation, by the plan" : `Masks ${MASKED[masks]}`;
+}
 
 /** One round in a line. */
 export function roundLine(report: RoundReport): string {
@@ -34,7 +45,7 @@ ${plot(rounds)}
   privacy      ${privacy}
   speed        ${result.devicesPerSecond.toFixed(1)} devices a second on ${result.threads} threads, ${result.seconds.toFixed(1)} s of rounds
   randomness   seeded with ${result.seed}: the same each time, and no protection, since its noise can be computed again
-  masks        left out: they cancel in every sum, and what is added up here are the integers they would hide
+  masks        ${result.masks === null ? "none, by the plan" : MASKED[result.masks]}
   model        ${files.model}
                SHA-256 ${result.modelSha256}
   page         ${files.page}

@@ -4,7 +4,7 @@ import type { SimulateOptions } from "../../cli/options.js";
 import type { LoadedPlan } from "../../plan/load.js";
 import { Progress } from "../progress.js";
 import { simulationPage } from "./report-page.js";
-import { roundLine, simulationReport } from "./report-text.js";
+import { masksLine, roundLine, simulationReport } from "./report-text.js";
 import { simulatePlan, type VirtualSimulation } from "./simulate-plan.js";
 
 const MODEL = "model.safetensors";
@@ -30,6 +30,7 @@ export async function runVirtual(loaded: LoadedPlan, options: SimulateOptions, o
     seed: options.seed,
     threads: options.threads,
     signal: options.signal,
+    onStart: (masks) => progress.step(masksLine(masks)),
     onRound: (report) => progress.step(roundLine(report)),
   });
   progress.end();

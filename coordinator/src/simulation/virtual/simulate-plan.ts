@@ -9,6 +9,7 @@ import { SeededRandom } from "../seeded-random.js";
 import { type Dataset, loadDataset } from "./dataset.js";
 import { DeviceThreads } from "./device-threads.js";
 import { type RoundReport, VirtualFederation } from "./federation.js";
+import type { Masks } from "./masks.js";
 import type { TrainerKind } from "./messages.js";
 import { partitionOf } from "./partition.js";
 import { denseTopology } from "./topology.js";
@@ -24,6 +25,8 @@ export interface VirtualSimulationOptions {
   /** As many as the machine has cores, unless given. Nothing that comes out depends on it. */
   readonly threads?: number | undefined;
   readonly signal: AbortSignal;
+  /** Told before the first round. */
+  readonly onStart?: ((masks: Masks | null) => void) | undefined;
   readonly onRound?: ((report: RoundReport) => void) | undefined;
 }
 
@@ -34,6 +37,8 @@ export interface VirtualSimulation {
   readonly devices: number;
   readonly poisonedDevices: number;
   readonly strategy: string;
+  /** Whether the protocol of secure aggregation was run; null for a plan without. */
+  readonly masks: Masks | null;
   readonly rounds: readonly RoundReport[];
   /** Of the last model, on the test examples; null where no round released one. */
   readonly accuracy: number | null;
@@ -102,6 +107,7 @@ export async function simulatePlan(options: VirtualSimulationOptions): Promise<V
     poisoned,
     testExamples: dataset.test.labels.length,
   });
+  options.onStart?.(federation.masks);
   const started = performance.now();
   const used = process.cpuUsage();
   const rounds: RoundReport[] = [];
@@ -120,6 +126,7 @@ export async function simulatePlan(options: VirtualSimulationOptions): Promise<V
     devices: simulation.devices,
     poisonedDevices: poisoned.reduce((sum, one) => sum + one, 0),
     strategy: plan.strategy.id,
+    masks: federation.masks,
     rounds,
     accuracy: scored?.accuracy ?? null,
     loss: scored?.loss ?? null,

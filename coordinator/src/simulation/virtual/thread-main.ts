@@ -14,7 +14,8 @@ import {
 } from "@fedloop/client-runtime/simulation";
 import { SeededRandom } from "../seeded-random.js";
 import type { LabelledData } from "./dataset.js";
-import type { FromThread, RoundTask, ThreadSetting, ToThread } from "./messages.js";
+import { maskedSum } from "./masked-group.js";
+import type { FromThread, GroupTask, RoundTask, ThreadSetting, ToThread } from "./messages.js";
 import { flipsLabels, poisonUpdate } from "./poison.js";
 
 const setting: ThreadSetting = workerData;
@@ -107,7 +108,7 @@ const SCORED = 256;
 
 async function score({ manifest, parameters, from, to }: Extract<ToThread, { type: "score" }>): Promise<void> {
   model.start(parameters, manifest, { optimiser: { type: "sgd", learningRate: 0 }, batchSize: SCORED });
-  let sum = 0;
+  let loss = 0;
   let right = 0;
   for (let start = from; start < to; start += SCORED) {
     const rows = Uint32Array.from({ length: Math.min(SCORED, to - start) }, (_, i) => start + i);
@@ -115,15 +116,27 @@ async function score({ manifest, parameters, from, to }: Extract<ToThread, { typ
       examplesOf(dataset.test, rows, false),
       rows.map((_, i) => i),
     );
-    sum += scored.loss;
+    loss += scored.loss;
     right += scored.right;
   }
-  tell({ type: "scored", loss: sum, right });
+  tell({ type: "scored", loss, right });
+}
+
+/** One group's devices and its coordinator, through the protocol. */
+async function sum({ body, leafHash, group, answered, vectors }: GroupTask): Promise<void> {
+  const { secure } = simulatedPlan(body, leafHash);
+  const random = new SeededRandom(seed, ["graph", body.round, group]);
+  const summed = secure === null ? undefined : await maskedSum(secure, answered, vectors, random, never);
+  tell({ type: "summed", sum: summed ?? null });
+}
+
+function done(message: ToThread): Promise<void> {
+  if (message.type === "train") return train(message.task, message.devices);
+  return message.type === "sum" ? sum(message.task) : score(message);
 }
 
 parentPort?.on("message", (message: ToThread) => {
-  const work = message.type === "train" ? train(message.task, message.devices) : score(message);
-  work.catch((cause: unknown) => {
+  done(message).catch((cause: unknown) => {
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : "INTERNAL";
     tell({ type: "failed", code, message: cause instanceof Error ? cause.message : String(cause) });
   });
