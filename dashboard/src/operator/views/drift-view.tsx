@@ -131,7 +131,7 @@ function Histograms({
         <tr>
           <th>Bin</th>
           {[before, after].map(({ turn }) => (
-            <th key={turn} colSpan={2} class="number">
+            <th key={turn} class="number">
               Time {turn}
             </th>
           ))}
@@ -144,18 +144,14 @@ function Histograms({
             {[before, after].map(({ turn, estimates, minimumDevices }) => {
               const { value = null, low = null, high = null } = estimates.find((each) => each.name === name) ?? {};
               return value === null ? (
-                <td key={turn} class="number quiet" colSpan={2}>
+                <td key={turn} class="number quiet">
                   withheld: fewer than {count(minimumDevices)}
                 </td>
               ) : (
-                <>
-                  <td key={turn} class="number">
-                    <Measured value={value} />
-                  </td>
-                  <td class="bar">
-                    <IntervalBar scale={scale} value={value} low={low} high={high} />
-                  </td>
-                </>
+                <td key={turn} class="number">
+                  <Measured value={value} />
+                  <IntervalBar scale={scale} value={value} low={low} high={high} />
+                </td>
               );
             })}
           </tr>
