@@ -1,8 +1,9 @@
 // Everything a participant must remember from run to run, as one value: it changes as a whole or not at all.
 import * as z from "zod/mini";
 import { ClientError } from "../errors.js";
-import { type Charge, requireReadable } from "../guard/budget.js";
+import type { Charge } from "../guard/budget.js";
 import type { PinnedLog, SeenCheckpoint } from "../guard/receipt.js";
+import { loaded } from "../loading.js";
 import type { DeviceStore } from "../store/device-store.js";
 import type { Session } from "../transport/coordinator-client.js";
 
@@ -141,15 +142,23 @@ function stateKey(population: string): string {
 /**
  * Reads a participant's state; undefined when there is none.
  *
- * @throws ClientError STORE_CORRUPT, STORE_FAILED
+ * @throws ClientError STORE_CORRUPT, STORE_FAILED, UNAVAILABLE
  */
 export async function loadState(store: DeviceStore, population: string): Promise<DeviceState | undefined> {
   const bytes = await store.get(stateKey(population));
   if (bytes === undefined) return undefined;
+  const state = read(() => schema.parse(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes))));
+  // Who has not taken part yet has no use for the accountant.
+  if (state.charges.length > 0) {
+    const { requireReadable } = await loaded(() => import("../guard/index.js"));
+    read(() => requireReadable(state.charges));
+  }
+  return state;
+}
+
+function read<T>(parse: () => T): T {
   try {
-    const state = schema.parse(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
-    requireReadable(state.charges);
-    return state;
+    return parse();
   } catch (cause) {
     throw new ClientError(
       "STORE_CORRUPT",

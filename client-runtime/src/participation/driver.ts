@@ -28,6 +28,8 @@ export class Driver {
   #task: AbortController | undefined;
   #isWatching = false;
   #isOver = false;
+  /** What ends the run, beside the coordinator's word. */
+  #failure: unknown;
   #wake: (() => void) | undefined;
 
   constructor(dependencies: ParticipationDependencies) {
@@ -53,6 +55,7 @@ export class Driver {
     this.#post({ type: "started" });
     try {
       while (!this.#isOver || this.#events.length > 0) {
+        if (this.#failure !== undefined) throw this.#failure;
         const event = this.#events.shift();
         if (event !== undefined) {
           yield event;
@@ -186,7 +189,10 @@ export class Driver {
       (event) => this.#post({ type: "news", news: newsOf(event, keeper.current.checkpoint) }),
       () => this.#post({ type: "watchResumed" }),
       this.#run.signal,
-    );
+    ).catch((cause: unknown) => {
+      this.#failure = cause;
+      this.#wake?.();
+    });
   }
 
   #settle(round: number): void {

@@ -62,7 +62,7 @@ export class SecureSession implements Disposable {
     const advertisement = await this.#step(() => this.#device.advertise());
     const request = { ...this.#round, ...advertisement };
     const answer = await this.#ready(
-      (client) => client.call(Rounds.method.advertiseKeys, { ...request, waitMs: HELD_MS }, signal, HELD_MS),
+      (client, waitMs) => client.call(Rounds.method.advertiseKeys, { ...request, waitMs }, signal, waitMs),
       signal,
     );
     const { member, cohortSize, threshold, neighbours } = answer;
@@ -76,7 +76,7 @@ export class SecureSession implements Disposable {
     const sealed = shares.map(({ member, envelope }) => ({ member, ciphertext: envelope }));
     const request = { ...this.#round, selfMaskCommitment, shares: sealed };
     const answer = await this.#ready(
-      (client) => client.call(Rounds.method.shareKeys, { ...request, waitMs: HELD_MS }, signal, HELD_MS),
+      (client, waitMs) => client.call(Rounds.method.shareKeys, { ...request, waitMs }, signal, waitMs),
       signal,
     );
     const opened = answer.shares.map(({ member, ciphertext }) => ({ member, envelope: ciphertext }));
@@ -99,13 +99,13 @@ export class SecureSession implements Disposable {
   async confirm(signal: AbortSignal): Promise<void> {
     const question = { ...this.#round, signature: new Uint8Array() };
     const { survivors } = await this.#ready(
-      (client) => client.call(Rounds.method.confirmSurvivors, { ...question, waitMs: HELD_MS }, signal, HELD_MS),
+      (client, waitMs) => client.call(Rounds.method.confirmSurvivors, { ...question, waitMs }, signal, waitMs),
       signal,
     );
     const confirmation = await this.#step(() => this.#device.confirmSurvivors({ survivors }));
     const request = { ...this.#round, ...confirmation };
     const { signatures } = await this.#ready(
-      (client) => client.call(Rounds.method.confirmSurvivors, { ...request, waitMs: HELD_MS }, signal, HELD_MS),
+      (client, waitMs) => client.call(Rounds.method.confirmSurvivors, { ...request, waitMs }, signal, waitMs),
       signal,
     );
     this.#confirmations = { signatures };
@@ -135,12 +135,12 @@ export class SecureSession implements Disposable {
 
   /** Asks until the answer is there. The coordinator holds each call back as long as it may, so mostly once. */
   async #ready<Answer extends Pending>(
-    ask: (client: CoordinatorClient) => Promise<Answer>,
+    ask: (client: CoordinatorClient, waitMs: number) => Promise<Answer>,
     signal: AbortSignal,
   ): Promise<Answer> {
     const { client, clock } = this.#options;
     for (;;) {
-      const answer = await ask(client);
+      const answer = await ask(client, await client.mayWaitMs(HELD_MS));
       if (answer.ready) return answer;
       await clock.wait(answer.retryAfterMs > 0 ? answer.retryAfterMs : ASK_AGAIN_MS, signal);
     }

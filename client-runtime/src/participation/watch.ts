@@ -19,6 +19,7 @@ export interface WatchDependencies {
  * Follows a population's round events until the signal is aborted. The stream is opened again whenever it ends: it may
  * be down as long as the coordinator is.
  *
+ * @throws ClientError BAD_OPTION when the app has more participants than there are connections
  * @param onResumed told when a stream is open again after one broke, before its first event
  */
 export async function watchRounds(
@@ -41,6 +42,7 @@ export async function watchRounds(
       }
     } catch (cause) {
       if (signal.aborted) return;
+      if (cause instanceof ClientError && cause.code === "BAD_OPTION") throw cause;
       if (cause instanceof ClientError) askedMs = cause.retryAfterMs;
     }
     isResumption = true;

@@ -9,7 +9,7 @@ import { pauseMs, type RetryPolicy } from "../transport/retry.js";
 
 /** What a transfer works with. */
 export interface TransferContext {
-  readonly client: Pick<CoordinatorClient, "call" | "stream">;
+  readonly client: Pick<CoordinatorClient, "call" | "mayWaitMs" | "stream">;
   readonly sha256: Sha256;
   readonly clock: Clock;
   readonly random: RandomSource;

@@ -104,8 +104,9 @@ async function askForPlace(
   { client, signal }: TransferContext,
   { population, round, bytes }: UpdateUpload,
 ): Promise<number> {
-  const request = { population, round, totalBytes: BigInt(bytes.length), waitMs: PLACE_WAIT_MS };
-  return Number((await client.call(Artifacts.method.uploadChunk, request, signal, PLACE_WAIT_MS)).nextOffset);
+  const waitMs = await client.mayWaitMs(PLACE_WAIT_MS);
+  const request = { population, round, totalBytes: BigInt(bytes.length), waitMs };
+  return Number((await client.call(Artifacts.method.uploadChunk, request, signal, waitMs)).nextOffset);
 }
 
 /** @returns the offset of the first chunk that is missing, or the size of the upload */

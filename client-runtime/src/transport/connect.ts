@@ -2,6 +2,7 @@
 import type { DescMessage, DescMethodServerStreaming, DescMethodUnary, MessageShape } from "@bufbuild/protobuf";
 import { decodeMessage, methodPath } from "@fedloop/proto";
 import { ClientError } from "../errors.js";
+import { BrowserStreams } from "./browser-streams.js";
 import { brokenCall, enveloped, requireAnswer, STREAM_TYPE, streamedMessages, UNARY_TYPE } from "./connect-protocol.js";
 import type { CallOptions, Transport } from "./transport.js";
 
@@ -107,6 +108,7 @@ class ConnectTransport implements Transport {
   readonly #fetch: typeof globalThis.fetch;
   readonly #calls = new Set<Call>();
   readonly #silenceMs: number;
+  readonly #streams: BrowserStreams | undefined;
   #isClosed = false;
 
   constructor({ baseUrl, fetch, silenceMs = SILENCE_MS }: ConnectTransportOptions) {
@@ -114,6 +116,7 @@ class ConnectTransport implements Transport {
     // A browser takes its own fetch only as the window's, or the worker's.
     this.#fetch = fetch ?? ((input, init) => globalThis.fetch(input, init));
     this.#silenceMs = silenceMs;
+    this.#streams = BrowserStreams.to(this.#baseUrl);
   }
 
   async unary<I extends DescMessage, O extends DescMessage>(
@@ -142,8 +145,10 @@ class ConnectTransport implements Transport {
   ): AsyncGenerator<MessageShape<O>> {
     const path = methodPath(method);
     const call = this.#begin(path, signal);
-    call.within(this.#silenceMs, "silent");
+    let closed: (() => void) | undefined;
     try {
+      closed = await this.#streams?.open();
+      call.within(this.#silenceMs, "silent");
       const response = await this.#post(path, STREAM_TYPE, metadata, enveloped(body), call.signal);
       if (response.body === null) throw new ClientError("PROTOCOL", `${path}: expected a stream, came an empty answer`);
       for await (const message of streamedMessages(path, response.body)) {
@@ -156,7 +161,12 @@ class ConnectTransport implements Transport {
       throw call.failure(cause);
     } finally {
       call[Symbol.dispose]();
+      closed?.();
     }
+  }
+
+  async mayWait(): Promise<boolean> {
+    return (await this.#streams?.areMany()) !== true;
   }
 
   async close(): Promise<void> {
@@ -184,7 +194,8 @@ class ConnectTransport implements Transport {
 
 /**
  * A transport over Connect and fetch. Browsers keep six connections to a host over HTTP/1.1 and one stream of round
- * events holds one of them as long as a participant runs; over HTTP/2 there is no such limit.
+ * events holds one of them as long as a participant runs: the sixth participant of a browser is refused with BAD_OPTION.
+ * Over HTTP/2 there is no such limit.
  *
  * @throws ClientError BAD_OPTION for an address off loopback without https
  */

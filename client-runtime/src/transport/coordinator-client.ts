@@ -74,6 +74,11 @@ export class CoordinatorClient {
     return this.#options.clock.now() + this.#clockOffsetMs;
   }
 
+  /** How long a request may let the coordinator hold its answer back, milliseconds. */
+  async mayWaitMs(wishedMs: number): Promise<number> {
+    return (await this.#options.transport.mayWait?.()) === false ? 0 : wishedMs;
+  }
+
   /** A call that needs no session. */
   open<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,

@@ -30,5 +30,7 @@ export interface Transport {
     request: MessageShape<I>,
     options: CallOptions,
   ): AsyncIterable<MessageShape<O>>;
+  /** Whether the coordinator may hold answers back: not where calls that wait would keep others from being made. */
+  mayWait?(): Promise<boolean>;
   close(): Promise<void>;
 }

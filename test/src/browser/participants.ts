@@ -43,7 +43,8 @@ export async function servePages(t: Test, { policy = STRICT_POLICY, held }: Serv
 }
 
 /** What a page joins with, its place in the test filled in. */
-export type Person = Omit<PageSettings, "coordinator" | "population" | "purpose" | "device">;
+export type Person = Omit<PageSettings, "coordinator" | "population" | "purpose" | "device"> &
+  Partial<Pick<PageSettings, "device">>;
 
 export const DEVICE = "device";
 
