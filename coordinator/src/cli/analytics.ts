@@ -2,6 +2,7 @@ import type { Estimate } from "@fedloop/privacy/analytics";
 import { driftReports } from "../analytics/drift.js";
 import { type AnsweredQuery, answeredQueries, replays } from "../analytics/results.js";
 import { CoordinatorError } from "../errors.js";
+import { curveText } from "./curve-text.js";
 import { openReading } from "./reading.js";
 import type { Surroundings } from "./surroundings.js";
 
@@ -106,6 +107,7 @@ export async function showAnswer(
           : `${rounded(estimate.value)}  (95 %: ${rounded(estimate.interval[0])} to ${rounded(estimate.interval[1])}; noise ±${rounded(Math.sqrt(estimate.noiseVariance))})`;
       print(`  ${label.padEnd(20)}  ${text}\n`);
     }
+    if (answer.result.curve !== undefined && answer.result.curve.length > 0) print(curveText(answer.result.curve));
   }
 }
 
