@@ -16,6 +16,7 @@ import { universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import cors from "@fastify/cors";
 import { ErrorDetailSchema, MAX_MESSAGE_BYTES, METADATA, methodPath } from "@fedloop/proto";
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
+import { CrowdSignal } from "../rounds/crowd-signal.js";
 import {
   type CallContext,
   type CallOptions,
@@ -65,6 +66,7 @@ export class ConnectHost implements ServiceHost {
   readonly #options: ConnectHostOptions;
   readonly #services: { readonly service: DescService; readonly register: Register }[] = [];
   readonly #draining = new AbortController();
+  readonly #streams = new CrowdSignal(this.#draining.signal);
 
   constructor(options: ConnectHostOptions) {
     this.#options = options;
@@ -174,8 +176,8 @@ export class ConnectHost implements ServiceHost {
   #stream(method: DescMethod, handler: AnyHandler, isSigned: boolean) {
     const draining = this.#draining.signal;
     return async function* (this: ConnectHost, request: Message, connect: HandlerContext): AsyncGenerator<Message> {
+      const { signal, leave } = this.#streams.join(connect.signal);
       try {
-        const signal = AbortSignal.any([connect.signal, draining]);
         const header = headerOf(connect);
         const { forwarder, admission } = this.#options;
         const leader = await leaderOf({ forwarder, admission }, method, "", header, isSigned);
@@ -190,6 +192,8 @@ export class ConnectHost implements ServiceHost {
         }
       } catch (cause) {
         throw this.#failure(methodPath(method), cause);
+      } finally {
+        leave();
       }
     }.bind(this);
   }

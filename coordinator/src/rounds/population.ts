@@ -4,6 +4,7 @@ import type { Committer, Fence } from "../ledger/ledger.js";
 import type { Device } from "../registry/device.js";
 import { type CheckIn, CheckIns, type Idle, type Join } from "./check-in.js";
 import { ConsentGate } from "./consent-gate.js";
+import { CrowdSignal, type Joined } from "./crowd-signal.js";
 import { type CurrentRound, excludeFrom, leaveRound } from "./current-round.js";
 import type { RoundEngine, RoundNotice, Submission } from "./engine.js";
 import { EventHub } from "./event-hub.js";
@@ -38,6 +39,7 @@ export class Population {
   readonly #checkIns: CheckIns;
   readonly #windows: ReturnWindows;
   #stepping = new AbortController();
+  #watchers = new CrowdSignal(this.#stepping.signal);
 
   constructor(deps: DrivingDependencies, schedule: Schedule, initialModel: Uint8Array) {
     this.#deps = deps;
@@ -93,9 +95,9 @@ export class Population {
     return this.#driver.ledger;
   }
 
-  /** Aborted when this coordinator leads the population no longer, with what to tell those that waited for its rounds. */
-  get steppedDown(): AbortSignal {
-    return this.#stepping.signal;
+  /** A watcher's signal that ends, too, when this coordinator leads the population no longer, with what to tell it then. */
+  untilSteppedDown(signal: AbortSignal): Joined {
+    return this.#watchers.join(signal);
   }
 
   /** Drives the rounds to their end. @see RoundDriver.run */
@@ -123,6 +125,7 @@ export class Population {
     this.#driver.stepDown();
     this.#stepping.abort(notLeading(this.name));
     this.#stepping = new AbortController();
+    this.#watchers = new CrowdSignal(this.#stepping.signal);
   }
 
   idle(): Idle {

@@ -11,6 +11,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { CoordinatorError } from "../errors.js";
+import { CrowdSignal } from "../rounds/crowd-signal.js";
 import { Connections } from "./connections.js";
 import { widenConnectionWindows, widenStreamWindows } from "./flow-control.js";
 import { sendWithoutCopies } from "./framed-messages.js";
@@ -27,11 +28,15 @@ import { isTold, toServiceError } from "./status.js";
 
 type AnyHandler = (request: Message, context: CallContext) => unknown;
 
+/** Why a stream ends whose caller went away: made once, since it is nobody's to read. */
+const GONE = new CoordinatorError("CANCELLED", "the caller went away");
+
 /** The gRPC face of the services: authentication, limits, errors; the handlers know nothing of it. */
 export class GrpcServer implements ServiceHost {
   readonly #options: CallOptions;
   readonly server: Server;
   readonly #draining = new AbortController();
+  readonly #streams = new CrowdSignal(this.#draining.signal);
   readonly #connections = new Connections();
 
   constructor(options: CallOptions) {
@@ -144,8 +149,8 @@ export class GrpcServer implements ServiceHost {
     return (call) => {
       sendWithoutCopies(call);
       const gone = new AbortController();
-      call.on("cancelled", () => gone.abort());
-      const signal = AbortSignal.any([gone.signal, this.#draining.signal]);
+      call.on("cancelled", () => gone.abort(GONE));
+      const { signal, leave } = this.#streams.join(gone.signal);
       const items = async (): Promise<AsyncIterable<MessageInitShape<typeof method.output>>> => {
         const header = headerOf(call.metadata);
         const caller = call.getPeer();
@@ -165,13 +170,15 @@ export class GrpcServer implements ServiceHost {
         }
         await before;
       };
-      pump().then(
-        () => call.end(),
-        (cause) => {
-          if (gone.signal.aborted) call.end();
-          else call.emit("error", this.#fail(method, cause));
-        },
-      );
+      pump()
+        .finally(leave)
+        .then(
+          () => call.end(),
+          (cause) => {
+            if (gone.signal.aborted) call.end();
+            else call.emit("error", this.#fail(method, cause));
+          },
+        );
     };
   }
 }

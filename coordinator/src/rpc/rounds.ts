@@ -118,12 +118,16 @@ export function roundsService({
       const population = populations.named(request.population, device);
       let known = request.knownTreeSize;
       population.farewell.met(device.id);
-      const until = AbortSignal.any([signal, population.steppedDown]);
-      for await (const notice of population.hub.watch(until)) {
-        const offer = await offerWith(population, device, notice, known);
-        if (offer !== undefined) known = offer.consistency.newSize;
-        yield event(population, notice, offer);
-        if (population.finished !== undefined && hasEnded(notice.state)) population.farewell.told(device.id);
+      const { signal: until, leave } = population.untilSteppedDown(signal);
+      try {
+        for await (const notice of population.hub.watch(until)) {
+          const offer = await offerWith(population, device, notice, known);
+          if (offer !== undefined) known = offer.consistency.newSize;
+          yield event(population, notice, offer);
+          if (population.finished !== undefined && hasEnded(notice.state)) population.farewell.told(device.id);
+        }
+      } finally {
+        leave();
       }
       if (!signal.aborted) throw until.reason;
     },
