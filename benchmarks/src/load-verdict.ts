@@ -1,48 +1,55 @@
 import type { RoundCounts } from "./load-rounds.js";
-import { leastIn, slope } from "./statistics.js";
+import { slope } from "./statistics.js";
 
-/** Memory at a moment of the run. */
+/** The coordinator's memory right after everything that is not in use was collected, which is done once a minute. */
 export interface MemorySample {
   readonly minute: number;
-  readonly mb: number;
+  /** Of the whole process. */
+  readonly residentMb: number;
+  /** JavaScript's heap, and what it holds outside. */
+  readonly inUseMb: number;
+  readonly pauseMs: number;
 }
 
 export interface MemoryCourse {
   readonly afterWarmUpMb: number;
   readonly atEndMb: number;
-  readonly peakMb: number;
   readonly slopeMbAMinute: number;
   /** What the slope makes of the time after the warm-up, as a part of what there was at its beginning. */
   readonly growth: number;
-  /** Of each minute the least. */
+  /** In use by JavaScript: after the warm-up, at the end, and its slope a minute. */
+  readonly inUse: { readonly afterWarmUpMb: number; readonly atEndMb: number; readonly slopeMbAMinute: number };
   readonly eachMinuteMb: readonly number[];
+  readonly inUseEachMinuteMb: readonly number[];
+  /** Of a collection that the benchmark asks for. */
+  readonly longestPauseMs: number;
 }
 
 /** Share of the time after which memory is looked at. */
 const WARM_UP = 1 / 3;
-/** The heap's least of a minute moves by a few per cent with the times of its collections: this much is no growth yet. */
+/** Caches that fill, and a crowd that is now a little larger, now a little smaller: this much is no growth yet. */
 const MOST_GROWTH = 0.05;
 
-/** How memory went. Of each minute the least counts, since what was allocated and is not yet collected comes and goes. */
 export function memoryCourse(samples: readonly MemorySample[], minutes: number): MemoryCourse {
-  const least = (some: readonly MemorySample[]): MemorySample[] =>
-    leastIn(
-      some,
-      ({ minute }) => Math.floor(minute),
-      ({ mb }) => mb,
-    );
-  const warm = least(samples.filter(({ minute }) => minute >= minutes * WARM_UP));
+  const warm = samples.filter(({ minute }) => minute >= minutes * WARM_UP);
   const first = warm[0];
   const last = warm.at(-1);
-  const mbAMinute = slope(warm.map(({ minute, mb }) => [minute, mb]));
+  const hundredths = (value: number): number => Math.round(value * 100) / 100;
+  const mbAMinute = slope(warm.map(({ minute, residentMb }) => [minute, residentMb]));
   const span = (last?.minute ?? 0) - (first?.minute ?? 0);
   return {
-    afterWarmUpMb: first?.mb ?? 0,
-    atEndMb: last?.mb ?? 0,
-    peakMb: Math.max(0, ...samples.map(({ mb }) => mb)),
-    slopeMbAMinute: Math.round(mbAMinute * 100) / 100,
-    growth: first === undefined ? 0 : Math.round(((mbAMinute * span) / first.mb) * 1_000) / 1_000,
-    eachMinuteMb: least(samples).map(({ mb }) => mb),
+    afterWarmUpMb: first?.residentMb ?? 0,
+    atEndMb: last?.residentMb ?? 0,
+    slopeMbAMinute: hundredths(mbAMinute),
+    growth: first === undefined ? 0 : Math.round(((mbAMinute * span) / first.residentMb) * 1_000) / 1_000,
+    inUse: {
+      afterWarmUpMb: first?.inUseMb ?? 0,
+      atEndMb: last?.inUseMb ?? 0,
+      slopeMbAMinute: hundredths(slope(warm.map(({ minute, inUseMb }) => [minute, inUseMb]))),
+    },
+    eachMinuteMb: samples.map(({ residentMb }) => residentMb),
+    inUseEachMinuteMb: samples.map(({ inUseMb }) => inUseMb),
+    longestPauseMs: Math.max(0, ...samples.map(({ pauseMs }) => pauseMs)),
   };
 }
 
@@ -55,6 +62,7 @@ export function problemsOf(result: {
 }): string[] {
   const { memory, rounds, checkIn, devices } = result;
   const problems: string[] = [];
+  if (memory.eachMinuteMb.length < 2) problems.push("the run was too short to tell of memory");
   if (memory.growth > MOST_GROWTH) {
     problems.push(
       `memory grows by ${memory.slopeMbAMinute} MB a minute, ${Math.round(memory.growth * 100)} % after the warm-up`,

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -56,8 +56,11 @@ export async function loadBenchmark(options: LoadOptions): Promise<LoadResult> {
   );
   const loopDelaysMs: number[] = [];
   let isStopping = false;
+  const memoryFile = join(folder, "memory.jsonl");
   const server = new ServerProcess({
     config: join(folder, "fedloop.yaml"),
+    execArgv: ["--import", new URL("./load-probe.js", import.meta.url).href],
+    env: { LOAD_MEMORY_FILE: memoryFile },
     onEvent: (event) => {
       if (isStopping) return;
       if (event.event === "paused") rounds.paused(event.population);
@@ -81,17 +84,17 @@ export async function loadBenchmark(options: LoadOptions): Promise<LoadResult> {
     crowd.forgetSoFar();
     loopDelaysMs.length = 0;
     const pid = server.pid ?? 0;
-    const memory: MemorySample[] = [];
+    let samples = 0;
     const started = performance.now();
+    const startedMs = Date.now();
     const processorBefore = processorSeconds(pid);
     for (let minute = 0; minute < options.minutes; ) {
       await pause(SAMPLE_MS);
       crowd.requireAlive();
       minute = (performance.now() - started) / 60_000;
-      memory.push({ minute, mb: residentMb(pid) });
       rounds.look(options.onProgress);
-      if (memory.length % 6 === 0) {
-        const mb = memory.at(-1)?.mb;
+      if (++samples % 6 === 0) {
+        const mb = residentMb(pid);
         const p99 = rounded(quantile(crowd.checkInMs, 0.99));
         options.onProgress(
           `minute ${minute.toFixed(1)}: ${crowd.online} online, ${mb} MB, ${crowd.checkInMs.length} check-ins, ` +
@@ -113,7 +116,7 @@ export async function loadBenchmark(options: LoadOptions): Promise<LoadResult> {
         p99Ms: rounded(quantile(checkInMs, 0.99)),
         longestMs: rounded(quantile(checkInMs, 1)),
       },
-      memory: memoryCourse(memory, options.minutes),
+      memory: memoryCourse(memorySamples(memoryFile, startedMs), options.minutes),
       rounds: rounds.counts(),
       longestLoopDelayMs: Math.max(0, ...loopDelaysMs),
       coordinatorCores: rounded((processorSeconds(pid) - processorBefore) / seconds),
@@ -196,6 +199,15 @@ class Crowd {
 
 function rounded(value: number): number {
   return Math.round(value * 100) / 100;
+}
+
+/** What the probe in the coordinator has written since then. */
+function memorySamples(path: string, sinceMs: number): MemorySample[] {
+  const lines = existsSync(path) ? readFileSync(path, "utf8").trimEnd().split("\n") : [];
+  return lines
+    .map((line): Omit<MemorySample, "minute"> & { readonly timeMs: number } => JSON.parse(line))
+    .filter(({ timeMs }) => timeMs >= sinceMs)
+    .map(({ timeMs, ...sample }) => ({ minute: (timeMs - sinceMs) / 60_000, ...sample }));
 }
 
 /** Resident memory of a process, from Linux's /proc. */

@@ -17,17 +17,3 @@ export function slope(points: readonly (readonly [number, number])[]): number {
   const slopes = points.flatMap(([x, y], i) => points.slice(i + 1).map(([x2, y2]) => (y2 - y) / (x2 - x)));
   return slopes.length === 0 ? 0 : quantile(slopes, 0.5);
 }
-
-/** Of each group the item with the least value, in the order of the groups. */
-export function leastIn<Item>(
-  items: readonly Item[],
-  group: (item: Item) => number,
-  value: (item: Item) => number,
-): Item[] {
-  const least = new Map<number, Item>();
-  for (const item of items) {
-    const known = least.get(group(item));
-    if (known === undefined || value(item) < value(known)) least.set(group(item), item);
-  }
-  return [...least.values()];
-}

@@ -45,6 +45,8 @@ export class GrpcServer implements ServiceHost {
       "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
       "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
       "grpc.max_concurrent_streams": 100_000,
+      // Counts each call and connection for a service that is not served.
+      "grpc.enable_channelz": 0,
       // A phone that went to sleep does not keep a connection's memory for ever.
       "grpc.keepalive_time_ms": 60_000,
       "grpc.keepalive_timeout_ms": 20_000,

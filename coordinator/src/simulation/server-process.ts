@@ -8,6 +8,9 @@ export interface ServerProcessOptions {
   /** Path of fedloop.yaml. */
   readonly config: string;
   readonly onEvent: (event: ServeEvent) => void;
+  /** Node's own flags, and more of the environment: for what measures it. */
+  readonly execArgv?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** `fedloop serve` as a process of its own, read through its JSON lines. */
@@ -22,9 +25,9 @@ export class ServerProcess {
     const main = fileURLToPath(new URL("../cli/main.js", import.meta.url));
     const child = spawn(
       process.execPath,
-      [main, "serve", "--config", options.config, "--json"],
+      [...(options.execArgv ?? []), main, "serve", "--config", options.config, "--json"],
       // Ctrl-C is for the simulation, which then ends its server in order.
-      { stdio: ["ignore", "pipe", "pipe"], detached: true, env: withoutOverrides(process.env) },
+      { stdio: ["ignore", "pipe", "pipe"], detached: true, env: { ...withoutOverrides(process.env), ...options.env } },
     );
     this.#child = child;
     child.stderr.on("data", (bytes: Buffer) => {
