@@ -140,13 +140,15 @@ for (const [name, { query, noiseMultiplier }] of Object.entries(cases)) {
   t.test(`intervals of ${name} cover in 93 to 97 of 100 releases`, async (t) => {
     t.same(parseQuery(JSON.stringify(query)), query);
     const covered = new Map<string, number>();
-    populations.forEach((people, at) => {
+    // Only where bins hide something do other people make another case.
+    const own = query.kind === "quantiles" || query.kind === "scores" ? populations : populations.slice(0, 1);
+    own.forEach((people, at) => {
       const sum = quantisedSum(query, people, seededRandom(at));
       const exact = released(query, sum, PEOPLE, 1e-9, seededRandom(2));
       const truths = told(analyticsResult(query, { ...exact, noiseVariance: 0 })).map(
         ({ name, estimate }) => truthOf(query, people, name) ?? estimate?.value ?? Number.NaN,
       );
-      for (let seed = at; seed < RELEASES; seed += POPULATIONS) {
+      for (let seed = at; seed < RELEASES; seed += own.length) {
         const random = seededRandom(1_000 + seed);
         told(analyticsResult(query, released(query, sum, PEOPLE, noiseMultiplier, random))).forEach(
           ({ name, estimate }, i) => {
