@@ -8,7 +8,8 @@ import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
 import t, { type Test } from "tap";
 import { openBrowser, withoutChromium } from "../browser/chromium.js";
 import { briskClock } from "../processes/brisk-clock.js";
-import { POPULATION, PURPOSE, ServeProcess, temporaryFolder, writeConfiguration } from "../processes/serve.js";
+import { POPULATION, ServeProcess, temporaryFolder, writeConfiguration } from "../processes/serve.js";
+import { WILLING } from "../processes/willing.js";
 import { DESKTOP, openWatched, requireReadable, viewerToken } from "./pages.js";
 
 const PEOPLE = 8;
@@ -93,16 +94,7 @@ async function takePart(t: Test, address: string): Promise<void> {
       }),
       floors: { minimumNoiseMultiplier: 0, maximumEpsilonPerRound: 1e6, maximumEpsilon: 1e6, minimumCohort: 1 },
       secureAggregation: nodeDeviceCrypto({ random: systemRandom(), verifier }),
-      consent: {
-        purposes: [PURPOSE],
-        decide: () => true,
-        dataCategories: ["lecture ratings"],
-        storage: "on the device",
-        retention: "until withdrawn",
-        jurisdiction: "CH",
-        withdrawal: "in the app",
-        interface: "test",
-      },
+      consent: WILLING,
       clock: briskClock,
     });
     for await (const event of participant.run()) if (event.type === "accepted") answered += 1;

@@ -10,6 +10,7 @@ import t from "tap";
 import * as z from "zod/mini";
 import { briskClock } from "../processes/brisk-clock.js";
 import { POPULATION, PURPOSE, ServeProcess, temporaryFolder, writeConfiguration } from "../processes/serve.js";
+import { WILLING } from "../processes/willing.js";
 
 /** What each of the others adds; with the fixed divisor of the plan the mean is exact. */
 const OTHERS = [1, 2, 4, 8];
@@ -52,16 +53,7 @@ t.test("a withdrawal in mid-round keeps the contribution out and deletes what wa
       trainer,
       floors: { allowNoNoise: true, minimumCohort: 1 },
       secureAggregation: nodeDeviceCrypto({ random: systemRandom(), verifier }),
-      consent: {
-        purposes: [PURPOSE],
-        decide: () => true,
-        dataCategories: ["lecture ratings"],
-        storage: "on the device",
-        retention: "until withdrawn",
-        jurisdiction: "CH",
-        withdrawal: "in the app",
-        interface: "test",
-      },
+      consent: WILLING,
       clock: briskClock,
       retry: { attempts: 2_000, firstMs: 25, longestMs: 25 },
     });

@@ -7,7 +7,8 @@ import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import { systemRandom } from "@fedloop/privacy";
 import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
 import { briskClock } from "./brisk-clock.js";
-import { POPULATION, PURPOSE } from "./serve.js";
+import { POPULATION } from "./serve.js";
+import { WILLING } from "./willing.js";
 
 const [address = "", ...values] = process.argv.slice(2);
 
@@ -33,16 +34,7 @@ async function live(value: number): Promise<void> {
     },
     floors: { allowNoNoise: true, requireSecureAggregation: false, minimumCohort: 1 },
     secureAggregation: nodeDeviceCrypto({ random: systemRandom(), verifier }),
-    consent: {
-      purposes: [PURPOSE],
-      decide: () => true,
-      dataCategories: ["lecture ratings"],
-      storage: "on the device",
-      retention: "until withdrawn",
-      jurisdiction: "CH",
-      withdrawal: "in the app",
-      interface: "test",
-    },
+    consent: WILLING,
     clock: briskClock,
     retry: { attempts: 2_000, firstMs: 25, longestMs: 25 },
   });

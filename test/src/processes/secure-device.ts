@@ -9,7 +9,8 @@ import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import { systemRandom } from "@fedloop/privacy";
 import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
 import { briskClock } from "./brisk-clock.js";
-import { POPULATION, PURPOSE } from "./serve.js";
+import { POPULATION } from "./serve.js";
+import { WILLING } from "./willing.js";
 
 const [address = "", value = "0", call = ""] = process.argv.slice(2);
 
@@ -49,16 +50,7 @@ const participant = await Participant.join({
     evaluate: async ({ updateLength }) => new Float32Array(updateLength).fill(Number(value)),
   },
   floors: { allowNoNoise: true, minimumNoiseMultiplier: 0, minimumCohort: 3 },
-  consent: {
-    purposes: [PURPOSE],
-    decide: () => true,
-    dataCategories: ["lecture ratings"],
-    storage: "on the device",
-    retention: "until withdrawn",
-    jurisdiction: "CH",
-    withdrawal: "in the app",
-    interface: "test",
-  },
+  consent: WILLING,
   clock: briskClock,
 });
 print({ event: "joined", subject: participant.subject });

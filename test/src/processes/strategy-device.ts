@@ -11,7 +11,8 @@ import { systemRandom } from "@fedloop/privacy";
 import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
 import { briskClock } from "./brisk-clock.js";
 import { LINEAR } from "./linear-model.js";
-import { POPULATION, PURPOSE } from "./serve.js";
+import { POPULATION } from "./serve.js";
+import { WILLING } from "./willing.js";
 
 const [address = "", folder = "", strategy = "", mode = "", ...examples] = process.argv.slice(2);
 
@@ -45,16 +46,7 @@ async function live(example: string): Promise<void> {
     trainer: strategy === "scaffold" ? scaffoldTrainer(options) : qFedAvgTrainer(options),
     secureAggregation: nodeDeviceCrypto({ random: systemRandom(), verifier }),
     floors: { allowNoNoise: true, minimumNoiseMultiplier: 0, minimumCohort: 3 },
-    consent: {
-      purposes: [PURPOSE],
-      decide: () => true,
-      dataCategories: ["lecture ratings"],
-      storage: "on the device",
-      retention: "until withdrawn",
-      jurisdiction: "CH",
-      withdrawal: "in the app",
-      interface: "test",
-    },
+    consent: WILLING,
     clock: briskClock,
   });
   print({ event: "joined", example });

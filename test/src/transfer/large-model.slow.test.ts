@@ -5,7 +5,8 @@ import { nodeSha256 } from "@fedloop/client-runtime/node";
 import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import t from "tap";
 import { briskClock } from "../processes/brisk-clock.js";
-import { POPULATION, PURPOSE, ServeProcess, temporaryFolder, writeConfiguration } from "../processes/serve.js";
+import { POPULATION, ServeProcess, temporaryFolder, writeConfiguration } from "../processes/serve.js";
+import { WILLING } from "../processes/willing.js";
 import { CuttingProxy } from "./cutting-proxy.js";
 
 /** 256 MiB of 32-bit floats, in the model and in each update. */
@@ -82,16 +83,7 @@ t.test("a model and an update of 256 MiB survive cut connections, and the server
     trainer,
     floors: { allowNoNoise: true, requireSecureAggregation: false, minimumCohort: 1 },
     limits: { modelBytes: MODEL_BYTES + MIB, updateLength: PARAMETERS },
-    consent: {
-      purposes: [PURPOSE],
-      decide: () => true,
-      dataCategories: ["lecture ratings"],
-      storage: "on the device",
-      retention: "until withdrawn",
-      jurisdiction: "CH",
-      withdrawal: "in the app",
-      interface: "test",
-    },
+    consent: WILLING,
   });
   const accepted: number[] = [];
   proxy.cutAfter("down", MODEL_BYTES / 2);

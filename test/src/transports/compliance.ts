@@ -17,11 +17,11 @@ import { briskClock } from "../processes/brisk-clock.js";
 import {
   type PlanSections,
   POPULATION,
-  PURPOSE,
   ServeProcess,
   temporaryFolder,
   writeConfiguration,
 } from "../processes/serve.js";
+import { WILLING } from "../processes/willing.js";
 import { CuttingProxy } from "../transfer/cutting-proxy.js";
 import { type Faults, faulty, seededDelays } from "./faulty.js";
 
@@ -85,16 +85,7 @@ export function transportCompliance(t: Test, name: string, kind: TransportKind):
         train: async ({ updateLength }) => ({ update: new Float32Array(updateLength).fill(value) }),
         evaluate: async ({ updateLength }) => new Float32Array(updateLength),
       },
-      consent: {
-        purposes: [PURPOSE],
-        decide: () => true,
-        dataCategories: ["lecture ratings"],
-        storage: "on the device",
-        retention: "until withdrawn",
-        jurisdiction: "CH",
-        withdrawal: "in the app",
-        interface: "test",
-      },
+      consent: WILLING,
       ...overrides,
     });
   }
