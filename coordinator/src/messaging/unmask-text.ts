@@ -1,11 +1,21 @@
 /** What is to be taken out of a group's sum, as text for another process. */
-import type { UnmaskTask, UnmaskWork } from "@fedloop/privacy/secagg";
+import type { UnmaskWork } from "@fedloop/privacy/secagg";
 import * as z from "zod";
 import { CoordinatorError } from "../errors.js";
 
 const bytes = z.base64().transform((text) => new Uint8Array(Buffer.from(text, "base64")));
 const integer = z.int().nonnegative();
 const shares = z.object({ coordinates: z.array(integer), values: bytes });
+const fraction = z.number().min(0).lt(1);
+const graph = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("complete") }),
+  z.object({
+    type: z.literal("harary"),
+    corruptFraction: fraction,
+    dropoutFraction: fraction,
+    adversary: z.enum(["none", "semi-honest", "semi-malicious"]),
+  }),
+]);
 const parameters = z.object({
   session: bytes,
   round: integer,
@@ -15,7 +25,7 @@ const parameters = z.object({
   bits: z.int().min(1).max(32),
   valueBound: integer,
   overflow: z.enum(["impossible", "improbable"]),
-  graph: z.record(z.string(), z.unknown()),
+  graph,
   minimumMembers: integer,
   maximumMembers: integer,
   minimumSurvivors: integer,
@@ -49,13 +59,6 @@ export function unmaskText(value: UnmaskWork): Uint8Array {
 
 /** @throws CoordinatorError BAD_DATA */
 export function parseUnmaskText(text: Uint8Array): UnmaskWork {
-  const parsed = read(text);
-  // The graph's policy is not looked at when masks are taken out; it is part of what the parameters are.
-  const graph = parsed.parameters.graph as unknown as UnmaskWork["parameters"]["graph"];
-  return { ...parsed, parameters: { ...parsed.parameters, graph }, tasks: parsed.tasks satisfies UnmaskTask[] };
-}
-
-function read(text: Uint8Array): z.output<typeof work> {
   try {
     return work.parse(JSON.parse(Buffer.from(text).toString()));
   } catch (cause) {

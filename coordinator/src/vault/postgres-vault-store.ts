@@ -4,10 +4,10 @@ import type { Database } from "../store/database.js";
 import { makeVaultTables } from "../store/migrations.js";
 import type { WrapStore } from "./vault.js";
 
-interface VaultTables {
+type VaultTables = {
   wraps: { subject_id: string; kek: string; wrapped: string };
   current_kek: { id: number; name: string };
-}
+};
 
 const PAGE = 500;
 /** An advisory lock of PostgreSQL, by a number of our own. */
@@ -18,11 +18,11 @@ const MAKING = 7_046_029_254;
  * their deletion in the server's write-ahead log and its archives: they are wrapped, and end with the key-encryption key.
  */
 export class PostgresVaultStore implements WrapStore {
-  readonly #db: Kysely<VaultTables>;
+  readonly #db: Kysely<Database & VaultTables>;
 
   /** @param db of the shared store, whose migrations have made the tables; closed by its owner */
   constructor(db: Kysely<Database>) {
-    this.#db = (db as unknown as Kysely<VaultTables>).withSchema("fedloop_vault");
+    this.#db = db.withTables<VaultTables>().withSchema("fedloop_vault");
   }
 
   /** Runs a work that no other process does at the same time, on tables that are there. */

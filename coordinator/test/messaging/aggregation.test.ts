@@ -187,6 +187,12 @@ t.test("unmasking work comes out of its text as it went in, and other text is re
     ],
   };
   const parsed = parseUnmaskText(unmaskText(work as unknown as Parameters<typeof unmaskText>[0]));
+  const withGraph = (graph: object) =>
+    unmaskText({ ...work, parameters: { ...work.parameters, graph } } as unknown as Parameters<typeof unmaskText>[0]);
+  const harary = { type: "harary", corruptFraction: 0.1, dropoutFraction: 0.2, adversary: "semi-honest" };
+  t.same(parseUnmaskText(withGraph(harary)).parameters.graph, harary);
+  t.throws(() => parseUnmaskText(withGraph({ ...harary, dropoutFraction: 1 })), { code: "BAD_DATA" });
+  t.throws(() => parseUnmaskText(withGraph({ type: "star" })), { code: "BAD_DATA" });
   t.same(JSON.stringify(parsed.tasks[0]), JSON.stringify({ ...work.tasks[0], commitment: new Uint8Array(view) }));
   t.same(parsed.tasks[1], work.tasks[1]);
   t.same({ ...parsed, tasks: [] }, { ...work, tasks: [] });

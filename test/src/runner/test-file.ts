@@ -79,6 +79,8 @@ export async function runTestFile(file: string, options: FileRunOptions): Promis
   });
   clearTimeout(limit);
   clearTimeout(lastWords);
+  // What a file leaves running when it fails would slow down, or confuse, the files after it.
+  if (fault !== undefined || code !== 0) signalGroup(child, "SIGKILL");
   options.signal.removeEventListener("abort", stop);
   if (fault === undefined && code !== 0) fault = signal === null ? `ended with status ${code}` : `ended by ${signal}`;
   return {
