@@ -1,5 +1,4 @@
 // A coordinator in this process, over real gRPC: honest unless a test makes it lie.
-import { createHash, randomBytes } from "node:crypto";
 import {
   create,
   type DescMessage,
@@ -33,12 +32,9 @@ import {
   Consent,
   Enrollment,
   GetArtifactRequestSchema,
-  METADATA,
   methodPath,
   RoundState,
   Rounds,
-  requestSigningInput,
-  signedParts,
   Transparency,
   WaitReason,
 } from "@fedloop/proto";
@@ -50,20 +46,16 @@ import {
   ServerCredentials,
   type ServerWritableStream,
 } from "@grpc/grpc-js";
+import { type Device, KnownDevices } from "./known-devices.js";
+import type { Lies, OfferMessage } from "./lies.js";
 import { modelFile } from "./models.js";
 import { POPULATION, PURPOSE, planOf, type TestRound } from "./plans.js";
-import { type ReleasedMessage, ReleasedModels } from "./released-models.js";
+import { ReleasedModels } from "./released-models.js";
 import { TestLog } from "./test-log.js";
+import { TestUploads } from "./test-uploads.js";
 import { failureOf, Told } from "./told.js";
 
 export const NOTICE: Uint8Array = new TextEncoder().encode("We train a model on your ratings. They stay with you.");
-
-interface Device {
-  readonly id: string;
-  readonly subject: string;
-  readonly publicKey: Uint8Array;
-  session: string;
-}
 
 interface Current {
   readonly number: number;
@@ -75,30 +67,7 @@ interface Current {
   state: RoundState;
 }
 
-interface Upload {
-  readonly chunks: Map<number, Uint8Array>;
-  readonly totalBytes: number;
-}
-
-type OfferMessage = {
-  round: bigint;
-  plan: { entry: Uint8Array; index: bigint; inclusionPath: Uint8Array[]; checkpoint: string };
-  consistency: { oldSize: bigint; newSize: bigint; path: Uint8Array[] };
-  consentIndex: bigint;
-};
-
-/** What a test can make it do wrong. */
-export interface Lies {
-  offer?: (offer: OfferMessage, knownTreeSize: number) => Promise<OfferMessage> | OfferMessage;
-  planSigner?: NodeSigner;
-  artifact?: (bytes: Uint8Array) => Uint8Array;
-  /** Called before each call is answered; it may throw `Told`. */
-  beforeCall?: (path: string, request: Message) => void;
-  /** Called before each chunk of a download is sent; it may throw `Told`. */
-  beforeChunk?: (offset: number) => void;
-  notice?: Uint8Array;
-  released?: (answer: ReleasedMessage) => ReleasedMessage;
-}
+export type { Lies } from "./lies.js";
 
 export interface TestCoordinatorOptions {
   readonly clock?: { now(): number };
@@ -126,9 +95,8 @@ export class TestCoordinator {
   policy = 1;
   readonly #options: TestCoordinatorOptions;
   readonly #verifier = nodeVerifier();
-  readonly #devices = new Map<string, Device>();
-  readonly #nonces = new Set<string>();
-  readonly #uploads = new Map<string, Upload>();
+  readonly #devices = new KnownDevices(this.#verifier, () => this.#now());
+  readonly #uploads = new TestUploads();
   readonly #watchers = new Set<ServerWritableStream<Message, Message>>();
   #callers: (() => void)[] = [];
   #rounds: TestRound[];
@@ -175,7 +143,7 @@ export class TestCoordinator {
   }
 
   expireSessions(): void {
-    for (const device of this.#devices.values()) device.session = "";
+    this.#devices.expireSessions();
   }
 
   /** Adds rounds to those still to come. */
@@ -224,28 +192,13 @@ export class TestCoordinator {
     for (const wake of this.#callers.splice(0)) wake();
   }
 
-  #authenticate(method: DescMethod, request: Message, metadata: Metadata): Device {
-    const text = (name: string): string => String(metadata.get(name)[0] ?? "");
-    const [session, nonce, time] = [text(METADATA.session), text(METADATA.nonce), text(METADATA.time)];
-    const device = this.#devices.get(text(METADATA.device));
-    if (device === undefined || device.session !== session) throw new Told("SESSION_EXPIRED");
-    if (Math.abs(this.#now() - Number(time)) > 300_000) throw new Told("CLOCK_SKEW");
-    const hash = createHash("sha256");
-    for (const part of signedParts(method.input, receivedBytes(request))) hash.update(part);
-    const digest = hash.digest("hex");
-    const signed = requestSigningInput(methodPath(method), session, nonce, time, digest);
-    const signature = Buffer.from(text(METADATA.signature), "base64url");
-    if (!this.#verifier.verify(device.publicKey, signed, signature)) throw new Told("BAD_SIGNATURE");
-    if (this.#nonces.has(nonce)) throw new Told("REPLAYED");
-    this.#nonces.add(nonce);
-    return device;
-  }
-
   #unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     handler: (request: MessageShape<I>, device: Device) => Promise<MessageInitShape<O>> | MessageInitShape<O>,
   ): handleUnaryCall<MessageShape<I>, MessageShape<O>> {
-    return this.#answer(method, (request, metadata) => handler(request, this.#authenticate(method, request, metadata)));
+    return this.#answer(method, (request, metadata) =>
+      handler(request, this.#devices.authenticate(method, request, metadata)),
+    );
   }
 
   /** A call that needs no session, or checks its caller by itself. */
@@ -272,7 +225,7 @@ export class TestCoordinator {
     server.addService(serviceDefinition(Enrollment), {
       enroll: this.#answer(enroll, (request) => this.#enroll(request)),
       leave: this.#unary(leavePopulation, (_request, device) => {
-        this.#devices.delete(device.id);
+        this.#devices.forget(device);
         return {};
       }),
       rotateKey: this.#unary(rotateKey, () => ({})),
@@ -292,7 +245,9 @@ export class TestCoordinator {
     });
     server.addService(serviceDefinition(Artifacts), {
       getArtifact: this.#stream(Artifacts.method.getArtifact, (call) => this.#artifact(call)),
-      uploadChunk: this.#unary(Artifacts.method.uploadChunk, (request, device) => this.#chunk(request, device)),
+      uploadChunk: this.#unary(Artifacts.method.uploadChunk, (request, device) =>
+        this.#uploads.take(device.id, request),
+      ),
       getModel: this.#unary(Artifacts.method.getModel, () => this.#released()),
     });
     const { getCheckpoint, getInclusionProof, getConsistencyProof } = Transparency.method;
@@ -317,7 +272,7 @@ export class TestCoordinator {
       try {
         this.#note(method.name);
         this.lies.beforeCall?.(methodPath(method), call.request);
-        this.#authenticate(method, call.request, call.metadata);
+        this.#devices.authenticate(method, call.request, call.metadata);
         serve(call);
       } catch (cause) {
         call.emit("error", failureOf(cause, this.#now()));
@@ -325,33 +280,9 @@ export class TestCoordinator {
     };
   }
 
-  #enroll(request: {
-    publicKey: Uint8Array;
-    nonce: Uint8Array;
-    timeMs: bigint;
-    signature: Uint8Array;
-    population: string;
-  }) {
-    const { publicKey, nonce, timeMs, signature, population } = request;
-    if (population !== POPULATION) throw new Told("UNKNOWN_POPULATION");
-    const text = `fedloop-enroll/v1\n${population}\n${encodeBase64Url(publicKey)}\n${encodeBase64Url(nonce)}\n${timeMs}\n`;
-    if (Math.abs(this.#now() - Number(timeMs)) > 300_000) throw new Told("CLOCK_SKEW");
-    if (!this.#verifier.verify(publicKey, Buffer.from(text), signature)) throw new Told("BAD_SIGNATURE");
-    const session = randomBytes(16).toString("base64url");
-    const known = [...this.#devices.values()].find((device) => Buffer.from(device.publicKey).equals(publicKey));
-    const device = known ?? {
-      id: randomBytes(16).toString("base64url"),
-      subject: randomBytes(16).toString("base64url"),
-      publicKey,
-      session,
-    };
-    device.session = session;
-    this.#devices.set(device.id, device);
+  #enroll(request: Parameters<KnownDevices["enroll"]>[0]) {
     return {
-      deviceId: decodeBase64Url(device.id),
-      session: decodeBase64Url(session),
-      sessionExpiresMs: BigInt(this.#now() + 86_400_000),
-      subject: device.subject,
+      ...this.#devices.enroll(request),
       log: { origin: this.log.origin, verifierKey: this.log.verifierKey },
       serverTimeMs: BigInt(this.#now()),
     };
@@ -517,35 +448,15 @@ export class TestCoordinator {
     if (current?.number !== Number(request.round) || !current.joined.has(device.subject))
       throw new Told("NOT_IN_ROUND");
     const update =
-      request.inlineUpdate.length > 0 ? request.inlineUpdate : this.#assemble(device, request.chunksSha256);
+      request.inlineUpdate.length > 0 ? request.inlineUpdate : this.#uploads.assemble(device.id, request.chunksSha256);
     current.submitted.set(device.subject, update.slice());
     if (current.submitted.size >= current.joined.size) await this.#end("completed", null);
     return { accepted: true };
   }
 
-  #assemble(device: Device, chunksSha256: Uint8Array): Uint8Array {
-    const upload = this.#uploads.get(device.id);
-    if (upload === undefined || nextOffset(upload) < upload.totalBytes) throw new Told("INCOMPLETE_UPLOAD");
-    const chunks = [...upload.chunks].sort(([a], [b]) => a - b).map(([, chunk]) => chunk);
-    const hash = createHash("sha256");
-    for (const chunk of chunks) hash.update(createHash("sha256").update(chunk).digest());
-    if (!hash.digest().equals(chunksSha256)) throw new Told("BAD_DIGEST");
-    return Buffer.concat(chunks);
-  }
-
   /** Loses a part of every upload, as a coordinator may. */
   dropChunk(offset: number): void {
-    for (const upload of this.#uploads.values()) upload.chunks.delete(offset);
-  }
-
-  #chunk(request: { offset: bigint; totalBytes: bigint; data: Uint8Array; sha256: Uint8Array }, device: Device) {
-    const { data, sha256 } = request;
-    const upload = this.#uploads.get(device.id) ?? { chunks: new Map(), totalBytes: Number(request.totalBytes) };
-    this.#uploads.set(device.id, upload);
-    if (data.length === 0) return { nextOffset: BigInt(nextOffset(upload)) };
-    if (!createHash("sha256").update(data).digest().equals(sha256)) throw new Told("BAD_DIGEST");
-    upload.chunks.set(Number(request.offset), data.slice());
-    return { nextOffset: BigInt(nextOffset(upload)) };
+    this.#uploads.drop(offset);
   }
 
   #leave(round: number, reason: string, device: Device) {
@@ -608,10 +519,4 @@ export class TestCoordinator {
       .filter(isConsentEntry)
       .map(({ type }) => type);
   }
-}
-
-function nextOffset({ chunks, totalBytes }: Upload): number {
-  let offset = 0;
-  while (chunks.has(offset)) offset += CHUNK_BYTES;
-  return Math.min(offset, totalBytes);
 }
