@@ -88,7 +88,7 @@ function kept(): Fuzzed[] {
   return [
     {
       name: "loadState",
-      inputs: 5_000,
+      inputs: 3_000,
       make: make(text),
       valid: [utf8(text)],
       isRefusal: isClient,
@@ -106,7 +106,7 @@ function kept(): Fuzzed[] {
     },
     {
       name: "TrainingGate's day",
-      inputs: 4_000,
+      inputs: 2_400,
       make: make(activity),
       valid: [utf8(activity)],
       isRefusal: isClient,
@@ -129,7 +129,7 @@ async function sealed(): Promise<Fuzzed> {
   const value = await seal(key, "lecturers/state", fixed(40, 5));
   return {
     name: "unseal",
-    inputs: 5_000,
+    inputs: 3_000,
     make: (draw) => ({ bytes: mutateBytes([value], draw), name: draw() < 0.9 ? "lecturers/state" : "other" }),
     valid: [{ bytes: value, name: "lecturers/state" }],
     isRefusal: isClient,
@@ -145,7 +145,7 @@ async function receipts(): Promise<Fuzzed> {
   const checkpoint = await signCheckpoint({ origin: ORIGIN, size: 1, root }, noteSigner(ORIGIN, signer));
   return {
     name: "openReceipt",
-    inputs: 4_000,
+    inputs: 2_400,
     make: (draw) => ({
       entry: draw() < 0.5 ? entry : mutateBytes([entry], draw),
       checkpoint: draw() < 0.3 ? checkpoint : mutateText([checkpoint], draw),
@@ -187,7 +187,7 @@ function answers(): Fuzzed[] {
   return [
     {
       name: "Connect's unary answer",
-      inputs: 4_000,
+      inputs: 2_400,
       make: (draw): Answer =>
         draw() < 0.6
           ? { body: mutateBytes([bytes], draw), type: other(draw, UNARY_TYPE), status: 200 }
@@ -207,7 +207,7 @@ function answers(): Fuzzed[] {
     },
     {
       name: "Connect's stream",
-      inputs: 4_000,
+      inputs: 2_400,
       make: (draw): Answer => ({
         body:
           draw() < 0.6
@@ -277,7 +277,7 @@ function ports(): Fuzzed[] {
   return [
     {
       name: "messages to a worker",
-      inputs: 6_000,
+      inputs: 3_600,
       neverRefuses: true,
       make: (draw) => parsed(mutateJson(toWorker, draw)),
       valid: toWorker.map(parsed),
@@ -297,7 +297,7 @@ function ports(): Fuzzed[] {
     },
     {
       name: "messages from a worker",
-      inputs: 6_000,
+      inputs: 3_600,
       make: (draw) => parsed(mutateJson(fromWorker, draw)),
       valid: [parsed(fromWorker[0] ?? "")],
       isRefusal: isClient,
@@ -344,7 +344,7 @@ function models(): Fuzzed[] {
   return [
     {
       name: "compilePlan of parseTopology",
-      inputs: 8_000,
+      inputs: 4_800,
       make: (draw) => mutateJson(topologies, draw),
       valid: topologies,
       isRefusal: isClient,

@@ -68,6 +68,25 @@ privacy: { mechanism: none, reason: a test }
 secureAggregation: { enabled: false, reason: a test }
 `;
 
+/** Plans with other sections: an analytics plan, secure aggregation with noise on devices, a simulation. */
+const MORE_PLANS = [
+  `population: learners
+controller: Example University
+purpose: improve-the-course
+notice: { file: notice.md }
+language: en
+dataCategories: [study sessions]
+cohort: { target: 12, minimum: 10 }
+privacy: { mechanism: distributed-discrete-gaussian, epsilon: 5, delta: 1.0e-5 }
+analytics:
+  queries:
+    - name: session-length
+      ask: { kind: histogram, table: sessions, value: { of: mean, column: minutes }, edges: [0, 10], minimumDevices: 3 }
+`,
+  `${PLAN_SEED.replace(/^privacy:.*\n/m, "policy: { epsilon: 4, delta: 1.0e-5 }\nprivacy: { mechanism: distributed-discrete-gaussian, clipNorm: 1, noiseMultiplier: 1 }\n").replace(/^secureAggregation:.*\n/m, "secureAggregation: { enabled: true, groupTarget: 10 }\n")}simulation: { devices: 20, data: { type: synthetic }, dropout: 0.1, masks: full }
+`,
+];
+
 const CONFIG_SEED = `origin: coordinator.example.org/lecturers
 plans: [plan.yaml]
 listen: { host: 127.0.0.1, port: 7443 }
@@ -106,8 +125,8 @@ export function writtenTable(folder: string): Fuzzed[] {
     {
       name: "parsePlan",
       inputs: 1_000,
-      make: (draw) => mutateText([PLAN_SEED], draw),
-      valid: [PLAN_SEED],
+      make: (draw) => mutateText([PLAN_SEED, ...MORE_PLANS], draw),
+      valid: [PLAN_SEED, ...MORE_PLANS],
       isRefusal: isCoordinator,
       decode: (text: string) => parsePlan("plan.yaml", text, folder),
     },

@@ -9,6 +9,7 @@ import {
   parseDpEvent,
   unpackSigned,
 } from "@fedloop/privacy";
+import { parseQuery, queryText } from "@fedloop/privacy/analytics";
 import {
   packResidues,
   rebuildSecret,
@@ -23,7 +24,37 @@ const isPrivacy = (cause: unknown): boolean => cause instanceof PrivacyError;
 const isSecAgg = (cause: unknown): boolean => cause instanceof SecAggError;
 
 export function privacyTable(): Fuzzed[] {
-  return [...vectors(), shares(), ...events()];
+  return [...vectors(), shares(), ...events(), queries()];
+}
+
+/** Queries that a plan in the log asks devices. */
+function queries(): Fuzzed {
+  const value = { of: "mean", column: "minutes" };
+  const seeds = [
+    { kind: "histogram", table: "sessions", value, edges: [0, 10, 30], minimumDevices: 3 },
+    {
+      kind: "experiment",
+      table: "messages",
+      arm: "arm",
+      arms: ["a", "b"],
+      value,
+      lower: 0,
+      upper: 1,
+      minimumDevices: 3,
+    },
+  ].map((query) => JSON.stringify(query));
+  return {
+    name: "parseQuery",
+    inputs: 10_000,
+    make: (draw) => mutateJson(seeds, draw),
+    valid: seeds,
+    isRefusal: isPrivacy,
+    decode: (text: string) => {
+      const query = parseQuery(text);
+      same(parseQuery(queryText(query)), query);
+      return query;
+    },
+  };
 }
 
 function vectors(): Fuzzed[] {

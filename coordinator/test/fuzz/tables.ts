@@ -1,6 +1,7 @@
 import type { Fuzzed } from "@fedloop/fuzz";
 import { consentTable } from "./consent-table.js";
 import { modelTable, writtenTable } from "./coordinator-table.js";
+import { groupTable } from "./group-table.js";
 import { messageTable } from "./message-table.js";
 import { privacyTable } from "./privacy-table.js";
 import { protoTable } from "./proto-table.js";
@@ -17,6 +18,7 @@ export async function decoders(folder: string): Promise<Fuzzed[]> {
     ...protoTable(),
     ...privacyTable(),
     ...(await consentTable()),
+    ...(await groupTable()),
     ...modelTable(),
     ...writtenTable(folder),
     ...storedTable(folder),

@@ -82,7 +82,7 @@ function kept(): Fuzzed[] {
   return [
     {
       name: "EventLog",
-      inputs: 6_000,
+      inputs: 3_000,
       make: (draw) => ({
         bytes: damaged(segment).make(draw),
         key: draw() < 0.8 ? key : `events/mastery/${mutateText([key.slice(15)], draw)}`.slice(0, 200),
@@ -105,7 +105,7 @@ function kept(): Fuzzed[] {
     },
     {
       name: "Delivery",
-      inputs: 6_000,
+      inputs: 3_000,
       ...damaged(state),
       isRefusal: isFeedback,
       decode: async (bytes: Uint8Array) => {
@@ -123,7 +123,7 @@ function kept(): Fuzzed[] {
     },
     {
       name: "OutcomeLog",
-      inputs: 5_000,
+      inputs: 2_500,
       ...damaged({ version: 1, outcomes: ["finished"] }),
       isRefusal: isFeedback,
       decode: async (bytes: Uint8Array) => {
@@ -134,7 +134,7 @@ function kept(): Fuzzed[] {
     },
     {
       name: "DecisionLog",
-      inputs: 5_000,
+      inputs: 2_500,
       ...damaged([decision, decision]),
       isRefusal: isFeedback,
       decode: async (bytes: Uint8Array) => {
@@ -203,7 +203,7 @@ async function published(): Promise<Fuzzed[]> {
   return [
     {
       name: "openBundle",
-      inputs: 5_000,
+      inputs: 2_500,
       make: (draw) => (draw() < 0.5 ? mutateBytes([bundle], draw) : utf8(mutateJson([bundleText], draw))),
       valid: [bundle],
       isRefusal: isFeedback,
@@ -214,7 +214,7 @@ async function published(): Promise<Fuzzed[]> {
     },
     {
       name: "parseRules and what they do",
-      inputs: 8_000,
+      inputs: 4_000,
       make: (draw) => mutateJson([rules], draw),
       valid: [rules],
       isRefusal: isFeedback,
@@ -228,7 +228,7 @@ async function published(): Promise<Fuzzed[]> {
     },
     {
       name: "Messages of a signed bundle",
-      inputs: 3_000,
+      inputs: 1_500,
       make: (draw) => mutateJson([templates], draw),
       valid: [templates],
       isRefusal: isRefusedOrUnsigned,
@@ -242,7 +242,7 @@ async function published(): Promise<Fuzzed[]> {
     },
     {
       name: "a template's text",
-      inputs: 6_000,
+      inputs: 3_000,
       make: (draw) => ({ source: mutateText([TEXT], draw), engine: one(draw, ["liquid", "placeholders"]) }),
       valid: [{ source: TEXT, engine: "liquid" }],
       isRefusal: isFeedback,
@@ -251,7 +251,7 @@ async function published(): Promise<Fuzzed[]> {
     },
     {
       name: "openTable",
-      inputs: 6_000,
+      inputs: 3_000,
       make: (draw) =>
         draw() < 0.6 ? utf8(mutateJson([new TextDecoder().decode(table)], draw)) : mutateBytes([table], draw),
       valid: [table],
@@ -264,7 +264,7 @@ async function published(): Promise<Fuzzed[]> {
     },
     {
       name: "Experiments",
-      inputs: 6_000,
+      inputs: 3_000,
       make: (draw) => mutateJson([JSON.stringify(EXPERIMENTS)], draw),
       valid: [JSON.stringify(EXPERIMENTS)],
       isRefusal: isFeedback,
@@ -275,14 +275,14 @@ async function published(): Promise<Fuzzed[]> {
     },
     {
       name: "EventRegistry's events",
-      inputs: 6_000,
+      inputs: 3_000,
       make: (draw: Draw) =>
         parsed(mutateJson(['{"type":"answer.given","fields":{"correct":true,"seconds":1.5}}'], draw)),
       valid: [{ type: "answer.given", fields: { correct: true } }],
       isRefusal: isFeedback,
       decode: (event: { type?: unknown; fields?: unknown } | null) => {
         const fields = typeof event?.fields === "object" && event.fields !== null ? event.fields : {};
-        const portions = registry.divide(String(event?.type), fields as never);
+        const portions = registry.divide(typeof event?.type === "string" ? event.type : "", fields as never);
         registry.fieldFromText("answer.given", "seconds", "seconds" in fields ? JSON.stringify(fields.seconds) : "1");
         return portions;
       },

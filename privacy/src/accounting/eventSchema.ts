@@ -222,8 +222,8 @@ function invalid(message: string): PrivacyError {
 /** An event's own members with its reals, which came as decimal strings, as numbers. */
 function numbersOf(json: object, path: string): object {
   const numberOf = (text: unknown, place: string): number => {
-    const value = Number(text);
-    if (typeof text === "string" && String(value) === text) return value;
+    // The type first: a number cannot be made of every object, and asking for one runs what the object brings.
+    if (typeof text === "string" && String(Number(text)) === text) return Number(text);
     throw invalid(`${place}: must be a decimal string, shortest form.`);
   };
   return Object.fromEntries(

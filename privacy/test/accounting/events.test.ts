@@ -136,7 +136,9 @@ t.test("decimal strings have one spelling", async (t) => {
   for (const text of ["1.0", "01", "+1", "1e0", " 1", "0x1", "", "NaN", "Infinity", "1_0", ".5"]) {
     t.throws(() => parseDecimalDpEvent({ type: "Gaussian", noiseMultiplier: text }), { code: "INVALID_EVENT" }, text);
   }
-  t.throws(() => parseDecimalDpEvent({ type: "Gaussian", noiseMultiplier: 1 }), { code: "INVALID_EVENT" });
+  for (const other of [1, null, ["1.5"], { toString: -1 }, { valueOf: "x" }]) {
+    t.throws(() => parseDecimalDpEvent({ type: "Gaussian", noiseMultiplier: other }), { code: "INVALID_EVENT" });
+  }
 });
 
 t.test("an error names the place, in both notations", async (t) => {
