@@ -5,6 +5,7 @@ import { grpcTransport } from "@fedloop/client-runtime/grpc";
 import { nodeSha256 } from "@fedloop/client-runtime/node";
 import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import { aesCtrRandom } from "@fedloop/privacy/node";
+import { WILLING } from "./served-plan.js";
 import { median } from "./statistics.js";
 
 const [address = "", population = ""] = process.argv.slice(2);
@@ -42,16 +43,7 @@ const participant = await Participant.join({
     maximumEpsilonPerRound: 1e6,
   },
   limits: { modelBytes: 1 << 30, updateLength: 1 << 28 },
-  consent: {
-    purposes: ["benchmark"],
-    decide: () => true,
-    dataCategories: ["none"],
-    storage: "memory",
-    retention: "until the process ends",
-    jurisdiction: "CH",
-    withdrawal: "end the process",
-    interface: "benchmark",
-  },
+  consent: WILLING,
 });
 // Processor time of each round, from the end of the one before.
 const processorMs: number[] = [];

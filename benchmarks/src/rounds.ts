@@ -1,10 +1,10 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ServerProcess } from "@fedloop/coordinator/simulation";
-import { stringify } from "yaml";
+import { writeServedPlan } from "./served-plan.js";
 import { median } from "./statistics.js";
 
 export interface RoundsOptions {
@@ -94,13 +94,8 @@ export async function roundsBenchmark(options: RoundsOptions): Promise<RoundsRes
 
 async function writePlan(folder: string, { clients, length, rounds, bits }: RoundsOptions): Promise<void> {
   const reason = "a benchmark of transport and aggregation";
-  const plan = {
+  await writeServedPlan(folder, {
     population: POPULATION,
-    controller: "Benchmark",
-    purpose: "benchmark",
-    notice: { file: "notice.md" },
-    language: "en",
-    dataCategories: ["none"],
     model: { parameters: length },
     trainer: { id: "trivial" },
     rounds,
@@ -112,17 +107,7 @@ async function writePlan(folder: string, { clients, length, rounds, bits }: Roun
         : { mechanism: "central-discrete-gaussian", clipNorm: 1, noiseMultiplier: 1, bits },
     ...(bits === undefined ? {} : { policy: { epsilon: 1_000, delta: 1e-5 } }),
     secureAggregation: { enabled: false, reason },
-  };
-  const config = {
-    origin: "fedloop.local/benchmark",
-    dataDir: "data",
-    listen: { host: "127.0.0.1", port: 0 },
-    plans: ["plan.yaml"],
-    log: { level: "error" },
-  };
-  await writeFile(join(folder, "notice.md"), "A benchmark. No personal data.\n");
-  await writeFile(join(folder, "plan.yaml"), stringify(plan));
-  await writeFile(join(folder, "fedloop.yaml"), stringify(config));
+  });
 }
 
 function sumSeconds({ clients, length }: RoundsOptions): number {

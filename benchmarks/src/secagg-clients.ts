@@ -5,6 +5,7 @@ import { nodeSha256 } from "@fedloop/client-runtime/node";
 import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import { aesCtrRandom } from "@fedloop/privacy/node";
 import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
+import { WILLING } from "./served-plan.js";
 
 export interface ClientStart {
   readonly address: string;
@@ -72,16 +73,7 @@ async function live(start: ClientStart, client: number, transport: Transport): P
     trainer: trainerOf(client, start.value),
     floors: { allowNoNoise: true, minimumCohort: 3, minimumNoiseMultiplier: 0 },
     limits: { modelBytes: 1 << 30, updateLength: 1 << 28 },
-    consent: {
-      purposes: ["benchmark"],
-      decide: () => true,
-      dataCategories: ["none"],
-      storage: "memory",
-      retention: "until the process ends",
-      jurisdiction: "CH",
-      withdrawal: "end the process",
-      interface: "benchmark",
-    },
+    consent: WILLING,
   });
   return async () => {
     // Who left a round is back for the next one; who did not is told when there are no more.

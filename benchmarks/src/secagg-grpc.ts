@@ -1,13 +1,13 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { ArtifactStore, decodeSafetensors, openSqliteStore } from "@fedloop/coordinator";
 import { ServerProcess } from "@fedloop/coordinator/simulation";
-import { stringify } from "yaml";
 import type { SecaggCase } from "./secagg.js";
 import type { ClientReport, ClientStart } from "./secagg-clients.js";
+import { writeServedPlan } from "./served-plan.js";
 
 /** A round under secure aggregation as a coordinator and its devices went through it. */
 export interface SecaggOverGrpc {
@@ -128,13 +128,8 @@ async function writePlan(folder: string, options: SecaggCase): Promise<void> {
   const { clients, length, dropout, bits, graph } = options;
   const reason = "a benchmark of secure aggregation";
   const dropoutFraction = Math.max(0.05, dropout);
-  const plan = {
+  await writeServedPlan(folder, {
     population: POPULATION,
-    controller: "Benchmark",
-    purpose: "benchmark",
-    notice: { file: "notice.md" },
-    language: "en",
-    dataCategories: ["none"],
     model: { parameters: length },
     trainer: { id: "trivial" },
     rounds: ROUNDS,
@@ -148,17 +143,7 @@ async function writePlan(folder: string, options: SecaggCase): Promise<void> {
       corruptFraction: 0.05,
       dropoutFraction,
     },
-  };
-  const config = {
-    origin: "fedloop.local/benchmark",
-    dataDir: "data",
-    listen: { host: "127.0.0.1", port: 0 },
-    plans: ["plan.yaml"],
-    log: { level: "error" },
-  };
-  await writeFile(join(folder, "notice.md"), "A benchmark. No personal data.\n");
-  await writeFile(join(folder, "plan.yaml"), stringify(plan));
-  await writeFile(join(folder, "fedloop.yaml"), stringify(config));
+  });
 }
 
 function record<Key extends string>(entries: readonly (readonly [Key, number])[]): Record<Key, number> {
