@@ -223,6 +223,20 @@ async function live(device: Device, settings: LoadSettings, draw: () => number):
   }
 }
 
+/** A device that has come in; where it could not, someone else in its place, later. */
+async function entered({ connection, self }: Device, draw: () => number): Promise<Device> {
+  for (let who = self; ; who = who.another()) {
+    try {
+      await who.enter(connection);
+      tally.entered += 1;
+      return { connection, self: who, isSeen: false };
+    } catch (cause) {
+      tally.fail(codeOf(cause));
+      await pause((askedToReturnAfterMs(cause) ?? 1_000) * (1 + draw() / 2));
+    }
+  }
+}
+
 async function run(settings: LoadSettings): Promise<void> {
   const draw = numbers(settings.seed);
   const devices: Device[] = [];
@@ -239,15 +253,7 @@ async function run(settings: LoadSettings): Promise<void> {
   let next = 0;
   const enter = async (): Promise<void> => {
     for (let device = devices[next++]; device !== undefined; device = devices[next++]) {
-      try {
-        await device.self.enter(device.connection);
-        tally.entered += 1;
-        void live(device, settings, draw);
-      } catch (cause) {
-        tally.fail(codeOf(cause));
-        await pause((askedToReturnAfterMs(cause) ?? 1_000) * (1 + draw() / 2));
-        devices.push({ connection: device.connection, self: device.self.another(), isSeen: false });
-      }
+      void live(await entered(device, draw), settings, draw);
     }
   };
   setInterval(() => process.send?.(tally.take()), REPORT_MS);
