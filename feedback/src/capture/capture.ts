@@ -4,7 +4,7 @@ import { FeedbackError } from "../errors.js";
 import type { EventDefinitions, EventFields, EventRegistry, Scalar } from "../registry/registry.js";
 import { type CapturedEvent, EventLog } from "./event-log.js";
 import type { PurposeGate, PurposeState } from "./gate.js";
-import { Takeover } from "./takeover.js";
+import type { Takeover, TakeoverOptions } from "./takeover.js";
 
 /** What a capture is opened with. */
 export interface CaptureOptions<Events extends EventDefinitions<string>> {
@@ -67,7 +67,12 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
   #flushing: Promise<void> | undefined;
   #deleting: Promise<void> = Promise.resolve();
 
-  private constructor(options: CaptureOptions<Events>, logs: ReadonlyMap<string, EventLog>, clock: Clock) {
+  private constructor(
+    options: CaptureOptions<Events>,
+    logs: ReadonlyMap<string, EventLog>,
+    clock: Clock,
+    takeover: (new (options: TakeoverOptions) => Takeover) | undefined,
+  ) {
     this.registry = options.registry;
     this.#options = options;
     this.#clock = clock;
@@ -75,8 +80,8 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
     this.#batchEvents = options.batchEvents ?? BATCH_EVENTS;
     this.#batchMs = options.batchMs ?? BATCH_MS;
     const { ahead, gate } = options;
-    if (ahead !== undefined) {
-      this.#takeover = new Takeover({
+    if (ahead !== undefined && takeover !== undefined) {
+      this.#takeover = new takeover({
         ahead,
         logs,
         takes: (purpose) => gate.state(purpose) === "allowed" && !this.#erasing.has(purpose),
@@ -122,7 +127,9 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
     for (const key of await store.keys(PREFIX)) {
       if (!logs.has(key.slice(PREFIX.length).split("/")[0] ?? "")) await store.delete(key);
     }
-    const capture = new Capture(options, logs, clock);
+    // A page without a list does not load what it takes.
+    const parts = options.ahead === undefined ? undefined : await import("./takeover.js");
+    const capture = new Capture(options, logs, clock, parts?.Takeover);
     await capture.#takeover?.recover();
     await capture.flush();
     // What a page left in its last moment may arrive after its lock was given away.
