@@ -133,7 +133,7 @@ export async function consentTable(): Promise<Fuzzed[]> {
     },
     {
       name: "parseTile",
-      inputs: 80_000,
+      inputs: 40_000,
       make: (draw) => ({ bytes: mutateBytes([tileBytes], draw), width: below(draw, 5) }),
       valid: [{ bytes: tileBytes, width: 3 }],
       isRefusal: isLedger,
@@ -142,7 +142,7 @@ export async function consentTable(): Promise<Fuzzed[]> {
     },
     {
       name: "parseEntryBundle",
-      inputs: 20_000,
+      inputs: 12_000,
       make: (draw) => ({ bytes: mutateBytes([entryBundle], draw), width: below(draw, 4) }),
       valid: [{ bytes: entryBundle, width: 2 }],
       isRefusal: isLedger,
@@ -151,7 +151,7 @@ export async function consentTable(): Promise<Fuzzed[]> {
     },
     {
       name: "readBundle",
-      inputs: 20_000,
+      inputs: 12_000,
       make: (draw) => mutateBytes([bundle], draw),
       valid: [bundle],
       isRefusal: isLedger,

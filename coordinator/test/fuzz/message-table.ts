@@ -63,7 +63,7 @@ export function messageTable(): Fuzzed[] {
   return [
     {
       name: "parseUnmaskText",
-      inputs: 6_000,
+      inputs: 3_000,
       make: bytesOrJson(text),
       valid: [text],
       isRefusal: isCoordinator,

@@ -105,7 +105,7 @@ export function storedTable(folder: string): Fuzzed[] {
     },
     {
       name: "Tombstones",
-      inputs: 1_500,
+      inputs: 500,
       make: (draw) =>
         draw() < 0.5 ? mutateText([tombstone + tombstone], draw) : `${mutateJson([tombstone.trim()], draw)}\n`,
       valid: [tombstone, ""],
@@ -141,7 +141,7 @@ export function storedTable(folder: string): Fuzzed[] {
     },
     {
       name: "loadDataset of images",
-      inputs: 1_000,
+      inputs: 300,
       make: (draw: Draw) => [mutateBytes([pixels], draw), draw() < 0.5 ? labels : mutateBytes([labels], draw)],
       valid: [[pixels, labels]],
       isRefusal: isCoordinator,
@@ -177,8 +177,9 @@ export function storedTable(folder: string): Fuzzed[] {
       },
     },
     {
+      // Each takes a buffer of the largest event.
       name: "readEventJson",
-      inputs: 1_000,
+      inputs: 60,
       make: (draw) => (draw() < 0.5 ? mutateBytes([utf8(event)], draw) : utf8(mutateJson([event], draw))),
       valid: [utf8(event)],
       isRefusal: isCoordinator,
@@ -189,7 +190,7 @@ export function storedTable(folder: string): Fuzzed[] {
     },
     {
       name: "an attestation service's answer",
-      inputs: 2_000,
+      inputs: 800,
       make: (draw) => mutateJson(['{"genuine":true}'], draw),
       valid: ['{"genuine":true}'],
       isRefusal: isCoordinator,
