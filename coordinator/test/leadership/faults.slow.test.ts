@@ -19,8 +19,8 @@ async function anotherLeads({ federation, leader, letGo }: Moment): Promise<void
 const WHERE: Readonly<Record<string, readonly string[]>> = {
   // Who does not lead only passes calls on: its end matters where devices wait for an answer.
   "the other coordinator is killed": STATES.slice(2, 9),
-  // For the others it is a leader that was cut off. Here counts what it does when it wakes up: before, amid and after the noise.
-  "the leader hangs until another one leads": ["selecting", "unmask", "released"],
+  // For the others it is a leader that was cut off. Here counts what it does when it wakes up: before and after the noise.
+  "the leader hangs until another one leads": ["unmask", "released"],
 };
 
 /** What happens while the round's leader is held in a state. */

@@ -7,6 +7,7 @@ import { accessStorePath } from "../../src/access/access-store.js";
 import { openAccess } from "../../src/access/open-access.js";
 import { openPostgresStore } from "../../src/store/postgres.js";
 import { openSqliteStore } from "../../src/store/sqlite.js";
+import { admit, admitInThread } from "../access/admitting.js";
 import { accessCompliance } from "../access/compliance.js";
 import { temporaryFolder } from "../temporary-folder.js";
 import { webhooksCompliance } from "../webhooks/compliance.js";
@@ -24,6 +25,8 @@ t.test("SQLite", async (t) => {
   accessCompliance(t, {
     place: async (t) => ({ dataDir: temporaryFolder(t) }),
     open: openAccess,
+    admitElsewhere: ({ dataDir }, invitation, devices) =>
+      admitInThread({ path: accessStorePath(dataDir), invitation, devices }),
     contents: async ({ dataDir }) => {
       const path = accessStorePath(dataDir);
       return Buffer.concat([readFileSync(path), readFileSync(`${path}-wal`)]);
@@ -46,6 +49,10 @@ t.test("PostgreSQL", { skip: withoutPostgres() }, async (t) => {
       return { dataDir: temporaryFolder(t), store: { type: "postgres", url } };
     },
     open: openAccess,
+    async admitElsewhere(place, invitation, devices) {
+      await using store = await openAccess(place);
+      return await admit(store, invitation, devices);
+    },
     contents: async (_place, { db }) => {
       const { rows } = await sql`
         select row::text from fedloop_access.access_tokens as row
