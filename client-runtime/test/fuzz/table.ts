@@ -187,7 +187,7 @@ function answers(): Fuzzed[] {
   return [
     {
       name: "Connect's unary answer",
-      inputs: 2_400,
+      inputs: 1_400,
       make: (draw): Answer =>
         draw() < 0.6
           ? { body: mutateBytes([bytes], draw), type: other(draw, UNARY_TYPE), status: 200 }
@@ -207,7 +207,7 @@ function answers(): Fuzzed[] {
     },
     {
       name: "Connect's stream",
-      inputs: 2_400,
+      inputs: 1_400,
       make: (draw): Answer => ({
         body:
           draw() < 0.6

@@ -88,19 +88,19 @@ export async function consentTable(): Promise<Fuzzed[]> {
       same(consent.checkpointText(consent.parseCheckpointText(it)), it),
     ),
     text("parseVkey", 60_000, [vkey], (it) => same(consent.encodeVkey(consent.parseVkey(it)), it)),
-    text("parseTilePath", 90_000, ["tile/0/x001/x234/067", "tile/1/000.p/7", "tile/entries/x001/067.p/255"], (it) =>
+    text("parseTilePath", 70_000, ["tile/0/x001/x234/067", "tile/1/000.p/7", "tile/entries/x001/067.p/255"], (it) =>
       same(consent.tilePath(consent.parseTilePath(it)), it),
     ),
-    text("parseStoredProof", 25_000, [stored], (it) =>
+    text("parseStoredProof", 15_000, [stored], (it) =>
       same(consent.formatStoredProof(consent.parseStoredProof(it)), it),
     ),
     text("parseAddCheckpoint", 50_000, [request], (it) =>
       same(consent.formatAddCheckpoint(consent.parseAddCheckpoint(it)), it),
     ),
-    text("decodeBase64Url", 60_000, [subject, consent.encodeBase64Url(entry)], (it) =>
+    text("decodeBase64Url", 50_000, [subject, consent.encodeBase64Url(entry)], (it) =>
       same(consent.encodeBase64Url(consent.decodeBase64Url(it)), it),
     ),
-    text("parseDecimal", 90_000, ["0.00001", "3.5", "1e+21", "123456789"], (it) => consent.parseDecimal(it)),
+    text("parseDecimal", 70_000, ["0.00001", "3.5", "1e+21", "123456789"], (it) => consent.parseDecimal(it)),
     {
       ...text("parseTrust", 10_000, [trust], (it) => consent.parseTrust(it)),
       make: (draw) => mutateJson([trust], draw),
@@ -111,7 +111,7 @@ export async function consentTable(): Promise<Fuzzed[]> {
     },
     {
       name: "parseEntry",
-      inputs: 12_000,
+      inputs: 6_000,
       make: (draw) => (draw() < 0.5 ? mutateBytes([entry], draw) : utf8(mutateJson([entryText], draw))),
       valid: [entry],
       isRefusal: isLedger,
@@ -142,7 +142,7 @@ export async function consentTable(): Promise<Fuzzed[]> {
     },
     {
       name: "parseEntryBundle",
-      inputs: 12_000,
+      inputs: 8_000,
       make: (draw) => ({ bytes: mutateBytes([entryBundle], draw), width: below(draw, 4) }),
       valid: [{ bytes: entryBundle, width: 2 }],
       isRefusal: isLedger,
@@ -151,7 +151,7 @@ export async function consentTable(): Promise<Fuzzed[]> {
     },
     {
       name: "readBundle",
-      inputs: 12_000,
+      inputs: 8_000,
       make: (draw) => mutateBytes([bundle], draw),
       valid: [bundle],
       isRefusal: isLedger,

@@ -33,7 +33,7 @@ export function modelTable(): Fuzzed[] {
   return [
     {
       name: "decodeSafetensors",
-      inputs: 10_000,
+      inputs: 6_000,
       make,
       valid: [file],
       isRefusal: isCoordinator,
@@ -108,7 +108,7 @@ export function writtenTable(folder: string): Fuzzed[] {
   return [
     {
       name: "parseYaml",
-      inputs: 700,
+      inputs: 400,
       make: (draw) => mutateText([CONFIG_SEED, PLAN_SEED], draw),
       valid: [CONFIG_SEED, PLAN_SEED],
       isRefusal: isCoordinator,
@@ -116,7 +116,7 @@ export function writtenTable(folder: string): Fuzzed[] {
     },
     {
       name: "parseConfig",
-      inputs: 700,
+      inputs: 500,
       make: (draw) => mutateText([CONFIG_SEED], draw),
       valid: [CONFIG_SEED],
       isRefusal: isCoordinator,
@@ -124,7 +124,7 @@ export function writtenTable(folder: string): Fuzzed[] {
     },
     {
       name: "parsePlan",
-      inputs: 700,
+      inputs: 500,
       make: (draw) => mutateText([PLAN_SEED, ...MORE_PLANS], draw),
       valid: [PLAN_SEED, ...MORE_PLANS],
       isRefusal: isCoordinator,

@@ -45,7 +45,7 @@ function queries(): Fuzzed {
   ].map((query) => JSON.stringify(query));
   return {
     name: "parseQuery",
-    inputs: 10_000,
+    inputs: 6_000,
     make: (draw) => mutateJson(seeds, draw),
     valid: seeds,
     isRefusal: isPrivacy,
@@ -69,7 +69,7 @@ function vectors(): Fuzzed[] {
   return [
     {
       name: "unpackSigned",
-      inputs: 80_000,
+      inputs: 65_000,
       make: (draw) => ({ bytes: mutateBytes([packedSigned], draw), ...shape(draw, 7, 3) }),
       valid: [{ bytes: packedSigned, length: 7, bits: 3 }],
       isRefusal: isPrivacy,
@@ -78,7 +78,7 @@ function vectors(): Fuzzed[] {
     },
     {
       name: "unpackResidues",
-      inputs: 80_000,
+      inputs: 65_000,
       // Length and bits are a plan's, which was checked.
       make: (draw) => ({
         bytes: mutateBytes([packedResidues], draw),
@@ -135,7 +135,7 @@ function events(): Fuzzed[] {
   return [
     {
       name: "parseDpEvent",
-      inputs: 20_000,
+      inputs: 10_000,
       make: make(seeds),
       valid: seeds,
       isRefusal: isPrivacy,
@@ -146,7 +146,7 @@ function events(): Fuzzed[] {
     },
     {
       name: "parseDecimalDpEvent",
-      inputs: 20_000,
+      inputs: 10_000,
       make: make(decimals),
       valid: decimals,
       isRefusal: isPrivacy,

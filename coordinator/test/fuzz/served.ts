@@ -113,8 +113,8 @@ export async function serve(t: Test): Promise<Served> {
   return {
     faults: federation.faults,
     table: [
-      { name: "calls over Connect", inputs: 900, valid: [], make: connectCalls(device), decode, isRefusal },
-      { name: "the admin API", inputs: 900, valid: [], make: adminCalls(token), decode, isRefusal },
+      { name: "calls over Connect", inputs: 600, valid: [], make: connectCalls(device), decode, isRefusal },
+      { name: "the admin API", inputs: 600, valid: [], make: adminCalls(token), decode, isRefusal },
       { name: "tiles and pages", inputs: 600, valid: [], make: paths, decode, isRefusal },
     ],
   };

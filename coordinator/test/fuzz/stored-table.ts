@@ -114,7 +114,7 @@ export function storedTable(folder: string): Fuzzed[] {
     },
     {
       name: "a witness's head",
-      inputs: 1_500,
+      inputs: 600,
       make: (draw) => (draw() < 0.5 ? mutateBytes([utf8(head)], draw) : utf8(mutateJson([head], draw))),
       valid: [utf8(head)],
       isRefusal: (cause) => cause instanceof LedgerError,
@@ -125,7 +125,7 @@ export function storedTable(folder: string): Fuzzed[] {
     },
     {
       name: "readRatings",
-      inputs: 1_500,
+      inputs: 600,
       make: (draw) => mutateText([ratings], draw),
       valid: [ratings],
       isRefusal: isCoordinator,
@@ -164,7 +164,7 @@ export function storedTable(folder: string): Fuzzed[] {
     },
     {
       name: "readCursor",
-      inputs: 8_000,
+      inputs: 4_000,
       make: (draw) =>
         draw() < 0.5
           ? mutateText([cursor], draw)

@@ -242,7 +242,7 @@ async function published(): Promise<Fuzzed[]> {
     },
     {
       name: "a template's text",
-      inputs: 3_000,
+      inputs: 1_500,
       make: (draw) => ({ source: mutateText([TEXT], draw), engine: one(draw, ["liquid", "placeholders"]) }),
       valid: [{ source: TEXT, engine: "liquid" }],
       isRefusal: isFeedback,
