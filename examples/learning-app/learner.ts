@@ -34,6 +34,7 @@ import {
   quietHours,
   reportRows,
   retentionRows,
+  temporalSplit,
 } from "@fedloop/feedback";
 import { liquidTemplates, Messages } from "@fedloop/feedback/templates";
 import { logisticPropensity, openRules, type PropensityModel } from "@fedloop/feedback/triggers";
@@ -69,24 +70,25 @@ async function bytesOf(path: string): Promise<Uint8Array> {
   return new Uint8Array(await (await fetch(path)).arrayBuffer());
 }
 
-/** Features before each answer, and whether it was right: every fifth answer is kept for evaluation. */
-function examples(events: readonly CapturedEvent[]): { features: number[]; labels: number[] } {
-  const [features, labels]: [number[], number[]] = [[], []];
+/** Features before each answer, whether it was right, and when it was given. */
+function examples(events: readonly CapturedEvent[]): { features: number[]; labels: number[]; timesMs: number[] } {
+  const [features, labels, timesMs]: [number[], number[], number[]] = [[], [], []];
   for (const [at, event] of events.entries()) {
     const right = wasRight(event);
     if (right === undefined || at === 0) continue;
     const moment = { nowMs: event.atMs, utcOffsetMinutes: 0, seed: 0 };
     features.push(...featureVector(FEATURES, events.slice(0, at), moment).values);
     labels.push(right ? 1 : 0);
+    timesMs.push(event.atMs);
   }
-  return { features, labels };
+  return { features, labels, timesMs };
 }
 
-/** Trains on what is in the log when a round begins: after a withdrawal that is nothing. */
+/** Trains on what is in the log when a round begins, all but the latest fifth: after a withdrawal that is nothing. */
 function masteryTrainer(read: () => Promise<CapturedEvent[]>): Trainer {
   const now = async (): Promise<Trainer> => {
-    const { features, labels } = examples(await read());
-    const held = Uint8Array.from(labels, (_, row) => (row % 5 === 4 ? 1 : 0));
+    const { features, labels, timesMs } = examples(await read());
+    const held = temporalSplit(timesMs, { latestShare: 0.2 });
     return logisticRegressionTrainer({ features: Float32Array.from(features), labels: Uint8Array.from(labels), held });
   };
   return {

@@ -79,6 +79,7 @@ export {
   timeOfDay,
 } from "./enrichment/features.js";
 export { openTable, type PublicTable, type TableContents, writeTable } from "./enrichment/public-table.js";
+export { type TemporalCut, temporalSplit } from "./enrichment/temporal-split.js";
 export { FeedbackError, type FeedbackErrorCode, feedbackErrors } from "./errors.js";
 export {
   type ArmCounts,
