@@ -1,3 +1,4 @@
+import { generateNodeSigner } from "@fedloop/consent/node";
 import t from "tap";
 import { openAccessStore } from "../../src/access/access-store.js";
 import { Invitations } from "../../src/access/invitations.js";
@@ -13,8 +14,12 @@ t.test("a device enrolls by an invitation; it comes back without, and after leav
   invited.ms = clock.ms;
   const { invitation } = await invitations.create({ name: "class of 2026", population: null, uses: 1, lifeMs: 1_000 });
   await t.rejects(registry.enroll(enrolment(clock)), { code: "TOKEN_REQUIRED" });
-  const first = enrolment(clock, undefined, { token: invitation });
-  const device = await registry.enroll(first);
+  const signer = generateNodeSigner();
+  const device = await registry.enroll(enrolment(clock, signer, { token: invitation }));
   await t.rejects(registry.enroll(enrolment(clock, undefined, { token: invitation })), { code: "TOKEN_USED" });
-  t.match(await registry.enroll(first), { id: device.id });
+  clock.ms += 1;
+  t.match(await registry.enroll(enrolment(clock, signer)), { id: device.id });
+  await registry.leave(device);
+  clock.ms += 1;
+  await t.rejects(registry.enroll(enrolment(clock, signer)), { code: "TOKEN_REQUIRED" });
 });
