@@ -8,6 +8,7 @@ import {
   systemClock,
   type Trainer,
   type TrainingTask,
+  type WriteAhead,
 } from "@fedloop/client-runtime";
 import { analyticsTrainer } from "@fedloop/client-runtime/analytics";
 import { connectTransport } from "@fedloop/client-runtime/connect";
@@ -59,6 +60,8 @@ export interface LearnerOptions {
   readonly decide: (notice: Notice, purpose: string) => Promise<boolean> | boolean;
   /** A store for each name, and a key for each. */
   readonly store: (name: string) => DeviceStore;
+  /** Where answers wait that a page which is left has not yet written. */
+  readonly ahead?: WriteAhead;
   readonly signer: (name: string) => Promise<Signer>;
   readonly surface: MessageSurface;
   readonly language: string;
@@ -132,7 +135,7 @@ export class Learner {
 
   /** Asks for both consents and starts the loop. */
   static async open(options: LearnerOptions): Promise<Learner> {
-    const { config, decide, store, signer, surface, language, clock = systemClock() } = options;
+    const { config, decide, store, ahead, signer, surface, language, clock = systemClock() } = options;
     const verifier = webCryptoVerifier();
     const trust = { keys: [decodeBase64Url(config.publisherKey)], verifier };
     // The trainers read a log that can only be opened once its consents are known.
@@ -191,7 +194,13 @@ export class Learner {
     };
     const gate = purposeGate(both);
     if (gate.state(QUALITY) === "allowed") await joinedMs(events, QUALITY, clock.now());
-    const capture = await Capture.open({ registry, store: events, gate, clock });
+    const capture = await Capture.open({
+      registry,
+      store: events,
+      gate,
+      clock,
+      ...(ahead === undefined ? {} : { ahead }),
+    });
     opened = capture;
     const delivery = await Delivery.open({
       store: events,

@@ -1,7 +1,7 @@
 // The page: asks, practises, shows. With ?people=N it is a crowd of simulated learners instead, for the test and for a demonstration.
 import type { Notice } from "@fedloop/client-runtime";
-import { browserSigner, indexedDbStore } from "@fedloop/client-runtime/browser";
-import { listenToDom } from "@fedloop/feedback";
+import { browserSigner, indexedDbStore, indexedDbWriteAhead } from "@fedloop/client-runtime/browser";
+import { listenToDom, secureWhenHidden } from "@fedloop/feedback";
 import { toastSurface } from "@fedloop/feedback/toast";
 import { crowd } from "./crowd.js";
 import { type CourseConfig, Learner } from "./learner.js";
@@ -45,6 +45,7 @@ async function person(config: CourseConfig): Promise<void> {
     config,
     decide: ask,
     store: (name) => indexedDbStore(`learning-${name}`),
+    ahead: await indexedDbWriteAhead("learning-ahead"),
     signer: (name) => browserSigner(`learning-${name}`),
     surface: toastSurface(),
     language: navigator.language,
@@ -74,7 +75,7 @@ async function person(config: CourseConfig): Promise<void> {
     await showSpent();
     show("status", "reported");
   });
-  addEventListener("pagehide", () => void learner.capture.flush().catch(failed));
+  secureWhenHidden(learner.capture, { onError: failed });
   showCounts();
   show("status", "ready");
   await learner.train();
