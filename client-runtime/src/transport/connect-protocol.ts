@@ -15,6 +15,9 @@ const ENVELOPE_BYTES = 5;
 const COMPRESSED = 1;
 const END_OF_STREAM = 2;
 
+/** What most answers fit in. */
+const FIRST_BYTES = 4_096;
+
 /** A message as it stands in a stream. */
 export function enveloped(message: Uint8Array): Uint8Array {
   const envelope = new Uint8Array(ENVELOPE_BYTES + message.length);
@@ -43,9 +46,37 @@ export function brokenCall(path: string, cause: unknown): ClientError {
 export async function requireAnswer(path: string, response: Response, type: string): Promise<Response> {
   const came = response.headers.get("content-type")?.split(";")[0];
   if (response.ok && came === type) return response;
-  if (!response.ok && came === ERROR_TYPE) throw toldError(path, await response.json(), response.status);
+  if (!response.ok && came === ERROR_TYPE) {
+    throw toldError(path, JSON.parse(new TextDecoder().decode(await wholeBody(path, response))), response.status);
+  }
   // A page of a network that wants a login comes with 200, and passes; a wrong address does not.
   throw response.ok ? unreachable(path) : statusError(path, response.status);
+}
+
+/**
+ * All of an answer, of which no more is kept than a message may have.
+ *
+ * @throws ClientError PROTOCOL when there is more; the rest is not read
+ */
+export async function wholeBody(path: string, response: Response): Promise<Uint8Array> {
+  const reader = response.body?.getReader();
+  let bytes = new Uint8Array(FIRST_BYTES);
+  for (let length = 0; ; ) {
+    const piece = (await reader?.read())?.value;
+    if (piece === undefined) return bytes.subarray(0, length);
+    const end = length + piece.length;
+    if (end > MAX_MESSAGE_BYTES) {
+      await reader?.cancel();
+      throw new ClientError("PROTOCOL", `${path}: expected an answer of at most ${MAX_MESSAGE_BYTES} bytes, came more`);
+    }
+    if (end > bytes.length) {
+      const longer = new Uint8Array(Math.max(end, 2 * bytes.length));
+      longer.set(bytes.subarray(0, length));
+      bytes = longer;
+    }
+    bytes.set(piece, length);
+    length = end;
+  }
 }
 
 /** The answer of something that is not the coordinator: a wrong address, a proxy. */

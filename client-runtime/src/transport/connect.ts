@@ -3,7 +3,15 @@ import type { DescMessage, DescMethodServerStreaming, DescMethodUnary, MessageSh
 import { decodeMessage, methodPath } from "@fedloop/proto";
 import { ClientError } from "../errors.js";
 import { BrowserStreams } from "./browser-streams.js";
-import { brokenCall, enveloped, requireAnswer, STREAM_TYPE, streamedMessages, UNARY_TYPE } from "./connect-protocol.js";
+import {
+  brokenCall,
+  enveloped,
+  requireAnswer,
+  STREAM_TYPE,
+  streamedMessages,
+  UNARY_TYPE,
+  wholeBody,
+} from "./connect-protocol.js";
 import type { CallOptions, Transport } from "./transport.js";
 
 export interface ConnectTransportOptions {
@@ -130,7 +138,7 @@ class ConnectTransport implements Transport {
     if (timeoutMs !== undefined) call.within(timeoutMs, "late");
     try {
       const response = await this.#post(path, UNARY_TYPE, metadata, body, call.signal);
-      return decoded(path, method.output, new Uint8Array(await response.arrayBuffer()));
+      return decoded(path, method.output, await wholeBody(path, response));
     } catch (cause) {
       throw call.failure(cause);
     } finally {

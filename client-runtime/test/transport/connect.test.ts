@@ -170,6 +170,27 @@ t.test("messages that are compressed, too long or no messages are refused", asyn
   }
 });
 
+t.test("of an answer without end no more is read than a message may have, be it an error or not", async (t) => {
+  const piece = Buffer.alloc(64 << 10);
+  for (const [status, type] of [
+    [200, "application/proto"],
+    [403, "application/json"],
+  ] as const) {
+    let closed: Promise<unknown> | undefined;
+    const transport = await start(t, (_request, response) => {
+      response.writeHead(status, { "content-type": type });
+      closed = once(response, "close");
+      const more = (): void => {
+        while (!response.destroyed && response.write(piece));
+      };
+      response.on("drain", more);
+      more();
+    });
+    await t.rejects(leave(transport), { code: "PROTOCOL", message: /at most [0-9]+ bytes, came more/ }, type);
+    await closed;
+  }
+});
+
 t.test("the login page of a network passes, and a coordinator's error tells its code", async (t) => {
   const page = await start(t, (_request, response) => {
     response.writeHead(200, { "content-type": "text/html" }).end("<p>Please log in</p>");
