@@ -17,6 +17,10 @@ interface Answer {
 
 const batchSize = 128;
 
+function unanswered(): Error {
+  return new Error("A verification thread ended before it had answered.");
+}
+
 /** One worker and the batches it has been given, oldest first. */
 class VerifyThread {
   readonly #worker = new Worker(new URL("./verify-worker.node.js", import.meta.url));
@@ -30,7 +34,7 @@ class VerifyThread {
       for (const [at, { resolve }] of batch.entries()) resolve(answers[at] === 1);
     });
     this.#worker.on("error", (error) => this.#fail(error));
-    this.#worker.on("exit", () => this.#fail(new Error("A verification thread ended before it had answered.")));
+    this.#worker.on("exit", () => this.#fail(unanswered()));
   }
 
   give(checks: readonly SignatureCheck[], answers: Answer[]): void {
@@ -59,6 +63,7 @@ export function verifierPool({ threads = availableParallelism() }: { readonly th
   let checks: SignatureCheck[] = [];
   let answers: Answer[] = [];
   let scheduled = false;
+  let isClosed = false;
 
   function flush(): void {
     scheduled = false;
@@ -70,6 +75,9 @@ export function verifierPool({ threads = availableParallelism() }: { readonly th
   }
 
   async function close(): Promise<void> {
+    isClosed = true;
+    checks = [];
+    for (const { reject } of answers.splice(0)) reject(unanswered());
     await Promise.all(pool.map((thread) => thread.close()));
   }
 
@@ -77,6 +85,7 @@ export function verifierPool({ threads = availableParallelism() }: { readonly th
     threads: pool.length,
     verify: (publicKey, message, signature) => {
       if (!isSoundPublicKey(publicKey) || !isSoundSignature(signature)) return Promise.resolve(false);
+      if (isClosed) return Promise.reject(unanswered());
       return new Promise((resolve, reject) => {
         checks.push({ publicKey, message, signature });
         answers.push({ resolve, reject });
