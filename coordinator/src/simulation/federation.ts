@@ -20,6 +20,8 @@ export const OUTPUT = {
   plan: "plan.yaml",
   config: "fedloop.yaml",
   data: "coordinator",
+  /** Beside the data, where a configuration that names none has it: keys of a run before would fit no data of this one. */
+  vault: "coordinator-vault",
   model: "model.safetensors",
   bundle: "audit-bundle.jsonl",
 } as const;
@@ -144,6 +146,7 @@ async function prepare({ out, plan, notice }: FederationOptions): Promise<string
   const settings = {
     origin: ORIGIN,
     dataDir: OUTPUT.data,
+    vaultDir: OUTPUT.vault,
     listen: { host: "127.0.0.1", port: 0 },
     plans: [OUTPUT.plan],
     log: { level: "warn" },

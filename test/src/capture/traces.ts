@@ -4,6 +4,7 @@ import type { SubmitMaskedRequest } from "@fedloop/proto";
 import { type CapturedRound, type CapturedRun, type Insight, requestOf } from "./captured-run.js";
 import { correlation, numbersIn } from "./correlation.js";
 import { encodings, type Needle, NeedleSearch } from "./needles.js";
+import type { RecordedCall } from "./recording-proxy.js";
 
 /** As many events in a row as are searched for. */
 const EVENTS = 6;
@@ -79,9 +80,14 @@ export interface SentVector {
   readonly bytes: Uint8Array;
 }
 
+/** Whether the request came to its end: a device on a busy machine may give a call up and make it anew. */
+function isWhole({ request }: RecordedCall): boolean {
+  return request.length >= 5 && request.length === 5 + request.readUInt32BE(1);
+}
+
 export function sentVectors({ calls }: CapturedRun): SentVector[] {
   return calls.flatMap((call) => {
-    if (call.path !== "/fedloop.v1.Rounds/SubmitMasked" || call.device === undefined) return [];
+    if (call.path !== "/fedloop.v1.Rounds/SubmitMasked" || call.device === undefined || !isWhole(call)) return [];
     const { round, inlineUpdate } = requestOf(call) as SubmitMaskedRequest;
     return [{ device: call.device, round: Number(round), bytes: inlineUpdate }];
   });
