@@ -165,7 +165,7 @@ export {
   verifierKey,
 } from "./log/verifier-key.js";
 export { admitEntry, expectedKey } from "./records/admission.js";
-export { eligibleRoot } from "./records/eligible.js";
+export { EligibleTree, eligibleRoot } from "./records/eligible.js";
 export { type ExportClaim, exportMessage, verifyExport } from "./records/export-receipt.js";
 export { type JoinClaim, joinMessage } from "./records/join.js";
 export { subjectPseudonym } from "./records/pseudonym.js";

@@ -45,22 +45,20 @@ export interface EntryGroupOptions {
  * entries before it are in, so that nothing enters that an auditor would object to.
  */
 export class EntryGroup {
+  /** Stamped on the coordinator's entries, milliseconds since 1970. */
+  readonly timeMs: number;
   readonly #options: EntryGroupOptions;
   readonly #firstIndex: number;
-  readonly #timeMs: number;
   readonly #entries: ParsedAppended[] = [];
   #view: ConsentView;
   #insertQuery: CompiledQuery | undefined;
 
-  /**
-   * @param view of the log up to now; it goes ahead of the database until the transaction ends
-   * @param timeMs stamped on the coordinator's entries
-   */
+  /** @param view of the log up to now; it goes ahead of the database until the transaction ends */
   constructor(options: EntryGroupOptions, view: ConsentView, timeMs: number) {
     this.#options = options;
     this.#view = view;
     this.#firstIndex = view.size;
-    this.#timeMs = timeMs;
+    this.timeMs = timeMs;
   }
 
   get entries(): readonly ParsedAppended[] {
@@ -78,7 +76,7 @@ export class EntryGroup {
     const head = {
       log: this.#options.origin,
       id: this.#options.randomId(),
-      ts: this.#timeMs,
+      ts: this.timeMs,
       actor: coordinatorActor,
       aseq: chain?.nextSequence ?? 0,
       aprev: chain?.leafHash ?? null,

@@ -156,6 +156,7 @@ export class Sequencer implements Committer {
         watchdog.late,
         job.run({
           db: transaction,
+          timeMs: group.timeMs,
           append: (type, body) => group.append(transaction, type, body),
           appendSigned: (entry) => group.appendSigned(transaction, entry),
         }),

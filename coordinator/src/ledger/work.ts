@@ -7,6 +7,8 @@ import type { Appended } from "./entry-group.js";
 export interface LedgerTransaction {
   /** For every query of the work; `store.db` would wait for this transaction to end. */
   readonly db: StoreTransaction;
+  /** What the coordinator's entries in it are stamped with, milliseconds since 1970. */
+  readonly timeMs: number;
   /** Builds, chains and signs an entry of the coordinator's. @throws LedgerError BAD_ENTRY, STALE_POLICY */
   append<T extends EntryType>(type: T, body: EntryBodies[T]): Promise<Appended>;
   /**

@@ -21,10 +21,25 @@ export interface CurrentRound {
   eligible: Eligible | undefined;
   /** Participants of these that have left and not come back: they are not waited for. */
   readonly declined: Set<string>;
+  /** Participants who have withdrawn since it began: whatever the log said when it was read, they are not members. */
+  readonly withdrawn: Set<string>;
+}
+
+/** What decides whom a round waits for. */
+type Selecting = Pick<CurrentRound, "eligible" | "declined" | "withdrawn"> & {
+  readonly engine: Pick<RoundEngine, "leave" | "expectAtMost">;
+};
+
+/** Whom the round takes, as the log had it a moment ago. */
+export function selectFrom(current: Selecting, eligible: Eligible): void {
+  const { engine, declined, withdrawn } = current;
+  for (const subject of withdrawn) eligible.members.delete(subject);
+  current.eligible = eligible;
+  engine.expectAtMost(eligible.members.size - declined.size);
 }
 
 /** A device gives its place back, or will not join: it is no longer waited for, unless it comes back while the round selects. */
-export function leaveRound(current: CurrentRound, device: Device): void {
+export function leaveRound(current: Selecting, device: Device): void {
   const { engine, eligible, declined } = current;
   engine.leave(device);
   if (eligible?.members.has(device.subject) !== true) return;
@@ -33,8 +48,9 @@ export function leaveRound(current: CurrentRound, device: Device): void {
 }
 
 /** A participant withdraws: nothing of it is used from here on, and it cannot come back. */
-export function excludeFrom({ engine, eligible, declined }: CurrentRound, device: Device): void {
+export function excludeFrom({ engine, eligible, declined, withdrawn }: Selecting, device: Device): void {
   engine.leave(device);
+  withdrawn.add(device.subject);
   declined.delete(device.subject);
   if (eligible?.members.delete(device.subject) === true) engine.expectAtMost(eligible.members.size - declined.size);
 }

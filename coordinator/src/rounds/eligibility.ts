@@ -1,8 +1,10 @@
-import { type ConsentRecord, type ConsentView, eligibleRoot, parseEpsilon, roundUpEpsilon } from "@fedloop/consent";
+import { type ConsentRecord, EligibleTree, parseEpsilon, roundUpEpsilon } from "@fedloop/consent";
+import type { Ledger } from "../ledger/ledger.js";
 import type { Registry } from "../registry/registry.js";
 import type { RoundCost } from "./budget.js";
 import type { ParticipantBudgets } from "./participant-budgets.js";
 import type { Schedule } from "./schedule.js";
+import { inSlices } from "./turns.js";
 
 /** Who may take part in a round. */
 export interface Eligible {
@@ -11,17 +13,26 @@ export interface Eligible {
   /** How many entries of the log the consents were read from. */
   readonly treeSize: number;
   /**
-   * Commitment to everyone whose consent stood in that tree, base64url, and their number: what the plan names. An
-   * auditor recomputes it from the log alone, so it holds those too whom the round does not take for another reason.
+   * Everyone whose consent stood in that tree, in ascending order: an auditor finds them from the log alone, so they are held
+   * too whom the round does not take for another reason.
    */
-  readonly root: string;
+  readonly consenting: readonly string[];
+  /** When the first of these consents ends, milliseconds since 1970: what is said of them is true before. */
+  readonly untilMs: number;
+}
+
+/** What a plan says of those who consent. */
+export interface EligibleCommitment {
+  readonly treeSize: number;
   readonly count: number;
+  /** base64url. */
+  readonly root: string;
 }
 
 export interface EligibilityQuestion {
   readonly registry: Pick<Registry, "subjects">;
   /** Its view may be replaced by a commit: it is read when the answer is made. */
-  readonly ledger: { readonly view: ConsentView };
+  readonly ledger: Pick<Ledger, "view" | "lastTimeMs">;
   readonly budgets: ParticipantBudgets;
   readonly schedule: Schedule;
   /** What the round would cost each participant. */
@@ -31,6 +42,8 @@ export interface EligibilityQuestion {
   readonly clock: { now(): number };
   /** Only consents before this size of the log count: the tree that a logged plan names. */
   readonly treeSize?: number | undefined;
+  /** A monotonic clock, milliseconds, by which long work leaves others their turn. */
+  readonly nowMs?: () => number;
 }
 
 /**
@@ -41,19 +54,37 @@ export async function eligibleParticipants(question: EligibilityQuestion): Promi
   const { registry, schedule } = question;
   const { population, purpose } = schedule;
   const registered = await registry.subjects(population);
-  // From here on without a pause: tree size and consents are of one and the same log.
+  // The log may grow from here on: all that is asked of it below is asked of the tree of this size.
   const { view } = question.ledger;
-  const nowMs = question.clock.now();
+  // What is written now is stamped so, and judged by its stamp.
+  const nowMs = Math.max(question.clock.now(), question.ledger.lastTimeMs);
   const treeSize = question.treeSize ?? view.size;
   const consenting = view.eligible(population, purpose, nowMs, treeSize);
   const members = new Map<string, number>();
-  for (const subject of registered) {
+  let untilMs = Number.POSITIVE_INFINITY;
+  const take = (subject: string): void => {
     const { state, record, index } = view.status(subject, purpose, nowMs, treeSize);
     if (state === "given" && record !== null && mayTakePart(question, subject, record.limits)) {
       members.set(subject, index);
     }
-  }
-  return { members, treeSize, root: eligibleRoot(consenting), count: consenting.length };
+  };
+  await inSlices(registered, take, question.nowMs);
+  const look = (subject: string): void => {
+    const { record } = view.status(subject, purpose, nowMs, treeSize);
+    untilMs = Math.min(untilMs, record?.event.validUntil ?? Number.POSITIVE_INFINITY);
+  };
+  await inSlices(consenting, look, question.nowMs);
+  return { members, treeSize, consenting, untilMs };
+}
+
+/** Commits to all who consent: some milliseconds for each thousand, so it is for plans only. */
+export async function commitTo(
+  { consenting, treeSize }: Pick<Eligible, "consenting" | "treeSize">,
+  nowMs?: () => number,
+): Promise<EligibleCommitment> {
+  const tree = new EligibleTree();
+  await inSlices(consenting, (subject) => tree.add(subject), nowMs);
+  return { treeSize, count: tree.count, root: tree.root() };
 }
 
 type BudgetQuestion = Pick<EligibilityQuestion, "budgets" | "schedule" | "cost" | "run">;

@@ -1,6 +1,6 @@
 import { type EntryBodies, encodeEvent, formatDecimal, formatEpsilon, type RoundMechanism } from "@fedloop/consent";
 import { parameterCount } from "../models/safetensors.js";
-import type { Eligible } from "./eligibility.js";
+import type { EligibleCommitment } from "./eligibility.js";
 import type { RunPosition } from "./noise-run.js";
 import type { RoundSpec } from "./round-spec.js";
 import type { Schedule } from "./schedule.js";
@@ -9,7 +9,7 @@ export interface PlanFacts {
   readonly schedule: Schedule;
   readonly spec: RoundSpec;
   readonly round: number;
-  readonly eligible: Eligible;
+  readonly eligible: EligibleCommitment;
   readonly model: { readonly sha256: Uint8Array; readonly bytes: number };
   /** The population's ε after the round, a decimal string. */
   readonly epsilonAfter: string;

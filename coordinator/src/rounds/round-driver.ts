@@ -8,7 +8,7 @@ import type { Registry } from "../registry/registry.js";
 import type { Database, Store } from "../store/database.js";
 import { adaptedSpec } from "./adapted-spec.js";
 import type { ConsentGate } from "./consent-gate.js";
-import { type CurrentRound, type SecureSources, secureRoundOf } from "./current-round.js";
+import { type CurrentRound, type SecureSources, secureRoundOf, selectFrom } from "./current-round.js";
 import { type Eligible, eligibleParticipants } from "./eligibility.js";
 import { RoundEngine, type RoundNotice } from "./engine.js";
 import type { EventHub } from "./event-hub.js";
@@ -290,7 +290,7 @@ export class RoundDriver {
       uploadBuffers: this.#uploadBuffers,
       secure: spec.secureAggregation.enabled ? () => secureRoundOf(work, this.#deps) : null,
     });
-    this.#current = { engine, work, spec, position, eligible: undefined, declined: new Set() };
+    this.#current = { engine, work, spec, position, eligible: undefined, declined: new Set(), withdrawn: new Set() };
     // The cohort of a round that is planned already comes from the tree that its plan names.
     const consentTreeSize = plan?.consentTreeSize;
     if (found?.state === "reserved" || found?.state === "selecting") {
@@ -304,11 +304,7 @@ export class RoundDriver {
 
   async #select(spec: RoundSpec, position: RunPosition | null, treeSize?: number): Promise<Eligible> {
     const eligible = await this.#eligible(spec, position, treeSize);
-    if (this.#current !== undefined) {
-      this.#current.eligible = eligible;
-      const { engine, declined } = this.#current;
-      engine.expectAtMost(eligible.members.size - declined.size);
-    }
+    if (this.#current !== undefined) selectFrom(this.#current, eligible);
     return eligible;
   }
 

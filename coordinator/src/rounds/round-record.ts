@@ -104,14 +104,20 @@ export class RoundRecord {
     });
   }
 
-  /** The plan enters the log before anyone is asked to take part. */
-  async reserved(body: EntryBodies["round.plan"]): Promise<LoggedPlan> {
+  /**
+   * The plan enters the log before anyone is asked to take part.
+   *
+   * @param untilMs when what it says of those who consent is no longer true
+   * @returns undefined where the log's time has come to that: nothing was written then
+   */
+  async reserved(body: EntryBodies["round.plan"], untilMs: number): Promise<LoggedPlan | undefined> {
     const { result } = await this.#ledger.commit(async (tx) => {
+      if (tx.timeMs >= untilMs) return undefined;
       const plan = await tx.append("round.plan", body);
       await this.#update(tx, { state: "reserved", plan_index: plan.index, plan_hash: plan.leafHash });
       return plan;
     });
-    return { index: result.index, hash: result.leafHash, body };
+    return result === undefined ? undefined : { index: result.index, hash: result.leafHash, body };
   }
 
   /** A transition that changes nothing but the state and its deadline. */

@@ -11,7 +11,7 @@ import type { Strategy } from "../strategies/strategy.js";
 import type { Collected } from "./aggregator.js";
 import type { RoundCost } from "./budget.js";
 import type { Member } from "./cohort.js";
-import type { Eligible } from "./eligibility.js";
+import { commitTo, type Eligible } from "./eligibility.js";
 import type { RoundWork } from "./engine.js";
 import { ACCOUNTANT, claimedEpsilon } from "./epsilons.js";
 import { groupTargetOf, releaseCollected, releasedNoiseStdDev } from "./noise.js";
@@ -105,21 +105,23 @@ export class PopulationRoundWork implements RoundWork {
   async reserve(): Promise<void> {
     const { schedule, state, artifacts } = this.#deps;
     const epsilonAfter = state.budget.reserve(this.#cost);
-    const eligible = await this.#deps.eligible();
     const modelBytes = await artifacts.size(state.model);
     if (modelBytes === undefined)
       throw new CoordinatorError("ARTIFACT_CORRUPT", "expected the model's file, it is gone");
-    const body = planBody({
+    const facts = {
       schedule,
       spec: this.#spec,
       round: this.#record.round,
-      eligible,
       model: { sha256: state.model, bytes: modelBytes },
       epsilonAfter: claimedEpsilon(epsilonAfter),
       staleModels: await this.#staleModels(),
       position: this.#position,
-    });
-    this.#plan = await this.#record.reserved(body);
+    };
+    do {
+      const eligible = await this.#deps.eligible();
+      const body = planBody({ ...facts, eligible: await commitTo(eligible) });
+      this.#plan = await this.#record.reserved(body, eligible.untilMs);
+    } while (this.#plan === undefined);
     // A run that begins here has the name of this plan.
     state.budget.reserve(this.#cost);
     state.lastRound = this.#record.round;

@@ -1,7 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-
-/** How long heavy work may keep one turn of the event loop, milliseconds: well below the 50 that a call may take, with what else a turn does. */
-const TURN_MS = 8;
+import { TURN_MS } from "./turns.js";
 
 /**
  * Lets heavy pieces of work through one after the other, and as many in one turn of the event loop as fit into a few milliseconds:

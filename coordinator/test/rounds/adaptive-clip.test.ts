@@ -43,7 +43,7 @@ async function adaptiveSpec(
     schedule,
     spec,
     round: 1,
-    eligible: { members: new Map(), treeSize: 1, root: "r", count: 0 },
+    eligible: { treeSize: 1, root: "r", count: 0 },
     model: { sha256: new Uint8Array(32), bytes: 12 },
     epsilonAfter: "1",
     staleModels: [],

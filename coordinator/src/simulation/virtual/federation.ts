@@ -183,7 +183,7 @@ export class VirtualFederation {
       spec,
       round,
       // There is no log: nobody's consent is named.
-      eligible: { members: new Map(), treeSize: 1, root: NO_HASH, count: simulation.devices },
+      eligible: { treeSize: 1, root: NO_HASH, count: simulation.devices },
       model: { sha256, bytes: model.length },
       staleModels: this.#history.slice(1).map((stale) => Buffer.from(stale.sha256, "base64url")),
       epsilonAfter: claimedEpsilon(epsilonAfter),
