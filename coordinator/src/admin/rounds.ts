@@ -2,7 +2,7 @@ import { parseEntry } from "@fedloop/consent";
 import { ROUND_STATES } from "@fedloop/proto";
 import { sql } from "kysely";
 import * as z from "zod";
-import { releaseIndex } from "../analytics/release-index.js";
+import { releaseIndex } from "../analytics/round-entries.js";
 import { CoordinatorError } from "../errors.js";
 import { type PARTICIPANT_STATES, ROUND_KINDS, type RoundsTable } from "../store/database.js";
 import type { AdminDependencies } from "./dependencies.js";

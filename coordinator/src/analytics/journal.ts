@@ -9,6 +9,7 @@ import { claimedEpsilon, spentEpsilon } from "../rounds/epsilons.js";
 import { metricReader } from "../rounds/metrics.js";
 import type { StoreReader } from "../store/sqlite-reader.js";
 import { askedIn, namedValues, readRelease, releasedVariance } from "./release.js";
+import { membersOf } from "./round-entries.js";
 
 /** One release. */
 export interface JournalEntry {
@@ -179,26 +180,19 @@ async function evaluationMetrics({ db }: Pick<StoreReader, "db">): Promise<Reado
 
 type Plan = Extract<Entry, { readonly type: "round.plan" }>["body"];
 
-async function numbersOf({ store: { db }, artifacts }: Sources, plan: Plan, metric: string) {
+async function numbersOf({ store, artifacts }: Sources, plan: Plan, metric: string) {
   const { population, round } = plan;
-  const row = await db
+  const row = await store.db
     .selectFrom("rounds")
-    .select(["aggregate", "metrics"])
+    .select(["plan_index", "aggregate", "metrics"])
     .where("population", "=", population)
     .where("round", "=", round)
     .executeTakeFirstOrThrow();
   const kept: Readonly<Record<string, number>> = row.metrics === null ? {} : JSON.parse(row.metrics);
-  if (row.aggregate === null) return { kept, again: {} };
+  if (row.aggregate === null || row.plan_index === null) return { kept, again: {} };
   const bytes = new Uint8Array(await artifacts.read(row.aggregate));
   const sums = new Float32Array(bytes.buffer);
-  const { count } = await db
-    .selectFrom("participants")
-    .select(({ fn }) => fn.countAll<number>().as("count"))
-    .where("population", "=", population)
-    .where("round", "=", round)
-    .where("state", "=", "submitted")
-    .executeTakeFirstOrThrow();
-  const members = Number(count);
+  const members = await membersOf(store, { population, round, planIndex: row.plan_index });
   const again =
     askedIn(plan) === undefined
       ? metricReader(metric)(sums, plan.trainer.settings, releasedVariance(plan, members))

@@ -4,6 +4,7 @@ import type { AdaptationSources } from "../rounds/adapted-spec.js";
 import { withQuery } from "../rounds/query-rounds.js";
 import type { RoundSpec } from "../rounds/round-spec.js";
 import { askedIn, readRelease } from "./release.js";
+import { membersOf } from "./round-entries.js";
 
 /**
  * A round of heavy hitters with the prefixes that are due: what its own plan says where that is logged, else what follows
@@ -28,14 +29,8 @@ export async function nextQuery(
   if (last?.plan_index == null || last.aggregate === null) return spec;
   const entry = parseEntry(await ledger.entry(last.plan_index));
   if (entry.type !== "round.plan") return spec;
-  const members = await store.db
-    .selectFrom("participants")
-    .select(({ fn }) => fn.countAll<number>().as("count"))
-    .where("population", "=", population)
-    .where("round", "=", last.round)
-    .where("state", "=", "submitted")
-    .executeTakeFirstOrThrow();
+  const members = await membersOf(store, { population, round: last.round, planIndex: last.plan_index });
   const released = new Uint8Array(await artifacts.read(last.aggregate));
-  const { prefixes = [] } = readRelease(entry.body, new Float32Array(released.buffer), Number(members.count));
+  const { prefixes = [] } = readRelease(entry.body, new Float32Array(released.buffer), members);
   return query.ask.kind === "heavy-hitters" ? withQuery(spec, { ...query, ask: { ...query.ask, prefixes } }) : spec;
 }

@@ -5,7 +5,7 @@ import type { ArtifactStore } from "../models/artifact-store.js";
 import { claimedEpsilon, spentEpsilon } from "../rounds/epsilons.js";
 import type { StoreReader } from "../store/sqlite-reader.js";
 import { type AskedQuery, askedIn, namedValues, readRelease } from "./release.js";
-import { releaseIndex } from "./release-index.js";
+import { membersOf, releaseIndex } from "./round-entries.js";
 
 /** One answered query. */
 export interface AnsweredQuery extends AskedQuery {
@@ -73,7 +73,7 @@ export async function answeredQueries(
     const asked = askedIn(entry.body);
     if (asked === undefined) continue;
     const { epsilon, delta } = entry.body.reservation;
-    const members = await membersOf(store, row.population, row.round);
+    const members = await membersOf(store, { ...row, planIndex: row.plan_index });
     const sums = floatsOf(await artifacts.read(row.aggregate));
     answered.push({
       ...asked,
@@ -92,17 +92,6 @@ export async function answeredQueries(
     });
   }
   return answered;
-}
-
-async function membersOf({ db }: Pick<StoreReader, "db">, population: string, round: number): Promise<number> {
-  const { count } = await db
-    .selectFrom("participants")
-    .select(({ fn }) => fn.countAll<number>().as("count"))
-    .where("population", "=", population)
-    .where("round", "=", round)
-    .where("state", "=", "submitted")
-    .executeTakeFirstOrThrow();
-  return Number(count);
 }
 
 function floatsOf(bytes: Uint8Array): Float32Array {

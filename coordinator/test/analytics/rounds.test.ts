@@ -1,5 +1,6 @@
 import type { Row } from "@fedloop/privacy/analytics";
 import t from "tap";
+import { releaseJournal } from "../../src/analytics/journal.js";
 import { answeredQueries, replays } from "../../src/analytics/results.js";
 import { Federation } from "../server/federation.js";
 import { answer, asking, askingExactly } from "./asking.js";
@@ -83,6 +84,16 @@ t.test(
       };
       if (Object.keys(one.kept).length > 0) t.notOk(replays(altered), "another number does not");
     }
+
+    await participants[0]?.erase();
+    const afterwards = await answeredQueries(federation.coordinator);
+    const resultOf = ({ result }: (typeof answered)[number]) => result;
+    t.same(afterwards.map(resultOf), answered.map(resultOf), "who is erased later stays in the sum, with its noise");
+    const journal = await releaseJournal(federation.coordinator);
+    t.same(
+      journal.flatMap(({ differing }) => differing),
+      [],
+    );
     t.same(federation.faults, []);
   },
 );

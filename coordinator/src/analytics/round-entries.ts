@@ -1,0 +1,61 @@
+// What the log says of a round after its plan. A population has one round at a time, so the first entry of a kind that comes
+// after the plan is the round's.
+import { type Entry, type EntryType, parseEntry } from "@fedloop/consent";
+import { CoordinatorError } from "../errors.js";
+import type { StoreReader } from "../store/sqlite-reader.js";
+
+type Reading = Pick<StoreReader, "db">;
+
+/** Where the release of a closed round stands in the log, by which the release journal names it. */
+export async function releaseIndex(store: Reading, planIndex: number, population: string): Promise<number> {
+  for await (const { index, entry } of entriesAfter(store, planIndex, ["analytics.release", "model.release"])) {
+    const isRelease = entry.type === "analytics.release" || entry.type === "model.release";
+    if (isRelease && entry.body.population === population) return index;
+  }
+  throw new CoordinatorError("LEDGER_CORRUPT", `expected a release after the plan at ${planIndex}, there is none`);
+}
+
+/**
+ * How many participants are in a round's sum, and with them their noise: what its close in the log says. The rows of those who
+ * were erased since are gone, so they are counted only for a round that is not closed yet, whose participants no erasure
+ * overtakes.
+ */
+export async function membersOf(
+  store: Reading,
+  { population, round, planIndex }: { readonly population: string; readonly round: number; readonly planIndex: number },
+): Promise<number> {
+  for await (const { entry } of entriesAfter(store, planIndex, ["round.close"])) {
+    if (entry.type !== "round.close" || entry.body.population !== population) continue;
+    if (entry.body.round === round && entry.body.cohort !== null) return entry.body.cohort.size;
+    break;
+  }
+  const { count } = await store.db
+    .selectFrom("participants")
+    .select(({ fn }) => fn.countAll<number>().as("count"))
+    .where("population", "=", population)
+    .where("round", "=", round)
+    .where("state", "=", "submitted")
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}
+
+/** The entries of some types after an index, one read at a time. */
+async function* entriesAfter(
+  { db }: Reading,
+  planIndex: number,
+  types: readonly EntryType[],
+): AsyncIterable<{ readonly index: number; readonly entry: Entry }> {
+  for (let after = planIndex; ; ) {
+    const row = await db
+      .selectFrom("entries")
+      .select(["index", "bytes"])
+      .where("index", ">", after)
+      .where("type", "in", types)
+      .orderBy("index")
+      .limit(1)
+      .executeTakeFirst();
+    if (row === undefined) return;
+    yield { index: row.index, entry: parseEntry(row.bytes) };
+    after = row.index;
+  }
+}
