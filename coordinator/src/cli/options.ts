@@ -15,6 +15,8 @@ export interface DemoOptions {
   readonly reason?: string | undefined;
   readonly json: boolean;
   readonly signal: AbortSignal;
+  /** Standard output. */
+  readonly print: (text: string) => void;
 }
 
 /** `fedloop simulate`: a plan of one's own with simulated participants. */
@@ -32,4 +34,6 @@ export interface SimulateOptions {
   readonly out?: string | undefined;
   readonly json: boolean;
   readonly signal: AbortSignal;
+  /** Standard output. */
+  readonly print: (text: string) => void;
 }

@@ -26,7 +26,7 @@ function jsonOption(what: string): Option {
   return new Option("--json", what).default(false, "text for people");
 }
 
-function addServe(program: Command, { environment, signal }: Surroundings): void {
+function addServe(program: Command, { environment, signal, print }: Surroundings): void {
   program
     .command("serve")
     .description("run a coordinator: serve devices and drive the rounds of its plans until it is stopped")
@@ -44,12 +44,12 @@ function addServe(program: Command, { environment, signal }: Surroundings): void
       ) => {
         const { config } = command.optsWithGlobals<Global>();
         const { runServe } = await import("../server/serve.js");
-        await runServe({ config, environment, json, exitWhenFinished, role, signal });
+        await runServe({ config, environment, json, exitWhenFinished, role, signal, print });
       },
     );
 }
 
-function addStatus(program: Command, { environment }: Surroundings): void {
+function addStatus(program: Command, { environment, print }: Surroundings): void {
   program
     .command("status")
     .description("say how the rounds and budgets of a coordinator stand, whether it runs or not")
@@ -57,7 +57,7 @@ function addStatus(program: Command, { environment }: Surroundings): void {
     .action(async ({ json }: Json, command: Command) => {
       const { config } = command.optsWithGlobals<Global>();
       const { runStatus } = await import("../server/status.js");
-      await runStatus({ config, environment, json });
+      await runStatus({ config, environment, json, print });
     });
 }
 
@@ -72,7 +72,7 @@ interface SimulateFlags extends Json {
   readonly out?: string;
 }
 
-function addSimulate(program: Command, { signal }: Surroundings): void {
+function addSimulate(program: Command, { signal, print }: Surroundings): void {
   program
     .command("simulate")
     .description(
@@ -95,7 +95,7 @@ function addSimulate(program: Command, { signal }: Surroundings): void {
     .action(async (plan: string, flags: SimulateFlags) => {
       const { participantColumn: participant, itemColumn: item, ratingColumn: rating, ...rest } = flags;
       const { runSimulate } = await import("../simulation/simulate.js");
-      await runSimulate({ plan, columns: { participant, item, rating }, ...rest, signal });
+      await runSimulate({ plan, columns: { participant, item, rating }, ...rest, signal, print });
     });
 }
 
@@ -110,7 +110,7 @@ interface DemoFlags extends Json {
   readonly reason?: string;
 }
 
-function addDemo(program: Command, { signal }: Surroundings): void {
+function addDemo(program: Command, { signal, print }: Surroundings): void {
   program
     .command("demo")
     .description("train a model on 2 972 people's lecture ratings, each on a device of its own, and audit it")
@@ -125,7 +125,7 @@ function addDemo(program: Command, { signal }: Surroundings): void {
     .addOption(jsonOption("print one JSON object as the last line"))
     .action(async (flags: DemoFlags) => {
       const { runDemo } = await import("../simulation/demo.js");
-      await runDemo({ ...flags, signal });
+      await runDemo({ ...flags, signal, print });
     });
 }
 

@@ -23,6 +23,8 @@ import { nearest } from "./fields.js";
 /** The largest plan or configuration that is read, in bytes. */
 export const MAX_YAML_BYTES: number = 256 << 10;
 
+/** What is read of a file at a time: most are smaller. */
+const PART_BYTES = 16 << 10;
 /** Errors told at once: the rest is mostly their consequence. */
 const MAX_TOLD = 20;
 /** A value in a message is cut here, in characters. */
@@ -135,14 +137,16 @@ export function parseYaml(name: string, text: string, code: YamlErrorCode): Yaml
 }
 
 async function readBounded(file: FileHandle, maxBytes: number): Promise<Uint8Array | undefined> {
-  const bytes = new Uint8Array(maxBytes + 1);
-  let filled = 0;
-  while (filled < bytes.length) {
-    const { bytesRead } = await file.read(bytes, filled, bytes.length - filled);
-    if (bytesRead === 0) return bytes.subarray(0, filled);
-    filled += bytesRead;
+  const parts: Uint8Array[] = [];
+  let total = 0;
+  for (;;) {
+    const part = new Uint8Array(Math.min(PART_BYTES, maxBytes + 1 - total));
+    const { bytesRead } = await file.read(part, 0, part.length);
+    if (bytesRead === 0) return Buffer.concat(parts);
+    total += bytesRead;
+    if (total > maxBytes) return undefined;
+    parts.push(part.subarray(0, bytesRead));
   }
-  return undefined;
 }
 
 /**

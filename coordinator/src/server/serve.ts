@@ -32,6 +32,8 @@ export interface ServeOptions {
   /** Whether this process coordinates, sums groups for those that do, or both; both unless given. */
   readonly role?: ServeRole | undefined;
   readonly signal: AbortSignal;
+  /** Standard output. */
+  readonly print: (text: string) => void;
 }
 
 /** What `fedloop serve --json` prints, a line each. */
@@ -67,7 +69,7 @@ export async function runServe(options: ServeOptions): Promise<void> {
   const config = await loadConfig(options.config, options.environment);
   const log = pino({ level: config.log.level, base: null }, pino.destination({ fd: 2, sync: true }));
   const tell = (event: ServeEvent): void => {
-    if (options.json) process.stdout.write(`${JSON.stringify(event)}\n`);
+    if (options.json) options.print(`${JSON.stringify(event)}\n`);
   };
   const { role = "all" } = options;
   await using aggregator = await openAggregator(config, role, log);

@@ -11,6 +11,8 @@ export interface StatusOptions {
   readonly config: string;
   readonly environment: ConfigEnvironment;
   readonly json: boolean;
+  /** Standard output. */
+  readonly print: (text: string) => void;
 }
 
 export interface PopulationStatus {
@@ -54,7 +56,7 @@ export async function runStatus(options: StatusOptions): Promise<Status> {
         : { size: checkpoint.size, root: Buffer.from(checkpoint.root).toString("base64url") },
     populations,
   };
-  process.stdout.write(options.json ? `${JSON.stringify(status)}\n` : statusText(status));
+  options.print(options.json ? `${JSON.stringify(status)}\n` : statusText(status));
   return status;
 }
 

@@ -101,7 +101,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary> {
     seconds: Math.round((performance.now() - started) / 100) / 10,
     peakServerMb: result.peakServerMb,
   };
-  process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : demoText(summary));
+  options.print(options.json ? `${JSON.stringify(summary)}\n` : demoText(summary));
   if (!summary.ledger.verified) {
     throw new CoordinatorError(
       "LEDGER_CORRUPT",

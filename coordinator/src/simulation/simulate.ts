@@ -94,7 +94,7 @@ async function simulateRatings(
     seconds: Math.round((performance.now() - started) / 100) / 10,
     peakServerMb: result.peakServerMb,
   };
-  process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : simulationText(summary));
+  options.print(options.json ? `${JSON.stringify(summary)}\n` : simulationText(summary));
   return summary;
 }
 

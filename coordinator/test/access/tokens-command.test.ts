@@ -3,28 +3,14 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import { accessStorePath, openAccessStore } from "../../src/access/access-store.js";
 import { AccessTokens } from "../../src/access/access-tokens.js";
-import { runFedloop } from "../../src/cli/program.js";
+import { typed } from "../cli/typed.js";
 import { temporaryFolder } from "../temporary-folder.js";
 
 function start(t: Test) {
   const folder = temporaryFolder(t);
   const config = join(folder, "fedloop.yaml");
   writeFileSync(config, "origin: example.org/log\nplans: [plan.yaml]\ndataDir: data\n");
-  const run = async (...words: string[]) => {
-    const said = { out: "", err: "" };
-    const exitCode = await runFedloop(["--config", config, ...words], {
-      environment: {},
-      signal: new AbortController().signal,
-      input: async function* () {},
-      print: (text) => {
-        said.out += text;
-      },
-      complain: (text) => {
-        said.err += text;
-      },
-    });
-    return { exitCode, ...said };
-  };
+  const run = (...words: string[]) => typed(["--config", config, ...words]);
   return { run, dataDir: join(folder, "data") };
 }
 

@@ -60,11 +60,11 @@ t.test("a trained model is evaluated by AUC, under masks, and a model file that 
   await federation.close();
 
   const journal = async () => {
-    const { code, out } = await command(federation.folder, "journal", "--json");
-    return { code, ...JSON.parse(out) };
+    const { exitCode, out } = await command(federation.folder, "journal", "--json");
+    return { exitCode, ...JSON.parse(out) };
   };
   const first = await journal();
-  t.equal(first.code, 0);
+  t.equal(first.exitCode, 0);
   const { values } = first.journal.at(-1);
   const truth = centralAuc();
   t.ok(values.aucLow < truth && truth < values.aucHigh, `${values.aucLow} < ${truth} < ${values.aucHigh}`);
@@ -75,7 +75,7 @@ t.test("a trained model is evaluated by AUC, under masks, and a model file that 
   const file = join(federation.folder, "artifacts", name.slice(0, 2), name);
   appendFileSync(file, "x");
   const changed = await journal();
-  t.equal(changed.code, 4);
+  t.equal(changed.exitCode, 4);
   t.same(
     changed.journal.map((entry: { type: string; differing: string[] }) => [entry.type, entry.differing]),
     first.journal.map(({ type, model }: { type: string; model: string }) => [
@@ -85,6 +85,6 @@ t.test("a trained model is evaluated by AUC, under masks, and a model file that 
   );
   t.match((await command(federation.folder, "journal")).err, /entry \d+: model come out otherwise now/);
   renameSync(file, `${file}.away`);
-  t.equal((await journal()).code, 4, "gone is not the same either");
+  t.equal((await journal()).exitCode, 4, "gone is not the same either");
   rmSync(`${file}.away`);
 });

@@ -71,12 +71,12 @@ t.test("each participant counts in one turn; releases are pooled, analysed and s
     "the command computes the same",
   );
   const unknown = await command(federation.folder, "experiments", "show", "other");
-  t.equal(unknown.code, 2);
+  t.equal(unknown.exitCode, 2);
   t.match(unknown.err, "message");
 
   const replayed = await command(federation.folder, "analytics", "replay");
   t.match(replayed.out, "2 answers read again, all the same");
-  t.equal(replayed.code, 0);
+  t.equal(replayed.exitCode, 0);
   const journal = JSON.parse((await command(federation.folder, "journal", "--json")).out);
   t.equal(journal.same, true);
   t.match(journal.journal, [
@@ -86,5 +86,5 @@ t.test("each participant counts in one turn; releases are pooled, analysed and s
   const answered = JSON.parse((await command(federation.folder, "analytics", "show", "message", "--json")).out);
   t.match(answered.answers[0], { kind: "experiment", turn: 2, members: PEOPLE });
   t.match((await command(federation.folder, "analytics", "list")).out, /message \(experiment\) 1 .*10 devices/);
-  t.equal((await command(federation.folder, "analytics", "show", "none")).code, 2);
+  t.equal((await command(federation.folder, "analytics", "show", "none")).exitCode, 2);
 });

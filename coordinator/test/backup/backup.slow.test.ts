@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, s
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import t, { type Test } from "tap";
-import { runFedloop } from "../../src/cli/program.js";
+import { typedJson } from "../cli/typed.js";
 import { Federation, type FederationOptions, ORIGIN } from "../server/federation.js";
 import { PURPOSE } from "../server/plans.js";
 import { temporaryFolder } from "../temporary-folder.js";
@@ -12,24 +12,11 @@ async function open(t: Test, folder: string, options: FederationOptions = {}): P
   return Federation.open(t, { dataDir: join(folder, "data"), vaultDir: join(folder, "vault"), ...options });
 }
 
-async function command(folder: string, ...words: string[]) {
+function command(folder: string, ...words: string[]) {
   const config = join(folder, "fedloop.yaml");
   const tiles = existsSync(join(folder, "tiles")) ? "tiles: tiles\n" : "";
   writeFileSync(config, `origin: ${ORIGIN}\nplans: [plan.yaml]\ndataDir: data\nvaultDir: vault\n${tiles}`);
-  let out = "";
-  let err = "";
-  const exitCode = await runFedloop(["--config", config, ...words, "--json"], {
-    environment: {},
-    signal: new AbortController().signal,
-    input: () => process.stdin,
-    print: (text) => {
-      out += text;
-    },
-    complain: (text) => {
-      err += text;
-    },
-  });
-  return { exitCode, body: out === "" ? undefined : JSON.parse(out), err };
+  return typedJson(["--config", config, ...words]);
 }
 
 /** The machine's data folder is lost; the vault and its keys, which are backed up apart, are not. */

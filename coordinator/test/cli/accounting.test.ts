@@ -2,36 +2,13 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type AccountantName, epsilonOf, parseDpEvent } from "@fedloop/privacy";
 import t from "tap";
-import { runFedloop } from "../../src/cli/program.js";
 import { Federation } from "../server/federation.js";
 import { ConstantTrainer } from "../server/people.js";
 import { centralNoise } from "../server/plans.js";
 import { temporaryFolder } from "../temporary-folder.js";
+import { type Typed, typed } from "./typed.js";
 
-interface Ran {
-  readonly exitCode: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function run(words: readonly string[], input = ""): Promise<Ran> {
-  let out = "";
-  let err = "";
-  const exitCode = await runFedloop(words, {
-    environment: {},
-    signal: new AbortController().signal,
-    input: async function* () {
-      yield new TextEncoder().encode(input);
-    },
-    print: (text) => {
-      out += text;
-    },
-    complain: (text) => {
-      err += text;
-    },
-  });
-  return { exitCode, out, err };
-}
+const run = (words: readonly string[], input = ""): Promise<Typed> => typed(words, { input });
 
 const gaussian = { type: "Gaussian", noiseMultiplier: 1 };
 const sampled = { type: "PoissonSampled", samplingProbability: 0.01, event: gaussian };

@@ -4,36 +4,9 @@ import { join } from "node:path";
 import { formatAddCheckpoint, openNote, parseNote, parseVkey } from "@fedloop/consent";
 import { nodeVerifier } from "@fedloop/consent/node";
 import t, { type Test } from "tap";
-import { runFedloop } from "../../src/cli/program.js";
 import { Federation, ORIGIN } from "../server/federation.js";
 import { temporaryFolder } from "../temporary-folder.js";
-
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly error: string;
-}
-
-async function fedloop(
-  words: readonly string[],
-  options: { signal?: AbortSignal; said?: (text: string) => void } = {},
-): Promise<Ran> {
-  const { signal = new AbortController().signal, said } = options;
-  const told = { out: "", error: "" };
-  const code = await runFedloop(words, {
-    environment: {},
-    signal,
-    print: (text) => {
-      told.out += text;
-      said?.(text);
-    },
-    complain: (text) => {
-      told.error += text;
-    },
-    input: async function* () {},
-  });
-  return { code, ...told };
-}
+import { typed } from "./typed.js";
 
 /** A data folder with three participants, one of them erased, and its configuration. */
 async function dataFolder(
@@ -51,25 +24,27 @@ async function dataFolder(
 
 t.test("the vault's key is replaced while the coordinator runs, which goes on serving everyone", async (t) => {
   const { config, folder, federation } = await dataFolder(t);
-  const before = JSON.parse((await fedloop(["--config", config, "vault", "status", "--json"])).out);
+  const before = JSON.parse((await typed(["--config", config, "vault", "status", "--json"])).out);
   t.match(before, { subjects: 2, currentKey: "1", subjectsByKey: { 1: 2 }, rotating: false });
-  const rotated = await fedloop(["--config", config, "vault", "rotate-key", "--json"]);
-  t.equal(rotated.code, 0, rotated.error);
+  const rotated = await typed(["--config", config, "vault", "rotate-key", "--json"]);
+  t.equal(rotated.exitCode, 0, rotated.err);
   t.match(JSON.parse(rotated.out), { current: "2", destroyed: ["1"], rewrapped: 2, resumed: false });
   t.same(readdirSync(join(folder, "data", "keys", "vault")), ["2.key"]);
+  const status = await typed(["--config", config, "status", "--json"]);
+  t.match(JSON.parse(status.out), { origin: ORIGIN, populations: [{ devices: 2 }] });
   const late = await federation.join();
   t.ok((await late.export()).coordinator, "keys made and read after the rotation");
-  t.match((await fedloop(["--config", config, "vault", "status"])).out, /keys of 3 participants under key 2/);
-  t.match((await fedloop(["--config", config, "vault", "rotate-key"])).out, /key 3 is in force, 3 participants' keys/);
+  t.match((await typed(["--config", config, "vault", "status"])).out, /keys of 3 participants under key 2/);
+  t.match((await typed(["--config", config, "vault", "rotate-key"])).out, /key 3 is in force, 3 participants' keys/);
 });
 
 t.test(
   "the pseudonyms that still have a key are printed for the auditor, without those that were erased",
   async (t) => {
     const { config, subjects } = await dataFolder(t);
-    const { out } = await fedloop(["--config", config, "vault", "subjects", "--json"]);
+    const { out } = await typed(["--config", config, "vault", "subjects", "--json"]);
     t.same(JSON.parse(out), { subjectsWithKeys: subjects });
-    t.equal((await fedloop(["--config", config, "vault", "subjects"])).out, `${subjects.join("\n")}\n`);
+    t.equal((await typed(["--config", config, "vault", "subjects"])).out, `${subjects.join("\n")}\n`);
   },
 );
 
@@ -78,9 +53,9 @@ t.test("looking at a vault that is not there does not make one", async (t) => {
   const config = join(folder, "fedloop.yaml");
   writeFileSync(config, `origin: ${ORIGIN}\nplans: [plan.yaml]\n`);
   for (const name of ["status", "rotate-key", "subjects"]) {
-    const { code, error } = await fedloop(["--config", config, "vault", name]);
-    t.equal(code, 3);
-    t.match(error, /FILE_UNREADABLE/);
+    const { exitCode, err } = await typed(["--config", config, "vault", name]);
+    t.equal(exitCode, 3);
+    t.match(err, /FILE_UNREADABLE/);
   }
   t.same(readdirSync(folder), ["fedloop.yaml"]);
 });
@@ -97,7 +72,7 @@ t.test("a witness listens, cosigns a log that grows, and keeps its key from run 
       listening = resolve;
     });
     const words = ["witness", "--name", "w.example", "--log", verifierKey, "--data", data, "--listen", "127.0.0.1:0"];
-    const running = fedloop([...words, "--json"], { signal: stopping.signal, said: listening });
+    const running = typed([...words, "--json"], { signal: stopping.signal, onPrint: listening });
     const { url, verifierKey: vkey } = JSON.parse(await line);
     keys.push(vkey);
     const { text: checkpoint, size } = ledger.checkpoint();
@@ -110,7 +85,7 @@ t.test("a witness listens, cosigns a log that grows, and keeps its key from run 
     t.equal((await fetch(`${url}/add-checkpoint`, { method: "POST", body: "x".repeat(70_000) })).status, 413);
     t.equal((await fetch(`${url}/checkpoint`)).status, 404);
     stopping.abort();
-    t.equal((await running).code, 0);
+    t.equal((await running).exitCode, 0);
     await federation.join();
   }
   t.equal(keys[0], keys[1]);
@@ -120,10 +95,10 @@ t.test("a witness without a log, with half a certificate or off loopback without
   const { verifierKey } = (await Federation.open(t)).coordinator;
   const data = temporaryFolder(t);
   const common = ["witness", "--name", "w.example", "--data", data];
-  t.equal((await fedloop(common)).code, 2);
+  t.equal((await typed(common)).exitCode, 2);
   const withLog = [...common, "--log", verifierKey];
-  t.equal((await fedloop([...withLog, "--tls-cert", "x.pem"])).code, 2);
-  t.equal((await fedloop([...withLog, "--listen", "0.0.0.0:0"])).code, 3);
-  t.equal((await fedloop([...withLog, "--listen", "nowhere"])).code, 3);
-  t.equal((await fedloop([...common, "--log", "no key"])).code, 3);
+  t.equal((await typed([...withLog, "--tls-cert", "x.pem"])).exitCode, 2);
+  t.equal((await typed([...withLog, "--listen", "0.0.0.0:0"])).exitCode, 3);
+  t.equal((await typed([...withLog, "--listen", "nowhere"])).exitCode, 3);
+  t.equal((await typed([...common, "--log", "no key"])).exitCode, 3);
 });

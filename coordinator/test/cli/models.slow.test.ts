@@ -1,33 +1,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { runFedloop } from "../../src/cli/program.js";
 import { decodeSafetensors } from "../../src/models/safetensors.js";
 import { HTTP } from "../admin/api.js";
-import { Federation, ORIGIN } from "../server/federation.js";
+import { Federation } from "../server/federation.js";
 import { POPULATION } from "../server/plans.js";
-
-/** A command in this process, against the data folder of a federation. */
-async function run(federation: Federation, ...words: string[]) {
-  const config = join(federation.folder, "fedloop.yaml");
-  const port = federation.coordinator.httpPort ?? 0;
-  const http = port === 0 ? "" : `http: { port: ${port} }\n`;
-  writeFileSync(config, `origin: ${ORIGIN}\nplans: [plan.yaml]\ndataDir: .\nvaultDir: ./vault\n${http}`);
-  let out = "";
-  let err = "";
-  const exitCode = await runFedloop(["--config", config, ...words, "--json"], {
-    environment: {},
-    signal: new AbortController().signal,
-    input: () => process.stdin,
-    print: (text) => {
-      out += text;
-    },
-    complain: (text) => {
-      err += text;
-    },
-  });
-  return { exitCode, body: out === "" ? undefined : JSON.parse(out), err };
-}
+import { typedFor } from "./typed.js";
 
 async function trained(federation: Federation): Promise<void> {
   const people = await Promise.all([1, 2, 3].map(() => federation.join()));
@@ -39,13 +17,13 @@ async function trained(federation: Federation): Promise<void> {
 t.test("models are listed, promoted and rolled back, whether the coordinator runs or not", async (t) => {
   const federation = await Federation.open(t, { plan: { rounds: 2, release: "manual" }, http: HTTP });
   await trained(federation);
-  t.match((await run(federation, "models", "list")).body, {
+  t.match((await typedFor(federation, "models", "list")).body, {
     models: [
       { round: 1, stage: "candidate" },
       { round: 2, stage: "candidate" },
     ],
   });
-  const promoted = await run(federation, "models", "promote", POPULATION, "1", "--canary", "5");
+  const promoted = await typedFor(federation, "models", "promote", POPULATION, "1", "--canary", "5");
   t.match(promoted, { exitCode: 0, body: { models: [{ stage: "canary", sharePercent: 5 }, {}] } }, promoted.err);
   t.equal((await federation.entries("model.stage")).length, 1, "the coordinator that runs has done it");
   t.strictSame(
@@ -53,35 +31,35 @@ t.test("models are listed, promoted and rolled back, whether the coordinator run
     ["revoked"],
     "the token of the command is good for nothing any more",
   );
-  const refused = await run(federation, "models", "promote", POPULATION, "9");
+  const refused = await typedFor(federation, "models", "promote", POPULATION, "9");
   t.match(refused, { exitCode: 1, err: /"NOT_FOUND"/ });
 
   await federation.close();
-  t.match((await run(federation, "models", "promote", POPULATION, "2")).body, { models: [{}, { stage: "live" }] });
-  t.match((await run(federation, "models", "rollback", POPULATION, "2")).body, {
+  t.match((await typedFor(federation, "models", "promote", POPULATION, "2")).body, { models: [{}, { stage: "live" }] });
+  t.match((await typedFor(federation, "models", "rollback", POPULATION, "2")).body, {
     models: [{}, { stage: "rolled-back" }],
   });
-  const shown = await run(federation, "models", "show", POPULATION, "2");
+  const shown = await typedFor(federation, "models", "show", POPULATION, "2");
   t.match(shown.body, {
     model: { round: 2, stage: "rolled-back" },
     lineage: { plan: { index: Number }, stages: [{}, {}] },
   });
-  t.match(await run(federation, "models", "list", "nobody"), { exitCode: 1, err: /"UNKNOWN_POPULATION"/ });
+  t.match(await typedFor(federation, "models", "list", "nobody"), { exitCode: 1, err: /"UNKNOWN_POPULATION"/ });
 });
 
 t.test("an export is the file that the ledger names; the layers format asks for the layers", async (t) => {
   const federation = await Federation.open(t);
   await trained(federation);
   const out = join(federation.folder, "out", "model.safetensors");
-  const exported = await run(federation, "models", "export", POPULATION, "1", "--out", out);
+  const exported = await typedFor(federation, "models", "export", POPULATION, "1", "--out", out);
   t.equal(exported.exitCode, 0, exported.err);
   t.strictSame([...decodeSafetensors(readFileSync(out)).parameters], await federation.model());
   const folder = join(federation.folder, "tfjs");
-  const without = await run(federation, "models", "export", POPULATION, "1", "--format", "tfjs", "--out", folder);
+  const without = await typedFor(federation, "models", "export", POPULATION, "1", "--format", "tfjs", "--out", folder);
   t.match(without, { exitCode: 2, err: /--topology/ });
   const topology = join(federation.folder, "topology.json");
   writeFileSync(topology, JSON.stringify({ class_name: "Sequential", config: { layers: [{ class_name: "Dense" }] } }));
-  const wrong = await run(
+  const wrong = await typedFor(
     federation,
     ...["models", "export", POPULATION, "1", "--format", "tfjs", "--out", folder, "--topology", topology],
   );

@@ -3,40 +3,19 @@ import { join } from "node:path";
 import { noteSigner } from "@fedloop/consent";
 import t from "tap";
 import { EXIT_CODES, exitCodeOf } from "../../src/cli/exit-codes.js";
-import { runFedloop } from "../../src/cli/program.js";
 import { COORDINATOR_ERROR_CODES } from "../../src/errors.js";
 import { Ledger } from "../../src/ledger/ledger.js";
 import { loadKeys } from "../../src/server/keys.js";
 import { openSqliteStore } from "../../src/store/sqlite.js";
 import { manualClock } from "../ledger/fixture.js";
 import { temporaryFolder } from "../temporary-folder.js";
+import { type Typed, typed } from "./typed.js";
 
-interface Ran {
-  readonly exitCode: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function run(
+const run = (
   words: readonly string[],
   environment: Record<string, string> = {},
   signal = new AbortController().signal,
-): Promise<Ran> {
-  let out = "";
-  let err = "";
-  const exitCode = await runFedloop(words, {
-    environment,
-    signal,
-    input: async function* () {},
-    print: (text) => {
-      out += text;
-    },
-    complain: (text) => {
-      err += text;
-    },
-  });
-  return { exitCode, out, err };
-}
+): Promise<Typed> => typed(words, { environment, signal });
 
 const PLAN = `population: lecturers
 controller: Example University

@@ -3,9 +3,9 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Webhook } from "standardwebhooks";
 import t from "tap";
-import { runFedloop } from "../../src/cli/program.js";
 import { temporaryFolder } from "../temporary-folder.js";
 import { Receiver } from "../webhooks/receiver.js";
+import { typed } from "./typed.js";
 
 t.test("webhooks are listed without their whole address, and tested with a signed message", async (t) => {
   const receiver = await Receiver.open(t);
@@ -22,22 +22,7 @@ webhooks:
   - { name: outside, url: "https://127.0.0.1/hook", secretFile: secret, events: [round.closed] }
 `,
   );
-  const run = async (...words: string[]) => {
-    let out = "";
-    let err = "";
-    const exitCode = await runFedloop(["--config", config, "webhooks", ...words, "--json"], {
-      environment: {},
-      signal: new AbortController().signal,
-      input: () => process.stdin,
-      print: (text) => {
-        out += text;
-      },
-      complain: (text) => {
-        err += text;
-      },
-    });
-    return { exitCode, out, err };
-  };
+  const run = (...words: string[]) => typed(["--config", config, "webhooks", ...words, "--json"]);
   const listed = await run("list");
   t.match(JSON.parse(listed.out), { webhooks: [{ name: "ops" }, { name: "outside", events: ["round.closed"] }] });
   t.notMatch(listed.out, /hidden|whsec_/);

@@ -177,9 +177,8 @@ export function storedTable(folder: string): Fuzzed[] {
       },
     },
     {
-      // Each takes a buffer of the largest event.
       name: "readEventJson",
-      inputs: 60,
+      inputs: 800,
       make: (draw) => (draw() < 0.5 ? mutateBytes([utf8(event)], draw) : utf8(mutateJson([event], draw))),
       valid: [utf8(event)],
       isRefusal: isCoordinator,

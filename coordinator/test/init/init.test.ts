@@ -2,25 +2,11 @@ import { X509Certificate } from "node:crypto";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { runFedloop } from "../../src/cli/program.js";
 import { loadConfig } from "../../src/config/config.js";
+import { typed } from "../cli/typed.js";
 import { temporaryFolder } from "../temporary-folder.js";
 
-async function run(...words: string[]) {
-  const said = { out: "", err: "" };
-  const exitCode = await runFedloop(words, {
-    environment: {},
-    signal: new AbortController().signal,
-    input: async function* () {},
-    print: (text) => {
-      said.out += text;
-    },
-    complain: (text) => {
-      said.err += text;
-    },
-  });
-  return { exitCode, ...said };
-}
+const run = (...words: string[]) => typed(words);
 
 t.test("what init writes is a configuration and a plan that can be used as they stand", async (t) => {
   const folder = join(temporaryFolder(t), "new");

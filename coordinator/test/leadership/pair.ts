@@ -2,21 +2,14 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Test } from "tap";
-import { runFedloop } from "../../src/cli/program.js";
 import { openPostgresReader } from "../../src/store/postgres.js";
 import { type Calls, callsTo, HTTP } from "../admin/api.js";
+import { type TypedJson, typedJson } from "../cli/typed.js";
 import type { NatsServer } from "../messaging/nats-server.js";
 import { Federation, type FederationOptions, ORIGIN } from "../server/federation.js";
 import { POPULATION } from "../server/plans.js";
 import type { PostgresServer } from "../store/postgres-server.js";
 import { temporaryFolder } from "../temporary-folder.js";
-
-export interface CommandOutcome {
-  readonly exitCode: number;
-  // biome-ignore lint/suspicious/noExplicitAny: what was printed, for the test to look at
-  readonly body: any;
-  readonly err: string;
-}
 
 export class Pair {
   readonly folder: string;
@@ -63,7 +56,7 @@ export class Pair {
   }
 
   /** A command from a machine that has the keys and reaches the servers, and has no data folder yet. */
-  command(...words: string[]): Promise<CommandOutcome> {
+  command(...words: string[]): Promise<TypedJson> {
     return this.commandAt({}, ...words);
   }
 
@@ -83,7 +76,7 @@ export class Pair {
       readonly nats?: string | null;
     },
     ...words: string[]
-  ): Promise<CommandOutcome> {
+  ): Promise<TypedJson> {
     const config = join(this.folder, `${machine}.yaml`);
     const lines = [
       `origin: ${ORIGIN}`,
@@ -95,20 +88,9 @@ export class Pair {
       ...(nats === null ? [] : [`nats: { servers: ["${nats}"] }`]),
     ];
     writeFileSync(config, `${lines.join("\n")}\n`);
-    let out = "";
-    let err = "";
-    const exitCode = await runFedloop(["--config", config, ...words, "--json"], {
+    return typedJson(["--config", config, ...words], {
       environment: url === null ? {} : { FEDLOOP_POSTGRES_URL: url },
-      signal: new AbortController().signal,
-      input: () => process.stdin,
-      print: (text) => {
-        out += text;
-      },
-      complain: (text) => {
-        err += text;
-      },
     });
-    return { exitCode, body: out === "" ? undefined : JSON.parse(out), err };
   }
 
   /** The API of a coordinator, with a token that a command has made. */

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
+import { readSmallFile } from "../../src/config/yaml-document.js";
 import { loadPlan } from "../../src/plan/load.js";
 import { temporaryFolder } from "../temporary-folder.js";
 
@@ -447,6 +448,12 @@ t.test("files too large, missing, or no files are refused before they are parsed
   await t.rejects(loadPlan(join(folder, "none.yaml")), { code: "FILE_UNREADABLE", message: /ENOENT/ });
   await t.rejects(loadPlan(folder), { code: "FILE_UNREADABLE", message: /EISDIR/ });
   await t.rejects(loadPlan("/dev/zero"), { code: "FILE_UNREADABLE" });
+  const petabyte = 2 ** 50;
+  t.equal(
+    (await readSmallFile(planFile(t, SHORTEST), petabyte)).length,
+    SHORTEST.length,
+    "no room for a bound is set aside",
+  );
 });
 
 t.test("a notice must be a text that can be shown", async (t) => {

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Rounds } from "@fedloop/proto";
 import t from "tap";
-import { runFedloop } from "../../src/cli/program.js";
 import { openWithApi } from "../admin/api.js";
+import { typedFor } from "../cli/typed.js";
 import { RawDevice } from "../rpc/raw-device.js";
-import { Federation, ORIGIN } from "../server/federation.js";
+import { Federation } from "../server/federation.js";
 import { POPULATION } from "../server/plans.js";
 import { temporaryFolder } from "../temporary-folder.js";
 import { Receiver } from "../webhooks/receiver.js";
@@ -44,25 +44,6 @@ async function until<T>(read: () => Promise<T>, isWanted: (value: T) => boolean)
     if (isWanted(value)) return value;
     await nextTurn();
   }
-}
-
-/** A command in this process, against the data folder of a federation. */
-async function fedloop(federation: Federation, ...words: string[]) {
-  const config = join(federation.folder, "fedloop.yaml");
-  const { httpPort } = federation.coordinator;
-  const http = httpPort === null ? "" : `http: { port: ${httpPort} }\n`;
-  writeFileSync(config, `origin: ${ORIGIN}\nplans: [plan.yaml]\ndataDir: .\nvaultDir: ./vault\n${http}`);
-  let out = "";
-  const exitCode = await runFedloop(["--config", config, ...words, "--json"], {
-    environment: {},
-    signal: new AbortController().signal,
-    input: () => process.stdin,
-    print: (text) => {
-      out += text;
-    },
-    complain: (text) => t.comment(text),
-  });
-  return { exitCode, body: out === "" ? undefined : JSON.parse(out) };
 }
 
 t.test("rounds that come to nothing pause the population, loudly; resumed it is tried again", async (t) => {
@@ -125,7 +106,7 @@ t.test("a pause outlives the process; a command ends it, and the next process go
   );
   await first.close();
   const paused = { population: POPULATION, state: "paused", reason: "rounds-abandoned", failures: 1 };
-  t.match((await fedloop(first, "populations", "list")).body, { populations: [paused] });
+  t.match((await typedFor(first, "populations", "list")).body, { populations: [paused] });
   const second = await Federation.open(t, { dataDir: first.folder });
   void second.run();
   await until(
@@ -134,7 +115,7 @@ t.test("a pause outlives the process; a command ends it, and the next process go
   );
   t.same(second.notices, [], "no round begins");
   await second.close();
-  const resumed = await fedloop(first, "populations", "resume", POPULATION);
+  const resumed = await typedFor(first, "populations", "resume", POPULATION);
   t.match(resumed, { exitCode: 0, body: { state: "running", reason: null, failures: 0 } });
   const third = await Federation.open(t, { dataDir: first.folder, retries: { ...RETRIES, pauseAfter: 1 } });
   void third.run();

@@ -39,6 +39,6 @@ export async function runVirtual(loaded: LoadedPlan, options: SimulateOptions, o
   await writeFile(files.model, result.model);
   await writeFile(files.page, simulationPage(result));
   const summary: VirtualSummary = { ...result, ...files };
-  process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : simulationReport(result, files));
+  options.print(options.json ? `${JSON.stringify(summary)}\n` : simulationReport(result, files));
   return summary;
 }
