@@ -14,13 +14,10 @@ import {
   ConsentView,
   decodeBase64Url,
   encodeBase64Url,
-  entryLeafHash,
   expectedKey,
   isConsentEntry,
-  joinMessage,
   parseEntry,
   type RoundClose,
-  type RoundPlan,
   sha256Text,
   verifyEntrySignature,
 } from "@fedloop/consent";
@@ -28,15 +25,12 @@ import { type NodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import {
   Artifacts,
   CHUNK_BYTES,
-  type CheckInRequest,
   Consent,
   Enrollment,
   GetArtifactRequestSchema,
   methodPath,
-  RoundState,
   Rounds,
   Transparency,
-  WaitReason,
 } from "@fedloop/proto";
 import { receivedBytes, serviceDefinition } from "@fedloop/proto/grpc";
 import {
@@ -47,25 +41,16 @@ import {
   type ServerWritableStream,
 } from "@grpc/grpc-js";
 import { type Device, KnownDevices } from "./known-devices.js";
-import type { Lies, OfferMessage } from "./lies.js";
+import type { Lies } from "./lies.js";
 import { modelFile } from "./models.js";
-import { POPULATION, PURPOSE, planOf, type TestRound } from "./plans.js";
+import { POPULATION, PURPOSE, type TestRound } from "./plans.js";
 import { ReleasedModels } from "./released-models.js";
 import { TestLog } from "./test-log.js";
+import { TestRounds } from "./test-rounds.js";
 import { TestUploads } from "./test-uploads.js";
 import { failureOf, Told } from "./told.js";
 
 export const NOTICE: Uint8Array = new TextEncoder().encode("We train a model on your ratings. They stay with you.");
-
-interface Current {
-  readonly number: number;
-  readonly plan: RoundPlan;
-  readonly planIndex: number;
-  readonly planLeafHash: string;
-  readonly joined: Map<string, string>;
-  readonly submitted: Map<string, Uint8Array>;
-  state: RoundState;
-}
 
 export type { Lies } from "./lies.js";
 
@@ -82,10 +67,7 @@ export interface TestCoordinatorOptions {
 export class TestCoordinator {
   readonly log: TestLog = new TestLog();
   readonly lies: Lies = {};
-  readonly left: { round: number; reason: string }[] = [];
   readonly calls: string[] = [];
-  /** The updates of each round, by subject. */
-  readonly updates: Map<number, Map<string, Uint8Array>> = new Map();
   readonly view: ConsentView = new ConsentView();
   /** What apps are given. */
   readonly released: ReleasedModels = new ReleasedModels(this.log, this.view);
@@ -97,18 +79,23 @@ export class TestCoordinator {
   readonly #verifier = nodeVerifier();
   readonly #devices = new KnownDevices(this.#verifier, () => this.#now());
   readonly #uploads = new TestUploads();
-  readonly #watchers = new Set<ServerWritableStream<Message, Message>>();
+  readonly #rounds: TestRounds;
   #callers: (() => void)[] = [];
-  #rounds: TestRound[];
-  #number = 0;
-  #current: Current | undefined;
-  #opening: Promise<boolean> | undefined;
   #server: Server;
   #offsetMs = 0;
 
   constructor(options: TestCoordinatorOptions = {}) {
     this.#options = options;
-    this.#rounds = [...(options.rounds ?? [])];
+    this.#rounds = new TestRounds({
+      log: this.log,
+      view: this.view,
+      lies: this.lies,
+      uploads: this.#uploads,
+      rounds: options.rounds ?? [],
+      target: options.target ?? 1,
+      cap: options.limits?.epsilon ?? "8",
+      now: () => ({ policy: this.policy, model: this.model }),
+    });
     this.model = modelFile(options.parameters ?? new Float32Array(4));
     this.#server = this.#build();
   }
@@ -123,9 +110,8 @@ export class TestCoordinator {
   /** Stops answering; `resume` opens the same port again. Cohorts are forgotten, as in a process that was killed. */
   async crash(): Promise<void> {
     this.#server.forceShutdown();
-    this.#watchers.clear();
     this.#uploads.clear();
-    this.#current?.joined.clear();
+    this.#rounds.forget();
   }
 
   async resume(): Promise<void> {
@@ -148,11 +134,29 @@ export class TestCoordinator {
 
   /** Adds rounds to those still to come. */
   plan(...rounds: TestRound[]): void {
-    this.#rounds.push(...rounds);
+    this.#rounds.plan(...rounds);
   }
 
   abandon(reason = "OPERATOR_STOPPED"): Promise<void> {
-    return this.#end("abandoned", reason);
+    return this.#rounds.end("abandoned", reason);
+  }
+
+  /** Lets the log grow by so many entries that say nothing. */
+  async crowd(entries: number): Promise<void> {
+    for (let i = 0; i < entries; i++) {
+      const { index, entry } = await this.log.publish("heartbeat", {});
+      this.view.apply(index, entry);
+    }
+  }
+
+  /** Places that devices gave back. */
+  get left(): TestRounds["left"] {
+    return this.#rounds.left;
+  }
+
+  /** The updates of each round, by subject. */
+  get updates(): TestRounds["updates"] {
+    return this.#rounds.updates;
   }
 
   async publishPolicy(): Promise<void> {
@@ -238,10 +242,10 @@ export class TestCoordinator {
     });
     const { checkIn, submitMasked, leave } = Rounds.method;
     server.addService(serviceDefinition(Rounds), {
-      checkIn: this.#unary(checkIn, (request, device) => this.#checkIn(request, device)),
-      submitMasked: this.#unary(submitMasked, (request, device) => this.#submit(request, device)),
-      leave: this.#unary(leave, ({ round, reason }, device) => this.#leave(Number(round), reason, device)),
-      watch: this.#stream(Rounds.method.watch, (call) => this.#watch(call)),
+      checkIn: this.#unary(checkIn, (request, device) => this.#rounds.checkIn(request, device)),
+      submitMasked: this.#unary(submitMasked, (request, device) => this.#rounds.submit(request, device)),
+      leave: this.#unary(leave, ({ round, reason }, device) => this.#rounds.leave(Number(round), reason, device)),
+      watch: this.#stream(Rounds.method.watch, (call) => this.#rounds.watch(call)),
     });
     server.addService(serviceDefinition(Artifacts), {
       getArtifact: this.#stream(Artifacts.method.getArtifact, (call) => this.#artifact(call)),
@@ -253,8 +257,8 @@ export class TestCoordinator {
     const { getCheckpoint, getInclusionProof, getConsistencyProof } = Transparency.method;
     server.addService(serviceDefinition(Transparency), {
       getCheckpoint: this.#answer(getCheckpoint, async () => ({ checkpoint: await this.log.checkpoint() })),
-      getInclusionProof: this.#answer(getInclusionProof, async ({ index }) => ({
-        receipt: await this.log.receipt(Number(index)),
+      getInclusionProof: this.#answer(getInclusionProof, async ({ index, closedPlan }) => ({
+        receipt: await (closedPlan.length > 0 ? this.#rounds.closeOf(closedPlan) : this.log.receipt(Number(index))),
       })),
       getConsistencyProof: this.#answer(getConsistencyProof, async ({ oldSize, newSize }) => {
         if (newSize > BigInt(this.log.tree.size)) throw new Told("OUT_OF_RANGE");
@@ -315,100 +319,6 @@ export class TestCoordinator {
     };
   }
 
-  #wait(reason: WaitReason) {
-    return { returnAfterMs: 10, returnBeforeMs: 20, reason };
-  }
-
-  async #checkIn(request: CheckInRequest, device: Device) {
-    const wait = (reason: WaitReason) => ({ outcome: { case: "wait" as const, value: this.#wait(reason) } });
-    if (this.#current === undefined) {
-      this.#opening ??= this.#openNext().finally(() => {
-        this.#opening = undefined;
-      });
-      if (!(await this.#opening)) return wait(WaitReason.FINISHED);
-    }
-    const current = this.#current;
-    if (current === undefined) throw new Told("RETRY");
-    const joined = () => ({
-      outcome: { case: "joined" as const, value: { round: BigInt(current.number), state: current.state } },
-    });
-    if (current.joined.has(device.subject)) return joined();
-    if (current.state !== RoundState.SELECTING) return wait(WaitReason.FULL);
-    const { index } = this.view.status(device.subject, current.plan.purpose);
-    if (request.join === undefined) {
-      const known = Number(request.knownTreeSize);
-      if (known > this.log.tree.size) throw new Told("OUT_OF_RANGE");
-      const offer: OfferMessage = {
-        round: BigInt(current.number),
-        plan: await this.log.receipt(current.planIndex),
-        consistency: this.log.consistency(known, this.log.tree.size),
-        consentIndex: BigInt(Math.max(index, 0)),
-      };
-      return { outcome: { case: "offer" as const, value: (await this.lies.offer?.(offer, known)) ?? offer } };
-    }
-    const { round, plan, signature } = request.join;
-    const { number, planLeafHash } = current;
-    if (Number(round) !== number || encodeBase64Url(plan) !== planLeafHash) throw new Told("STALE_OFFER");
-    const claim = {
-      log: this.log.origin,
-      plan: planLeafHash,
-      population: POPULATION,
-      round: number,
-      subject: device.subject,
-    };
-    if (!this.#verifier.verify(device.publicKey, joinMessage(claim), signature)) throw new Told("BAD_SIGNATURE");
-    current.joined.set(device.subject, encodeBase64Url(signature));
-    if (current.joined.size >= (this.#options.target ?? 1)) this.#enter(RoundState.MASKED);
-    return joined();
-  }
-
-  async #openNext(): Promise<boolean> {
-    const next = this.#rounds.shift();
-    if (next !== undefined) await this.#open(next);
-    return next !== undefined;
-  }
-
-  async #open(round: TestRound): Promise<void> {
-    this.#number += 1;
-    const plan = planOf(round, {
-      number: this.#number,
-      policy: this.policy,
-      consentTreeSize: this.log.tree.size,
-      model: this.model,
-      cap: this.#options.limits?.epsilon ?? "8",
-    });
-    const { index, entry } = await this.log.publish("round.plan", plan, this.lies.planSigner);
-    this.view.apply(index, entry);
-    this.#current = {
-      number: this.#number,
-      plan,
-      planIndex: index,
-      planLeafHash: entryLeafHash(entry),
-      joined: new Map(),
-      submitted: new Map(),
-      state: RoundState.SELECTING,
-    };
-    this.updates.set(this.#number, this.#current.submitted);
-    this.#enter(RoundState.SELECTING);
-  }
-
-  #enter(state: RoundState): void {
-    if (this.#current === undefined) return;
-    this.#current.state = state;
-    for (const call of this.#watchers) call.write(this.#event());
-  }
-
-  #event(reason = ""): Message {
-    const state = this.#current?.state ?? RoundState.CLOSED;
-    const isOver = state === RoundState.CLOSED || state === RoundState.ABANDONED;
-    return create(Rounds.method.watch.output, {
-      round: BigInt(this.#number),
-      state,
-      reason,
-      ...(isOver ? { next: this.#wait(WaitReason.NO_ROUND) } : {}),
-    });
-  }
-
   /** Closes a round of its own with `model` as what it released. */
   async release(
     model: Uint8Array,
@@ -417,58 +327,14 @@ export class TestCoordinator {
     stage: "candidate" | "live" = "live",
   ): Promise<void> {
     this.model = model;
-    this.#number += 1;
-    await this.released.release(this.#number, model, changes, signer);
-    if (stage === "live") await this.released.stage(this.#number, stage);
-  }
-
-  async #end(outcome: "completed" | "abandoned", reason: string | null): Promise<void> {
-    const current = this.#current;
-    if (current === undefined) return;
-    const completed = outcome === "completed";
-    const { index, entry } = await this.log.publish("round.close", {
-      population: POPULATION,
-      round: current.number,
-      plan: current.planLeafHash,
-      outcome,
-      reason,
-      cohort: completed ? { size: current.submitted.size, blob: null } : null,
-      aggregate: completed ? sha256Text(new Uint8Array(1)) : null,
-      modelOut: null,
-    });
-    this.view.apply(index, entry);
-    current.state = completed ? RoundState.CLOSED : RoundState.ABANDONED;
-    const event = this.#event(reason ?? "");
-    this.#current = undefined;
-    for (const call of this.#watchers) call.write(event);
-  }
-
-  async #submit(request: { round: bigint; inlineUpdate: Uint8Array; chunksSha256: Uint8Array }, device: Device) {
-    const current = this.#current;
-    if (current?.number !== Number(request.round) || !current.joined.has(device.subject))
-      throw new Told("NOT_IN_ROUND");
-    const update =
-      request.inlineUpdate.length > 0 ? request.inlineUpdate : this.#uploads.assemble(device.id, request.chunksSha256);
-    current.submitted.set(device.subject, update.slice());
-    if (current.submitted.size >= current.joined.size) await this.#end("completed", null);
-    return { accepted: true };
+    const round = this.#rounds.takeNumber();
+    await this.released.release(round, model, changes, signer);
+    if (stage === "live") await this.released.stage(round, stage);
   }
 
   /** Loses a part of every upload, as a coordinator may. */
   dropChunk(offset: number): void {
     this.#uploads.drop(offset);
-  }
-
-  #leave(round: number, reason: string, device: Device) {
-    this.left.push({ round, reason });
-    this.#current?.joined.delete(device.subject);
-    return {};
-  }
-
-  #watch(call: ServerWritableStream<Message, Message>): void {
-    this.#watchers.add(call);
-    call.on("cancelled", () => this.#watchers.delete(call));
-    if (this.#number > 0) call.write(this.#event());
   }
 
   async #released() {

@@ -193,11 +193,12 @@ t.test("what was counted for a round that the log shows abandoned is given back 
   coordinator.lies.beforeCall = (path) => {
     if (!path.endsWith("SubmitMasked") || !isFirst) return;
     isFirst = false;
-    void coordinator.abandon();
+    void coordinator.crowd(70).then(() => coordinator.abandon());
     throw coordinator.told("WRONG_STATE");
   };
   const events = await take(participant.run(), ({ type }) => type === "released");
   t.same(types(events), ["masked", "abandoned", "masked", "accepted", "released"]);
+  t.equal(coordinator.calls.filter((name) => name === "GetInclusionProof").length, 1, "however long the log is since");
   t.equal((await participant.budget()).rounds, 1);
 });
 

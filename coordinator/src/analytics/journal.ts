@@ -6,10 +6,10 @@ import type { ArtifactStore } from "../models/artifact-store.js";
 import type { PopulationPlan } from "../plan/population-plan.js";
 import { eventsOf, type RoundCost } from "../rounds/budget.js";
 import { claimedEpsilon, spentEpsilon } from "../rounds/epsilons.js";
+import { membersOf } from "../rounds/logged-round.js";
 import { metricReader } from "../rounds/metrics.js";
 import type { StoreReader } from "../store/sqlite-reader.js";
 import { askedIn, namedValues, readRelease, releasedVariance } from "./release.js";
-import { membersOf } from "./round-entries.js";
 
 /** One release. */
 export interface JournalEntry {

@@ -1,10 +1,10 @@
 // The question of a round that follows from what rounds before it have released.
 import { type EntryBodies, parseEntry } from "@fedloop/consent";
 import type { AdaptationSources } from "../rounds/adapted-spec.js";
+import { membersOf } from "../rounds/logged-round.js";
 import { withQuery } from "../rounds/query-rounds.js";
 import type { RoundSpec } from "../rounds/round-spec.js";
 import { askedIn, readRelease } from "./release.js";
-import { membersOf } from "./round-entries.js";
 
 /**
  * A round of heavy hitters with the prefixes that are due: what its own plan says where that is logged, else what follows

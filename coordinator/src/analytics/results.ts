@@ -3,9 +3,9 @@ import { decodeEvent, type EventJson, parseEntry } from "@fedloop/consent";
 import type { AnalyticsResult } from "@fedloop/privacy/analytics";
 import type { ArtifactStore } from "../models/artifact-store.js";
 import { claimedEpsilon, spentEpsilon } from "../rounds/epsilons.js";
+import { membersOf, releaseIndex } from "../rounds/logged-round.js";
 import type { StoreReader } from "../store/sqlite-reader.js";
 import { type AskedQuery, askedIn, namedValues, readRelease } from "./release.js";
-import { membersOf, releaseIndex } from "./round-entries.js";
 
 /** One answered query. */
 export interface AnsweredQuery extends AskedQuery {

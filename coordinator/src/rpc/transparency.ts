@@ -1,17 +1,28 @@
 import type { Transparency } from "@fedloop/proto";
 import { CoordinatorError } from "../errors.js";
 import type { Ledger } from "../ledger/ledger.js";
+import { closeIndex } from "../rounds/logged-round.js";
+import type { Store } from "../store/database.js";
 import type { ServiceHandlers } from "./service.js";
 
 /** fedloop.v1.Transparency: open to everyone. */
-export function transparencyService(
-  ledger: Ledger,
-): ServiceHandlers<typeof Transparency, "getCheckpoint" | "getInclusionProof" | "getConsistencyProof"> {
+export function transparencyService({
+  ledger,
+  store,
+}: {
+  readonly ledger: Ledger;
+  readonly store: Pick<Store, "db">;
+}): ServiceHandlers<typeof Transparency, "getCheckpoint" | "getInclusionProof" | "getConsistencyProof"> {
   return {
     getCheckpoint() {
       return { checkpoint: ledger.checkpoint().text };
     },
     async getInclusionProof(request) {
+      if (request.closedPlan.length > 0) {
+        const index = await closeIndex(store, request.closedPlan);
+        if (index !== undefined) return { receipt: (await receiptOf(ledger, index)).message };
+        throw new CoordinatorError("NOT_FOUND", "expected the plan of a round that has been closed, came another hash");
+      }
       await ledger.expectSize(Number(request.treeSize));
       const size = ledger.checkpoint().size;
       if (request.index >= BigInt(size) || (request.treeSize !== 0n && request.treeSize !== BigInt(size))) {

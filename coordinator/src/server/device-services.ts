@@ -84,7 +84,11 @@ export async function serveDevices(
     );
     host.add(Rounds, [], roundsService({ ledger, populations, models, turnstile, clock }));
     host.add(Artifacts, [], artifactsService({ ledger, populations, models, turnstile }));
-    host.add(Transparency, ["getCheckpoint", "getInclusionProof", "getConsistencyProof"], transparencyService(ledger));
+    host.add(
+      Transparency,
+      ["getCheckpoint", "getInclusionProof", "getConsistencyProof"],
+      transparencyService({ ledger, store }),
+    );
   }
   const refuseMore = addHealth(server.server);
   addReflection(server.server);

@@ -17,7 +17,7 @@ export const file_fedloop_v1_transparency: GenFile = /*@__PURE__*/
     messages: [
       ["GetCheckpointRequest",[]],
       ["GetCheckpointResponse",[["checkpoint",1,9]]],
-      ["GetInclusionProofRequest",[["index",1,4],["tree_size",2,4]]],
+      ["GetInclusionProofRequest",[["index",1,4],["tree_size",2,4],["closed_plan",3,12]]],
       ["GetInclusionProofResponse",[["receipt",1,"fedloop.v1.LogReceipt"]]],
       ["GetConsistencyProofRequest",[["old_size",1,4],["new_size",2,4]]],
       ["GetConsistencyProofResponse",[["proof",1,"fedloop.v1.ConsistencyProof"],["checkpoint",2,9]]],
@@ -74,6 +74,14 @@ export type GetInclusionProofRequest = Message<"fedloop.v1.GetInclusionProofRequ
    * @generated from field: uint64 tree_size = 2;
    */
   treeSize: bigint;
+
+  /**
+   * Leaf hash of a round.plan entry, 32 bytes: then the round.close entry of its round is asked for, whatever index says. Empty
+   * otherwise.
+   *
+   * @generated from field: bytes closed_plan = 3;
+   */
+  closedPlan: Uint8Array;
 };
 
 /**
@@ -228,7 +236,7 @@ export const Transparency: GenService<{
     output: typeof GetCheckpointResponseSchema;
   },
   /**
-   * Errors: OUT_OF_RANGE (the answer says the log's size).
+   * Errors: OUT_OF_RANGE (the answer says the log's size), NOT_FOUND (the plan's round has no close yet, or there is no such plan).
    *
    * @generated from rpc fedloop.v1.Transparency.GetInclusionProof
    */

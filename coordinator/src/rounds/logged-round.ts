@@ -39,6 +39,17 @@ export async function membersOf(
   return Number(count);
 }
 
+/** Where the close of a plan's round stands in the log; undefined while there is none. @param plan leaf hash, 32 bytes */
+export async function closeIndex(store: Reading, plan: Uint8Array): Promise<number | undefined> {
+  const row = await store.db.selectFrom("rounds").select("plan_index").where("plan_hash", "=", plan).executeTakeFirst();
+  if (row === undefined || row.plan_index === null) return undefined;
+  const name = Buffer.from(plan).toString("base64url");
+  for await (const { index, entry } of entriesAfter(store, row.plan_index, ["round.close"])) {
+    if (entry.type === "round.close" && entry.body.plan === name) return index;
+  }
+  return undefined;
+}
+
 /** The entries of some types after an index, one read at a time. */
 async function* entriesAfter(
   { db }: Reading,
