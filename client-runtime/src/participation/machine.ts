@@ -16,17 +16,27 @@ import type {
   RoundNews,
   Window,
 } from "./phases.js";
-import { beginSecuring, type Course, heardInSecuring, type Securing, secure, stepDone } from "./securing.js";
+import {
+  beginSecuring,
+  type Course,
+  heardInSecuring,
+  isHandedIn,
+  type Securing,
+  secure,
+  stepDone,
+} from "./securing.js";
 
 /** Where the coordinator names no window. */
 const OTHERWISE: Window = { afterMs: 1_000, beforeMs: 5_000 };
 const AFTER_REFUSAL: Window = { afterMs: 5_000, beforeMs: 15_000 };
 const AT_ONCE: Window = { afterMs: 0, beforeMs: 0 };
+/** For who listens: the next round's beginning calls it. */
+const UNLESS_HEARD: Window = { afterMs: 60_000, beforeMs: 120_000 };
 /** A wait that ends sooner than this is spent listening for the next round; through a longer one the device sleeps. */
 const LISTEN_MS = 30_000;
 
 export const newParticipation: Participation = {
-  phase: { type: "resting", offered: null },
+  phase: { type: "resting", offered: null, round: null },
   task: 0,
   lastRefused: 0,
   lastHeard: 0,
@@ -47,25 +57,25 @@ function checkIn(from: Participation, before: Effects = []): ParticipationStep {
 }
 
 function rest(from: Participation, window: Window, before: Effects = []): ParticipationStep {
-  return restUntilOffered(from, window, null, before);
-}
-
-function restUntilOffered(
-  from: Participation,
-  window: Window,
-  offered: Offered | null,
-  before: Effects = [],
-): ParticipationStep {
   const task = from.task + 1;
   return {
-    participation: { ...from, phase: { type: "resting", offered }, task },
+    participation: { ...from, phase: { type: "resting", offered: null, round: null }, task },
     effects: [...before, { type: "rest", task, window }],
   };
 }
 
 /** A round has begun to select: at a time of its own in the round's window, the device comes. */
-function come(from: Participation, { next, offered }: RoundNews): ParticipationStep {
-  return restUntilOffered(from, next ?? AT_ONCE, offered ?? null);
+function come(from: Participation, { round, next, offered }: RoundNews, before: Effects = []): ParticipationStep {
+  const { participation, effects } = rest(from, next ?? AT_ONCE, before);
+  return { participation: { ...participation, phase: { type: "resting", offered: offered ?? null, round } }, effects };
+}
+
+/** The round that the device was to come to has gone on without it: a call would only be told so. */
+function goneBy(from: Participation, { state, next }: RoundNews): ParticipationStep {
+  const course = courseOf(state);
+  return course === "abandoned" || course === "closed"
+    ? restAndTell(from, next ?? OTHERWISE, "no-round")
+    : restAndTell(from, UNLESS_HEARD, "cohort-full");
 }
 
 function verify(from: Participation, { offer, known }: Offered): ParticipationStep {
@@ -314,6 +324,8 @@ function news(from: Participation, came: RoundNews): ParticipationStep {
     // The event may overtake the answer that there is nothing to do yet.
     if (phase.type === "checking") return stay({ ...heard, phase: { ...phase, heard: came } });
   }
+  const isComing = phase.type === "resting" || phase.type === "verifying";
+  if (isComing && came.round === phase.round && came.state > RoundState.SELECTING) return goneBy(from, came);
   if (plan === undefined || came.round < plan.round) return stay(from);
   if (phase.type === "joining") {
     return came.round === plan.round ? stay({ ...from, phase: { ...phase, heard: came } }) : stay(from);
@@ -322,7 +334,10 @@ function news(from: Participation, came: RoundNews): ParticipationStep {
   if (came.round > plan.round) {
     const heard = { ...from, lastHeard: came.round };
     if (phase.type === "working" && goesOn(phase)) return stay({ ...heard, phase: { ...phase, isLate: true } });
-    return phase.type === "submitted" ? come(heard, came) : abandon(heard, plan.round, "MISSED", came.next ?? AT_ONCE);
+    if (phase.type === "submitted") return come(heard, came);
+    // The others can unmask without this device.
+    if (phase.type === "securing" && isHandedIn(phase)) return come(heard, came, [{ type: "stop" }]);
+    return abandon(heard, plan.round, "MISSED", came.next ?? AT_ONCE);
   }
   const course = courseOf(came.state);
   if (course === "abandoned") return abandon(from, plan.round, came.reason, came.next);

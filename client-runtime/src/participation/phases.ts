@@ -15,8 +15,8 @@ export type SecureStep = "keys" | "shares" | "masked" | "consistency" | "unmask"
 
 /** Where a participant stands. */
 export type Phase =
-  /** `offered`: the round to verify after the rest; without one the device checks in. */
-  | { readonly type: "resting"; readonly offered: Offered | null }
+  /** `offered`: the round to verify after the rest; without one the device checks in. `round`: the one that it is to come to. */
+  | { readonly type: "resting"; readonly offered: Offered | null; readonly round: number | null }
   | { readonly type: "checking"; readonly heard: RoundNews | null }
   | { readonly type: "verifying"; readonly round: number }
   /** Asks for a place; `heard` is what was told of the round meanwhile. */

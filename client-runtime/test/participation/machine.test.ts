@@ -1,4 +1,5 @@
-import { RoundState } from "@fedloop/proto";
+import { create } from "@bufbuild/protobuf";
+import { OfferSchema, RoundState } from "@fedloop/proto";
 import fc from "fast-check";
 import t from "tap";
 import { atWork, begun, handedIn, type Run } from "./run.js";
@@ -62,6 +63,33 @@ t.test("who waits a short while listens, and comes when a round begins to select
   t.same(waiting.types, ["watch", "emit waiting", "rest"]);
   t.same(waiting.news(3, RoundState.SELECTING).types, ["rest"]);
   t.same(waiting.news(3, RoundState.SELECTING).types, []);
+});
+
+t.test("a device that is to come to a round makes no call once it hears that the round has gone on", async (t) => {
+  const outcome = { type: "wait", window: { afterMs: 10, beforeMs: 20_000 }, reason: "no-round" } as const;
+  const coming = (): Run => begun().send({ type: "checkedIn", task: 1, outcome }).news(3, RoundState.SELECTING);
+  for (const state of [RoundState.CONFIGURED, RoundState.MASKED, RoundState.RELEASED]) {
+    const run = coming();
+    const { task } = run.state;
+    t.same(run.news(3, state).types, ["emit waiting", "rest"]);
+    t.match(run.effects[0], { event: { reason: "cohort-full" } });
+    t.same(run.send({ type: "rested", task }).types, [], "the rest before is over");
+    t.same(run.news(3, RoundState.CLOSED).types, [], "it is told once");
+    t.same(run.news(4, RoundState.SELECTING).types, ["rest"], "and comes to the next round");
+  }
+  const ended = coming().news(3, RoundState.ABANDONED);
+  t.match(ended.effects, [{ event: { reason: "no-round" } }, { type: "rest", window: { afterMs: 7, beforeMs: 9 } }]);
+  t.same(coming().news(2, RoundState.MASKED).types, [], "of another round it hears nothing of use");
+});
+
+t.test("a device that verifies an offer, and hears that the round has gone on, does not ask for a place", async (t) => {
+  const offer = create(OfferSchema, { round: 1n });
+  const run = begun().send({ type: "checkedIn", task: 1, outcome: { type: "offer", offer, known: null } });
+  t.same(run.types, ["verify"]);
+  const { task } = run.state;
+  t.same(run.news(1, RoundState.KEYS).types, ["emit waiting", "rest"]);
+  const verdict = { ok: false, code: "GUARD_COHORT", message: "m", fork: null, checkpoint: null } as const;
+  t.same(run.send({ type: "verified", task, verdict }).types, []);
 });
 
 t.test("who is told to wait long sleeps through it", async (t) => {

@@ -47,6 +47,8 @@ t.test("once its vector has arrived a round that goes on counts as taken part in
   t.equal(through("masked").news(1, RoundState.UNMASK).state.phase.type, "submitted");
   t.equal(through("consistency").news(1, RoundState.AGGREGATED).state.phase.type, "submitted");
   const unmasking = through("consistency").news(1, RoundState.UNMASK);
+  const later = through("consistency").news(2, RoundState.SELECTING);
+  t.same(later.types, ["stop", "rest"], "a later round has begun: how this one ended is left to the log");
   t.equal(unmasking.fail("stale", "WRONG_STATE").state.phase.type, "submitted", "the others' shares were enough");
 });
 

@@ -75,6 +75,11 @@ export class Population {
     return this.#driver.current?.engine;
   }
 
+  /** Whether a later round has begun. */
+  isPast(round: number): boolean {
+    return round < (this.#driver.current?.engine.round ?? 0);
+  }
+
   /** Why there are no more rounds; undefined while there are. */
   get finished(): Finished | undefined {
     return this.#driver.finished;

@@ -2,13 +2,23 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
+import { decodeBase64Url, entryLeafHash, parseEntry, readCloseEntry } from "@fedloop/consent";
 import { packSigned } from "@fedloop/privacy";
-import { Artifacts, CHUNK_BYTES, methodPath, type RoundEvent, RoundState, Rounds, WaitReason } from "@fedloop/proto";
+import {
+  Artifacts,
+  CHUNK_BYTES,
+  methodPath,
+  type RoundEvent,
+  RoundState,
+  Rounds,
+  Transparency,
+  WaitReason,
+} from "@fedloop/proto";
 import t, { type Test } from "tap";
 import { encodeSafetensors } from "../../src/models/safetensors.js";
 import { Federation, type FederationOptions } from "../server/federation.js";
 import { centralNoise, POPULATION } from "../server/plans.js";
-import { floatUpdate, RawDevice, refusal, submissionOf } from "./raw-device.js";
+import { callOpen, floatUpdate, RawDevice, refusal, submissionOf } from "./raw-device.js";
 
 function sha256(...parts: Uint8Array[]): Buffer {
   const hash = createHash("sha256");
@@ -297,6 +307,30 @@ t.test("the model comes from any offset; another artifact, or an offset beyond i
   await t.rejects(get(hash, 2n ** 64n - 1n), refusal("OUT_OF_RANGE"));
   t.same(federation.faults, []);
 });
+
+t.test(
+  "how a plan's round was closed is told by its plan, once it is; shares for it are late then, and no error",
+  async (t) => {
+    const { federation, devices } = await selecting(t);
+    const [device] = devices;
+    const { plan } = await device.offer();
+    const entry = parseEntry(plan?.entry ?? new Uint8Array());
+    const closedPlan = decodeBase64Url(entryLeafHash(entry));
+    const ask = () => callOpen(federation.transport, Transparency.method.getInclusionProof, { closedPlan });
+    await t.rejects(ask(), refusal("NOT_FOUND"));
+    await federation.population.abandonRound(1);
+    await federation.notice(({ round, state }) => round === 2 && state === "selecting");
+    const close = readCloseEntry((await ask()).receipt?.entry ?? new Uint8Array());
+    t.match(close.body, { round: 1, outcome: "abandoned", plan: entryLeafHash(entry) });
+    await t.rejects(
+      callOpen(federation.transport, Transparency.method.getInclusionProof, { closedPlan: randomBytes(32) }),
+      refusal("NOT_FOUND"),
+    );
+    const late = { population: POPULATION, shares: [] };
+    t.match(await device.call(Rounds.method.unmask, { ...late, round: 1n }), {});
+    await t.rejects(device.call(Rounds.method.unmask, { ...late, round: 3n }), refusal("NOT_IN_ROUND"));
+  },
+);
 
 t.test("calls that belong to secure aggregation are refused in a round without", async (t) => {
   const { devices } = await collecting(t);
