@@ -4,7 +4,8 @@ import type { Test } from "tap";
 import type { NatsServer } from "../messaging/nats-server.js";
 import type { PlanChanges } from "../server/plans.js";
 import type { PostgresServer } from "../store/postgres-server.js";
-import { SharedFederation, type SharedProcess } from "./shared-federation.js";
+import type { SharedProcess } from "./coordinator-process.js";
+import { SharedFederation } from "./shared-federation.js";
 
 /** All in which a round can be held: one that is abandoned is held nowhere. */
 export const STATES: readonly RoundStateName[] = ROUND_STATES.filter((state) => state !== "abandoned");

@@ -9,10 +9,9 @@ t.setTimeout(800_000);
 
 /** Lets the round go on, and waits until a coordinator drives rounds that did not before. */
 async function anotherLeads({ federation, leader, letGo }: Moment): Promise<void> {
-  const others = federation.processes.filter((each) => each !== leader && !each.hasEnded);
-  const from = new Map(others.map((each) => [each, each.lines.length]));
+  const others = federation.linesFromNow((each) => each !== leader);
   letGo();
-  await Promise.race(others.map((each) => each.line(({ state }) => state !== undefined, from.get(each))));
+  await others.next(({ state }) => state !== undefined, "another leader's round");
 }
 
 /** Where a fault is tried; in every state unless named. */

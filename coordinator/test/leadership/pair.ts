@@ -1,6 +1,7 @@
 // Two coordinators of one log in this process, on one PostgreSQL database and one NATS server, and commands against them.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import type { Test } from "tap";
 import { openPostgresReader } from "../../src/store/postgres.js";
 import { type Calls, callsTo, HTTP } from "../admin/api.js";
@@ -10,6 +11,7 @@ import { Federation, type FederationOptions, ORIGIN } from "../server/federation
 import { POPULATION } from "../server/plans.js";
 import type { PostgresServer } from "../store/postgres-server.js";
 import { temporaryFolder } from "../temporary-folder.js";
+import { within } from "../within.js";
 
 export class Pair {
   readonly folder: string;
@@ -97,6 +99,18 @@ export class Pair {
   async api({ coordinator }: Federation): Promise<Calls> {
     const { body } = await this.command("tokens", "create", "--role", "operator", "--name", "test");
     return callsTo(`http://127.0.0.1:${coordinator.httpPort}`, body.token);
+  }
+
+  /** Waits until some coordinator leads the population. */
+  led(): Promise<string> {
+    const asking = async (): Promise<string> => {
+      for (;;) {
+        const address = await this.leader();
+        if (address !== undefined) return address;
+        await wait(20);
+      }
+    };
+    return within(asking(), () => "a coordinator that leads");
   }
 
   /** Who leads the population by the database. */

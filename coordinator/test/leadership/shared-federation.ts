@@ -18,131 +18,22 @@ import { ArtifactStore } from "../../src/models/artifact-store.js";
 import { ObjectStoreArtifacts } from "../../src/models/object-store-artifacts.js";
 import { decodeSafetensors } from "../../src/models/safetensors.js";
 import { openPostgresReader } from "../../src/store/postgres.js";
-import type { WebhookEndpoint } from "../../src/webhooks/sender.js";
 import type { NatsServer } from "../messaging/nats-server.js";
 import { ORIGIN } from "../server/federation.js";
 import { ConstantTrainer, joinAs, takePart } from "../server/people.js";
-import type { PlanChanges } from "../server/plans.js";
 import type { PostgresServer } from "../store/postgres-server.js";
 import { temporaryFolder } from "../temporary-folder.js";
+import { within } from "../within.js";
+import { type SharedLine, SharedProcess, type SharedSettings } from "./coordinator-process.js";
 import { TcpFront } from "./tcp-front.js";
 
-/** What `shared-process.ts` is started with. */
-export interface SharedSettings {
-  readonly name: string;
-  /** What the coordinators share, and a folder of each one's own in it. */
-  readonly folder: string;
-  readonly url: string;
-  readonly rounds: number;
-  readonly leaseMs: number;
-  /** Message servers; null for none. */
-  readonly nats: string | null;
-  /** Sections of the plan. */
-  readonly plan: PlanChanges;
-  /** Who is told; nobody unless given. */
-  readonly webhooks?: readonly WebhookEndpoint[];
-}
-
-/** What it prints. */
-export interface SharedLine {
-  readonly port?: number;
-  readonly verifierKey?: string;
-  readonly state?: string;
-  readonly round?: number;
-  readonly reason?: string | null;
-  readonly held?: string;
-  readonly holding?: string;
-  readonly fault?: string;
-  readonly where?: string;
-}
-
-/** One coordinator process, with a wire of its own to the database. */
-export class SharedProcess {
-  readonly name: string;
-  readonly wire: TcpFront;
-  readonly lines: SharedLine[] = [];
-  readonly #child: ChildProcess;
-  readonly #waiting = new Set<() => void>();
-  #ended = false;
-
-  private constructor(name: string, wire: TcpFront, child: ChildProcess) {
-    this.name = name;
-    this.wire = wire;
-    this.#child = child;
-    const wake = (): void => {
-      for (const each of [...this.#waiting]) each();
-    };
-    const { stdout } = child;
-    if (stdout !== null) {
-      createInterface({ input: stdout }).on("line", (line) => {
-        if (process.env.FEDLOOP_TEST_TRACE !== undefined) process.stderr.write(`${name} ${line}\n`);
-        this.lines.push(JSON.parse(line));
-        wake();
-      });
-    }
-    child.once("close", () => {
-      this.#ended = true;
-      wake();
-    });
-  }
-
-  static async start(settings: SharedSettings, postgresPort: number): Promise<SharedProcess> {
-    const wire = await TcpFront.open([postgresPort]);
-    const url = settings.url.replace(`:${postgresPort}/`, `:${wire.port}/`);
-    const script = fileURLToPath(new URL("./shared-process.js", import.meta.url));
-    const child = spawn(process.execPath, [script, JSON.stringify({ ...settings, url })], {
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    return new SharedProcess(settings.name, wire, child);
-  }
-
-  /** Whether a lease's holder is this process. */
-  isHolder(holder: string): boolean {
-    return holder.includes(`-${this.#child.pid}-`);
-  }
-
-  get port(): number | undefined {
-    return this.#ended ? undefined : this.lines.find(({ port }) => port !== undefined)?.port;
-  }
-
-  get hasEnded(): boolean {
-    return this.#ended;
-  }
-
-  /** The next line that is wanted, from line `from` on. */
-  async line(isWanted: (line: SharedLine) => boolean, from = 0): Promise<SharedLine> {
-    for (;;) {
-      const found = this.lines.slice(from).find(isWanted);
-      if (found !== undefined) return found;
-      if (this.#ended) throw new Error(`coordinator ${this.name} ended: ${JSON.stringify(this.lines.slice(-5))}`);
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          this.#waiting.delete(wake);
-          resolve();
-        };
-        this.#waiting.add(wake);
-      });
-    }
-  }
-
-  /** Stops dead when a round next reaches the state. @param go the file that lets it go on */
-  async hold(state: string, go: string): Promise<void> {
-    const from = this.lines.length;
-    this.#child.stdin?.write(`${JSON.stringify({ state, go })}\n`);
-    await this.line(({ holding }) => holding === state, from);
-  }
-
-  kill(signal: NodeJS.Signals = "SIGKILL"): void {
-    this.#child.kill(signal);
-  }
-
-  async ended(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      if (this.#ended) resolve();
-      else this.#child.once("close", () => resolve());
-    });
-    this.wire.close();
-  }
+export interface LinesFromNow {
+  readonly processes: readonly SharedProcess[];
+  /** The first that is wanted, and whose it is. @param what names it, for who reads why the test failed */
+  next(
+    isWanted: (line: SharedLine) => boolean,
+    what: string,
+  ): Promise<{ readonly process: SharedProcess; readonly line: SharedLine }>;
 }
 
 /** Two coordinators, four devices, one database. */
@@ -217,8 +108,11 @@ export class SharedFederation {
     this.aggregators.push(child);
     const { stdout } = child;
     if (stdout === null) throw new Error("expected an aggregator's output");
-    for await (const line of createInterface({ input: stdout })) if (line.includes("aggregating")) return child;
-    throw new Error("expected an aggregator to start");
+    const started = async (): Promise<ChildProcess> => {
+      for await (const line of createInterface({ input: stdout })) if (line.includes("aggregating")) return child;
+      throw new Error("expected an aggregator to start");
+    };
+    return within(started(), () => "an aggregator to start");
   }
 
   /** Kills an aggregator and starts another one. */
@@ -262,16 +156,10 @@ export class SharedFederation {
     await this.#starting;
     this.#holds += 1;
     const go = join(this.folder, `go-${this.#holds}`);
-    const running = this.processes.filter(({ hasEnded }) => !hasEnded);
-    const from = new Map(running.map((each) => [each, each.lines.length]));
-    await Promise.all(running.map((each) => each.hold(state, go)));
-    const held = await Promise.race(
-      running.map(async (leader) => ({
-        leader,
-        line: await leader.line((line) => line.held === state, from.get(leader)),
-      })),
-    );
-    return { leader: held.leader, round: held.line.round ?? 0, letGo: () => writeFileSync(go, "") };
+    const since = this.linesFromNow();
+    await Promise.all(since.processes.map((each) => each.hold(state, go)));
+    const { process, line } = await since.next((line) => line.held === state, `a round that is held in ${state}`);
+    return { leader: process, round: line.round ?? 0, letGo: () => writeFileSync(go, "") };
   }
 
   /** Kills a coordinator without a chance to tidy up, and starts another one. */
@@ -280,6 +168,26 @@ export class SharedFederation {
     await victim.ended();
     this.#balance();
     this.#startMeanwhile(this.add());
+  }
+
+  /**
+   * What the coordinators that run now, or some of them, print from now on.
+   *
+   * @param isMeant whose lines
+   */
+  linesFromNow(isMeant: (process: SharedProcess) => boolean = () => true): LinesFromNow {
+    const processes = this.processes.filter((each) => !each.hasEnded && isMeant(each));
+    const from = new Map(processes.map((each) => [each, each.lines.length]));
+    return {
+      processes,
+      next: (isWanted, what) => {
+        const lines = processes.map(async (process) => ({
+          process,
+          line: await process.line(isWanted, from.get(process), what),
+        }));
+        return within(Promise.race(lines), () => `${what}; ${processes.map(({ told }) => told).join("; ")}`);
+      },
+    };
   }
 
   #startMeanwhile(added: Promise<unknown>): void {
@@ -291,13 +199,12 @@ export class SharedFederation {
   /** Waits until one more round has closed, stops the coordinators in order, and tells what the devices saw. */
   async stopAfterRound(): Promise<ParticipationEvent[][]> {
     await this.#starting;
-    const running = this.processes.filter(({ hasEnded }) => !hasEnded);
-    const from = new Map(running.map((each) => [each, each.lines.length]));
-    await Promise.race(running.map((each) => each.line(({ state }) => state === "closed", from.get(each))));
+    const since = this.linesFromNow();
+    await since.next(({ state }) => state === "closed", "a round that closes");
     this.#stop.abort();
-    for (const each of running) each.kill("SIGTERM");
-    await Promise.all(running.map((each) => each.ended()));
-    return this.#parts;
+    for (const each of since.processes) each.kill("SIGTERM");
+    await Promise.all(since.processes.map((each) => each.ended()));
+    return within(this.#parts, () => "the devices to end");
   }
 
   /** What an auditor finds in the exported bundle, the rounds as the database has them, and the newest model. */

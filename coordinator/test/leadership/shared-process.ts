@@ -10,7 +10,7 @@ import { ServerCredentials } from "@grpc/grpc-js";
 import { Coordinator } from "../../src/server/coordinator.js";
 import { ORIGIN } from "../server/federation.js";
 import { testPlan } from "../server/plans.js";
-import type { SharedSettings } from "./shared-federation.js";
+import type { SharedSettings } from "./coordinator-process.js";
 
 const settings: SharedSettings = JSON.parse(process.argv[2] ?? "");
 const { name, folder, url, rounds, leaseMs, nats, plan, webhooks = [] } = settings;
@@ -35,7 +35,6 @@ const coordinator = await Coordinator.open({
   plans: [
     await testPlan(dataDir, {
       rounds,
-
       deadlines: { selection: "20s", report: "20s" },
       ...plan,
     }),
@@ -45,6 +44,9 @@ const coordinator = await Coordinator.open({
   address: "127.0.0.1:0",
   clock: { now: () => Date.now() },
   concurrentUploads: 4,
+  // A table of faults may cost many rounds in a row: a population that is paused, or waits, would never reach the next state.
+  retries: { pauseAfter: 1_000, firstMs: 1, longestMs: 1 },
+  onPaused: (_population, { lastReason }) => print({ paused: lastReason }),
   onFault: (where, cause) => print({ where, fault: String(cause) }),
   onNotice: (_population, notice) => {
     print({ name, ...notice });

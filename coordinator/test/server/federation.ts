@@ -21,6 +21,7 @@ import type { Population } from "../../src/rounds/population.js";
 import { DEFAULT_ROUND_RETRIES } from "../../src/rounds/retries.js";
 import { Coordinator, type CoordinatorOptions } from "../../src/server/coordinator.js";
 import { temporaryFolder } from "../temporary-folder.js";
+import { within } from "../within.js";
 import { joinAs, takePart } from "./people.js";
 import { type PlanChanges, POPULATION, testPlan } from "./plans.js";
 
@@ -110,7 +111,12 @@ export class Federation {
   }
 
   /** The first notice, past or to come, that the predicate holds for. */
-  async notice(isWanted: (notice: RoundNotice) => boolean): Promise<RoundNotice> {
+  notice(isWanted: (notice: RoundNotice) => boolean): Promise<RoundNotice> {
+    const told = (): string => JSON.stringify({ notices: this.notices.slice(-5), faults: this.faults.map(String) });
+    return within(this.#notice(isWanted), () => `a notice with ${isWanted}, came ${told()}`);
+  }
+
+  async #notice(isWanted: (notice: RoundNotice) => boolean): Promise<RoundNotice> {
     for (;;) {
       const found = this.notices.find(isWanted);
       if (found !== undefined) return found;

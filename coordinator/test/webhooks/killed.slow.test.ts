@@ -3,7 +3,8 @@ import { parseEntry } from "@fedloop/consent";
 import t, { type Test } from "tap";
 import { openPostgresReader } from "../../src/store/postgres.js";
 import { messagesOf } from "../../src/webhooks/events.js";
-import { SharedFederation, type SharedProcess } from "../leadership/shared-federation.js";
+import type { SharedProcess } from "../leadership/coordinator-process.js";
+import { SharedFederation } from "../leadership/shared-federation.js";
 import { PostgresServer, withoutPostgres } from "../store/postgres-server.js";
 import { endpointFor, Receiver } from "./receiver.js";
 
