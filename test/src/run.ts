@@ -7,14 +7,14 @@
  * skipped test counts as failed: there everything that tests need must be installed. Files are tap programs and run as such, one process
  * each: tap's own runner hooks into the loading of every module (for coverage), which took a third of all processor time.
  */
-import { spawnSync } from "node:child_process";
-import { createWriteStream, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { createWriteStream, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Schedule } from "./runner/schedule.js";
 import { readOutput } from "./runner/tap-output.js";
 import { runTestFile } from "./runner/test-file.js";
 
-/** The packages with the longest files come first, so that none of these runs alone at the end. */
 const PACKAGES = [
   "examples",
   "test",
@@ -26,9 +26,6 @@ const PACKAGES = [
   "privacy",
   "proto",
 ];
-const FILES_AT_A_TIME = 2;
-/** Slow files wait much of their time, for deadlines of rounds and for processes that end: one more fills that. */
-const SLOW_FILES_AT_A_TIME = 3;
 const FILE_LIMIT_MS = 240_000;
 const SLOW_FILE_LIMIT_MS = 900_000;
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
@@ -47,16 +44,6 @@ function hasSource(file: string): boolean {
   return existsSync(join(root, file.replace("/dist/", "/").replace(/\.js$/, ".ts")));
 }
 
-/** tap has to be told once, after each install, which plugins the project goes without. */
-function configureTap(): void {
-  const installed = join(root, "node_modules", ".package-lock.json");
-  const marker = join(root, "node_modules", ".tap-configured");
-  if (existsSync(marker) && existsSync(installed) && statSync(marker).mtimeMs >= statSync(installed).mtimeMs) return;
-  const tap = join(root, "node_modules", "tap", "dist", "esm", "run.mjs");
-  const { status } = spawnSync(process.execPath, [tap, "build"], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
-  if (status === 0) writeFileSync(marker, "");
-}
-
 function stopOnSignals(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => controller.abort());
@@ -73,7 +60,6 @@ async function main(): Promise<number> {
     console.error("no compiled test matches; run npm run build first");
     return 1;
   }
-  configureTap();
   mkdirSync(join(root, ".tap"), { recursive: true });
   const report = createWriteStream(join(root, ".tap", "report.tap"));
   const signal = stopOnSignals();
@@ -81,25 +67,37 @@ async function main(): Promise<number> {
   const skipped: string[] = [];
   let [passed, failed] = [0, 0];
 
-  async function runNext(): Promise<void> {
-    for (let file = files.shift(); file !== undefined && !signal.aborted; file = files.shift()) {
-      const run = await runTestFile(file, { root, limitMs, signal });
-      const tally = readOutput(run.output);
-      const fault = run.fault ?? (tally.planned ? undefined : "ended before its tests did");
-      const failures = tally.failed === 0 && fault !== undefined ? 1 : tally.failed;
-      passed += tally.passed;
-      failed += failures;
-      skipped.push(...tally.skipped);
-      report.write(`# Subtest: ${file}\n${run.output}`);
-      for (const line of tally.failures) console.log(line);
-      const processor = run.processorSeconds === undefined ? "" : `, processor ${run.processorSeconds.toFixed(1)} s`;
-      const verdict = failures === 0 ? "ok" : "not ok";
-      console.log(
-        `${verdict} - ${file} # ${run.seconds.toFixed(1)} s${processor}${fault === undefined ? "" : `: ${fault}`}`,
-      );
-    }
+  async function runOne(file: string): Promise<void> {
+    const run = await runTestFile(file, { root, limitMs, signal });
+    const tally = readOutput(run.output);
+    const fault = run.fault ?? (tally.planned ? undefined : "ended before its tests did");
+    const failures = tally.failed === 0 && fault !== undefined ? 1 : tally.failed;
+    passed += tally.passed;
+    failed += failures;
+    skipped.push(...tally.skipped);
+    report.write(`# Subtest: ${file}\n${run.output}`);
+    for (const line of tally.failures) console.log(line);
+    const processor = run.processorSeconds === undefined ? "" : `, processor ${run.processorSeconds.toFixed(1)} s`;
+    const verdict = failures === 0 ? "ok" : "not ok";
+    console.log(
+      `${verdict} - ${file} # ${run.seconds.toFixed(1)} s${processor}${fault === undefined ? "" : `: ${fault}`}`,
+    );
   }
-  await Promise.all(Array.from({ length: slow ? SLOW_FILES_AT_A_TIME : FILES_AT_A_TIME }, runNext));
+
+  const schedule = new Schedule(files, availableParallelism());
+  const running = new Set<Promise<void>>();
+  for (;;) {
+    for (let file = signal.aborted ? undefined : schedule.next(); file !== undefined; file = schedule.next()) {
+      const started = file;
+      const run = runOne(started).finally(() => {
+        schedule.ended(started);
+        running.delete(run);
+      });
+      running.add(run);
+    }
+    if (running.size === 0) break;
+    await Promise.race(running);
+  }
   report.end();
   if (signal.aborted) return 1;
   for (const skip of new Set(skipped)) console.log(`skipped: ${skip}`);

@@ -1,5 +1,8 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import t from "tap";
+import { LONG_FILES, Schedule } from "./schedule.js";
 import { readOutput } from "./tap-output.js";
 import { runTestFile } from "./test-file.js";
 
@@ -29,10 +32,36 @@ t.test("assertions are counted once each, whatever holds them, and failures keep
   t.notMatch(tally.failures.join("\n"), "at the top");
 });
 
+const ROOT = fileURLToPath(new URL("../../../../", import.meta.url));
+
+t.test("the files that run long are there under these names", async (t) => {
+  for (const file of LONG_FILES.keys())
+    t.ok(existsSync(join(ROOT, file.replace("/dist/", "/").replace(/js$/, "ts"))), file);
+});
+
+t.test("long files come first, as many as there is room for, and each file once", async (t) => {
+  const [longest = "", second = ""] = LONG_FILES.keys();
+  const schedule = new Schedule(["a", second, "b", longest, "c"], 2);
+  t.strictSame([schedule.next(), schedule.next(), schedule.next()], [longest, second, undefined]);
+  schedule.ended(longest);
+  t.strictSame([schedule.next(), schedule.next(), schedule.next()], ["a", "b", undefined]);
+  schedule.ended("b");
+  t.strictSame([schedule.next(), schedule.next()], ["c", undefined]);
+});
+
+t.test("a file that asks for more than there is runs alone", async (t) => {
+  const [longest = ""] = LONG_FILES.keys();
+  const schedule = new Schedule([longest, "a"], 1);
+  t.strictSame([schedule.next(), schedule.next()], [longest, undefined]);
+  schedule.ended(longest);
+  t.equal(schedule.next(), "a");
+});
+
 const FILES = {
   "passes.mjs": `import t from "tap"; t.test("a", async (t) => t.ok(true));`,
   "fails.mjs": `import t from "tap"; t.test("a", async (t) => t.equal(1, 2));`,
   "leaves.mjs": `import t from "tap"; t.test("a", async () => process.reallyExit(0));`,
+  "rejects.mjs": `import t from "tap"; t.test("a", async (t) => { Promise.reject(new Error("lost")); await t.resolves(new Promise((end) => setImmediate(end))); });`,
   "hangs.mjs": `import { spawn } from "node:child_process"; spawn("sleep", ["600"]); setInterval(() => {}, 1000);`,
 };
 
@@ -40,10 +69,11 @@ t.test("a file passes only when it ends by itself, in time, with all its tests r
   const root = t.testdir(FILES);
   const signal = new AbortController().signal;
   const run = (file: string, limitMs = 60_000) => runTestFile(join(root, file), { root, limitMs, signal });
-  const [passes, fails, leaves, hangs] = await Promise.all([
+  const [passes, fails, leaves, rejects, hangs] = await Promise.all([
     run("passes.mjs"),
     run("fails.mjs"),
     run("leaves.mjs"),
+    run("rejects.mjs"),
     run("hangs.mjs", 300),
   ]);
   t.match(readOutput(passes.output), { passed: 1, failed: 0, planned: true });
@@ -51,5 +81,6 @@ t.test("a file passes only when it ends by itself, in time, with all its tests r
   t.match(readOutput(fails.output), { passed: 0, failed: 1 });
   t.equal(fails.fault, "ended with status 1");
   t.equal(readOutput(leaves.output).planned, false, "a file that leaves in mid-test has no plan");
+  t.equal(rejects.fault, "ended with status 1", "a rejection that nobody handles");
   t.equal(hangs.fault, "was not done after 0.3 s");
 });

@@ -19,6 +19,7 @@ export interface FileRunOptions {
 
 /** How long a file that was asked to say what it waits for gets to say it. */
 const LAST_WORDS_MS = 5_000;
+const PRELOADED = new URL("./plain-promises.js", import.meta.url).href;
 const TICKS_PER_SECOND = 100;
 
 /** User and system time of all children that ended so far; their end is the only moment the system adds it up. */
@@ -52,7 +53,7 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
 /** Runs `file` (relative to the root). At its limit tap is asked for what is still open (SIGALRM), then all that the file started is ended. */
 export async function runTestFile(file: string, options: FileRunOptions): Promise<FileRun> {
   const started = performance.now();
-  const child = spawn(process.execPath, ["--enable-source-maps", file], {
+  const child = spawn(process.execPath, ["--enable-source-maps", "--import", PRELOADED, file], {
     cwd: options.root,
     stdio: ["ignore", "pipe", "inherit"],
     detached: true,
