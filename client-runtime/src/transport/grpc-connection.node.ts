@@ -7,9 +7,16 @@ import {
 } from "node:http2";
 import { FLOW_CONTROL_WINDOW_BYTES } from "@fedloop/proto";
 
-/** A connection that died without a word is noticed within the two of them, so that no round event is waited for in vain. */
-const KEEPALIVE_MS = 60_000;
-const KEEPALIVE_TIMEOUT_MS = 20_000;
+/** How a connection that died without a word is noticed, so that no round event is waited for in vain. */
+export interface Keepalive {
+  /** After so long without a word from the other side it is asked for one, milliseconds. */
+  readonly silenceMs: number;
+  /** It has so long to answer, milliseconds: more than the longest that a busy coordinator keeps its event loop. */
+  readonly answerMs: number;
+}
+
+/** Ten thousand devices that only listen cost a coordinator half a hundredth of its time: 10 µs for each of 500 pings a second. */
+const KEEPALIVE: Keepalive = { silenceMs: 20_000, answerMs: 20_000 };
 const CONNECT_TIMEOUT_MS = 20_000;
 /** For so long after a failure nobody tries again: the calls of a process fail at once, and come back as their retries have it. */
 const PAUSE_MS = 100;
@@ -21,6 +28,7 @@ const PAUSE_MS = 100;
 export class GrpcConnection {
   readonly #authority: string;
   readonly #tls: SecureClientSessionOptions;
+  readonly #keepalive: Keepalive;
   #session: Promise<ClientHttp2Session> | undefined;
   #current: ClientHttp2Session | undefined;
   #failure: { readonly cause: unknown; readonly untilMs: number } | undefined;
@@ -28,7 +36,8 @@ export class GrpcConnection {
   #isClosed = false;
 
   /** @param authority "http://host:port" or "https://host:port" */
-  constructor(authority: string, tls: SecureClientSessionOptions) {
+  constructor(authority: string, tls: SecureClientSessionOptions, keepalive: Keepalive = KEEPALIVE) {
+    this.#keepalive = keepalive;
     this.#authority = authority;
     this.#tls = tls;
   }
@@ -39,7 +48,12 @@ export class GrpcConnection {
 
   /** Opens a stream. @throws what the connection failed with */
   async request(headers: OutgoingHttpHeaders): Promise<ClientHttp2Stream> {
-    const session = await (this.#session ?? this.#connected());
+    let session = await (this.#session ?? this.#connected());
+    // Its streams end a moment before it is gone.
+    if (session.destroyed && this.#current === session) {
+      this.#session = undefined;
+      session = await this.#connected();
+    }
     const stream = session.request(headers);
     this.#calls += 1;
     session.ref();
@@ -87,7 +101,7 @@ export class GrpcConnection {
         clearTimeout(late);
         this.#current = session;
         session.setLocalWindowSize(FLOW_CONTROL_WINDOW_BYTES);
-        keepalive = keepAlive(session);
+        keepalive = keepAlive(session, this.#keepalive);
         resolve(session);
       });
       session.on("error", reject);
@@ -103,9 +117,21 @@ export class GrpcConnection {
   }
 }
 
-function keepAlive(session: ClientHttp2Session): NodeJS.Timeout {
+function keepAlive(session: ClientHttp2Session, { silenceMs, answerMs }: Keepalive): NodeJS.Timeout {
+  let heardBytes = 0;
   return setInterval(() => {
-    const dead = setTimeout(() => session.destroy(), KEEPALIVE_TIMEOUT_MS).unref();
-    if (session.destroyed || !session.ping(() => clearTimeout(dead))) clearTimeout(dead);
-  }, KEEPALIVE_MS).unref();
+    if (session.destroyed) return;
+    const { bytesRead } = session.socket;
+    if (bytesRead !== heardBytes) {
+      heardBytes = bytesRead;
+      return;
+    }
+    const dead = setTimeout(() => session.destroy(), answerMs).unref();
+    const isAsked = session.ping(() => {
+      clearTimeout(dead);
+      // What answers is no sign of life by itself.
+      if (!session.destroyed) heardBytes = session.socket.bytesRead;
+    });
+    if (!isAsked) clearTimeout(dead);
+  }, silenceMs).unref();
 }
