@@ -1,43 +1,36 @@
 import { untilAborted, waitUnless } from "./waiting.js";
 
-/** Who has not called for that long is not expected back. Milliseconds. */
-const FORGOTTEN_MS = 600_000;
+/** Who has not called for that long is not expected back: longer than the latest that a device is asked to come. Milliseconds. */
+const FORGOTTEN_MS = 900_000;
 
 /** Which devices have called and are still to be told that there are no more rounds. */
 export class Farewell {
   readonly #clock: { now(): number };
-  /** Devices that have called since the sets last changed places, and before. */
-  #recent = new Set<string>();
-  #older = new Set<string>();
-  #changedMs: number;
+  /** When each device called last, the longest ago first. */
+  readonly #lastCalls = new Map<string, number>();
   #allTold: (() => void) | undefined;
 
   constructor(clock: { now(): number }) {
     this.#clock = clock;
-    this.#changedMs = clock.now();
   }
 
   /** Devices that are expected back. */
   get untold(): number {
-    return this.#recent.size + this.#older.size;
+    this.#forget(this.#clock.now());
+    return this.#lastCalls.size;
   }
 
   /** A device has called, and will call again. */
   met(deviceId: string): void {
     const now = this.#clock.now();
-    if (now - this.#changedMs >= FORGOTTEN_MS) {
-      this.#older = this.#recent;
-      this.#recent = new Set();
-      this.#changedMs = now;
-    }
-    this.#older.delete(deviceId);
-    this.#recent.add(deviceId);
+    this.#forget(now);
+    this.#lastCalls.delete(deviceId);
+    this.#lastCalls.set(deviceId, now);
   }
 
   /** A device knows that it need not come again. */
   told(deviceId: string): void {
-    this.#recent.delete(deviceId);
-    this.#older.delete(deviceId);
+    this.#lastCalls.delete(deviceId);
     if (this.untold === 0) this.#allTold?.();
   }
 
@@ -51,5 +44,12 @@ export class Farewell {
     await untilAborted(Promise.race([told, waitUnless(graceMs, done.signal)]), signal);
     done.abort();
     this.#allTold = undefined;
+  }
+
+  #forget(now: number): void {
+    for (const [device, calledMs] of this.#lastCalls) {
+      if (now - calledMs < FORGOTTEN_MS) return;
+      this.#lastCalls.delete(device);
+    }
   }
 }
