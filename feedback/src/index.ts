@@ -32,6 +32,7 @@ export {
 export { type PageEvents, secureWhenHidden } from "./capture/hidden-page.js";
 export { TabConsent } from "./capture/tab-consent.js";
 export { TabRecorder, type TabRecorderOptions } from "./capture/tab-recorder.js";
+export { type Attention, type PageVisibility, pageAttention } from "./delivery/attention.js";
 export {
   type Candidate,
   Delivery,
@@ -65,6 +66,7 @@ export {
   type MessageSurface,
   type ShownMessage,
 } from "./delivery/surface.js";
+export { TabMessages, type TabMessagesOptions } from "./delivery/tab-messages.js";
 export {
   type Feature,
   type FeatureMoment,

@@ -9,6 +9,7 @@ import {
   type DeliveryState,
   deliveryStateSchema,
   freshDelivery,
+  MESSAGE_CLASSES,
   type MessageClass,
 } from "./state.js";
 
@@ -41,9 +42,7 @@ const LONGEST_WAIT_MS = 86_400_000;
 const DIGEST_SIZE = 3;
 const keptSchema = z.strictObject({
   state: deliveryStateSchema,
-  waiting: z.array(
-    z.strictObject({ id: z.string(), class: z.enum(["normal", "digest", "critical"]), sinceMs: z.number() }),
-  ),
+  waiting: z.array(z.strictObject({ id: z.string(), class: z.enum(MESSAGE_CLASSES), sinceMs: z.number() })),
 });
 
 /** Offset of the platform's time zone at a moment, minutes east of Greenwich. */
@@ -104,6 +103,11 @@ export class Delivery {
     if (verdict.type === "show") this.#show(candidate.class, nowMs);
     else if (verdict.type === "wait") this.#wait(candidate, nowMs);
     return verdict;
+  }
+
+  /** Lets a message wait although it may be shown, since nobody is there to see it; it comes with {@link due}. */
+  hold(candidate: Candidate): void {
+    if (!this.#state.optedOut) this.#wait(candidate, this.#clock.now());
   }
 
   /**

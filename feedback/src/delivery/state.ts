@@ -1,11 +1,13 @@
 // What a device remembers of the messages it has shown: a value, and how it changes.
 import * as z from "zod/mini";
 
+export const MESSAGE_CLASSES = ["normal", "digest", "critical"] as const;
+
 /**
  * "normal" messages wait or are given up where a limit says so; "digest" ones always wait to be shown together; "critical" ones
  * pass all limits but their own, and the opt-out.
  */
-export type MessageClass = "normal" | "digest" | "critical";
+export type MessageClass = (typeof MESSAGE_CLASSES)[number];
 
 /** What happened with messages. */
 export type DeliveryEvent =

@@ -2,6 +2,7 @@
 import { type Clock, type DeviceStore, systemClock } from "@fedloop/client-runtime";
 import type { Capture } from "../capture/capture.js";
 import type { PurposeGate } from "../capture/gate.js";
+import { type Attention, pageAttention } from "../delivery/attention.js";
 import type { Delivery } from "../delivery/delivery.js";
 import type { MessageClass } from "../delivery/state.js";
 import type { MessageSurface, ShownMessage } from "../delivery/surface.js";
@@ -33,6 +34,8 @@ export interface FeedbackLoopOptions<Events extends EventDefinitions<string>> ex
   readonly delivery: Delivery;
   readonly surface: MessageSurface;
   readonly campaigns: readonly Campaign[];
+  /** Whether somebody is there: messages wait until then. While the page can be seen unless given; always where there is none. */
+  readonly attention?: Attention;
   readonly clock?: Clock;
   /** BCP 47; the bundle's default unless given. */
   readonly language?: string;
@@ -42,7 +45,7 @@ export interface FeedbackLoopOptions<Events extends EventDefinitions<string>> ex
 
 type LoopParts = Pick<
   FeedbackLoopOptions<EventDefinitions<string>>,
-  "gate" | "messages" | "delivery" | "surface" | "language" | "onError"
+  "gate" | "messages" | "delivery" | "surface" | "attention" | "language" | "onError"
 >;
 
 interface Running extends Campaign {
@@ -54,6 +57,7 @@ export class FeedbackLoop {
   readonly #options: LoopParts;
   readonly #clock: Clock;
   readonly #campaigns: ReadonlyMap<string, Running>;
+  readonly #attention: Attention;
   readonly #ends: (() => void)[] = [];
   readonly #ending = new AbortController();
   #runner: TriggerRunner | undefined;
@@ -63,6 +67,7 @@ export class FeedbackLoop {
     this.#options = options;
     this.#clock = clock;
     this.#campaigns = campaigns;
+    this.#attention = options.attention ?? pageAttention();
   }
 
   /**
@@ -91,6 +96,7 @@ export class FeedbackLoop {
       for (const purpose of purposes.values()) if (gate.state(purpose) === "refused") runner.forget(purpose);
     };
     loop.#ends.push(gate.onChange(obey));
+    loop.#ends.push(loop.#attention.onChange(() => loop.#showDue()));
     loop.#showDue();
     return loop;
   }
@@ -111,17 +117,25 @@ export class FeedbackLoop {
   #fired(trigger: string): void {
     const campaign = this.#campaigns.get(trigger);
     if (campaign === undefined || !this.#isAllowed(campaign)) return;
+    const candidate = { id: trigger, class: campaign.class ?? "normal" };
+    const { delivery } = this.#options;
+    if (!this.#attention.isPresent) {
+      delivery.hold(candidate);
+      return;
+    }
     const chosen = this.#choice(campaign);
     // Who is to see nothing uses up no message of a cap.
     if (chosen === undefined) return;
-    const { delivery } = this.#options;
-    const verdict = delivery.offer({ id: trigger, class: campaign.class ?? "normal" });
+    const verdict = delivery.offer(candidate);
     if (verdict.type === "show") this.#show([[campaign, chosen]]);
     else if (verdict.type === "wait") this.#showDue();
   }
 
   /** Shows what waited and is due, and comes back when more is. */
   #showDue(): void {
+    this.#rearmed.abort();
+    // Whoever comes has it looked at again.
+    if (!this.#attention.isPresent) return;
     const { delivery } = this.#options;
     for (let ids = delivery.due(); ids.length > 0; ids = delivery.due()) {
       this.#show(
@@ -132,7 +146,6 @@ export class FeedbackLoop {
         }),
       );
     }
-    this.#rearmed.abort();
     const dueMs = delivery.nextDueMs();
     if (this.#ending.signal.aborted || dueMs === Number.POSITIVE_INFINITY) return;
     this.#rearmed = new AbortController();

@@ -3,10 +3,12 @@ import { generateWebCryptoSigner, webCryptoVerifier } from "@fedloop/consent";
 import t from "tap";
 import * as z from "zod/mini";
 import {
+  type Attention,
   type Bandit,
   banditContent,
   Capture,
   type ContentChoice,
+  caps,
   coolDown,
   DecisionLog,
   Delivery,
@@ -78,6 +80,7 @@ interface Parts {
   readonly triggers?: readonly Trigger[];
   readonly engine?: TemplateEngine;
   readonly surface?: MessageSurface;
+  readonly attention?: Attention;
   readonly class?: "normal" | "digest" | "critical";
 }
 
@@ -100,6 +103,7 @@ async function opened(parts: Parts = {}) {
     triggers,
     messages: await Messages.open(bundle, trust, engine),
     surface: parts.surface ?? shelf,
+    ...(parts.attention === undefined ? {} : { attention: parts.attention }),
     campaigns: [{ trigger: "answers", content, class: parts.class ?? "normal", variables: () => ({ name: "<Ada>" }) }],
     onError: (cause) => errors.push(cause),
   };
@@ -130,6 +134,36 @@ t.test("what has to wait is shown when its time has come", async (t) => {
   await settle();
   t.equal(shelf.shown.length, 2, "once: one campaign has one message to say");
   await loop.close();
+});
+
+t.test("while nobody is there messages wait, uncounted; who comes sees them, and a next visit does", async (t) => {
+  const page = { isPresent: false, changed: () => {} };
+  const attention: Attention = {
+    get isPresent() {
+      return page.isPresent;
+    },
+    onChange(listener) {
+      page.changed = listener;
+      return () => {};
+    },
+  };
+  const limits = [caps({ perSession: 9, perDay: 2, perWeek: 9 })];
+  const first = await opened({ attention, limits });
+  for (let n = 0; n < 3; n++) first.capture.record("answer", { correct: true });
+  first.clock.advance(HOUR_MS);
+  await settle();
+  t.equal(first.shelf.shown.length, 0);
+  t.same(first.delivery.state.shownMs, [], "the caps hold for what is seen");
+  page.isPresent = true;
+  page.changed();
+  t.equal(first.shelf.shown.length, 1);
+  page.isPresent = false;
+  first.capture.record("answer", { correct: true });
+  await first.loop.close();
+  page.isPresent = true;
+  const next = await FeedbackLoop.open({ ...first.options, delivery: await Delivery.open({ ...first, limits }) });
+  t.equal(first.shelf.shown.length, 2, "what waited is kept");
+  await next.close();
 });
 
 t.test("after a withdrawal nothing is shown, not even what waited", async (t) => {

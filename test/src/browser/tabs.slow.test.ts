@@ -94,6 +94,19 @@ t.test(
       });
     }
 
+    await t.test("the tab that has the log decides, the tab that can be seen shows", async (t) => {
+      const context = await device();
+      const first = await tab(context, "hidden");
+      await until(first, "isFirst", isTrue);
+      await ask(first, "record", "answer", 0);
+      t.equal(await ask(first, "shown"), 0);
+      const second = await tab(context);
+      await until(second, "shown", (shown) => shown === 1);
+      t.equal(await ask(first, "shown"), 0);
+      t.same([...((await ask(first, "errors")) as unknown[]), ...((await ask(second, "errors")) as unknown[])], []);
+      await context.close();
+    });
+
     await t.test("an important event outlives a page that is killed in the turn that recorded it", async (t) => {
       const context = await device();
       const page = await tab(context);

@@ -9,11 +9,13 @@ import {
   FeedbackLoop,
   fixedContent,
   inboxSurface,
+  type PageVisibility,
   purposeGate,
   SettableConsent,
   secureWhenHidden,
   signBundle,
   TabConsent,
+  TabMessages,
   TabRecorder,
 } from "@fedloop/feedback";
 import { liquidTemplates, Messages } from "@fedloop/feedback/templates";
@@ -56,6 +58,13 @@ const batchMs = Number(given.get("batchMs") ?? 3_600_000);
 /** Without locks, as in a browser that has none. */
 const taking = given.has("lease") ? { locks: null, leaseMs: 1_000 } : {};
 
+/** What a page says of itself that nobody can see: tabs of a headless browser are all to be seen. */
+const HIDDEN: PageVisibility = {
+  visibilityState: "hidden",
+  addEventListener: () => {},
+  removeEventListener: () => {},
+};
+
 async function start(): Promise<TabPage> {
   const ahead = await indexedDbWriteAhead("tabs-ahead");
   // Opened once, so that the first append is on its way within its call.
@@ -64,8 +73,12 @@ async function start(): Promise<TabPage> {
   const gate = purposeGate(consent);
   const recorder = new TabRecorder({ registry, gate, ahead, onError: failed });
   let shown = 0;
-  const surface = inboxSurface(({ length }) => {
-    shown = length;
+  const surface = new TabMessages({
+    name: "tabs",
+    page: given.has("hidden") ? HIDDEN : document,
+    surface: inboxSurface(({ length }) => {
+      shown = length;
+    }),
   });
   let capture: Capture | undefined;
 
@@ -88,6 +101,7 @@ async function start(): Promise<TabPage> {
       store,
       messages,
       surface,
+      attention: surface,
       delivery: await Delivery.open({ store, limits: [caps({ perSession: 1, perDay: 1, perWeek: 1 })] }),
       triggers: [
         ruleTrigger({
