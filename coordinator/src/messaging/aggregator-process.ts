@@ -10,6 +10,8 @@ import { contentsOf, type WorkMessage, WorkStream } from "./work-stream.js";
 export const PRESENT_MS = 500;
 /** What an aggregator that takes no more groups adds to its name. */
 export const DRAINING = " draining";
+/** One that can receive nothing for so long says no more that it is there: nothing would come of its groups. Milliseconds. */
+const DEAF_MS = 10_000;
 /** A group of which nothing more is heard is dropped, milliseconds. */
 const FORGOTTEN_MS = 15 * 60_000;
 
@@ -97,7 +99,7 @@ export class AggregatorProcess implements AsyncDisposable {
 
   #tell(): void {
     const { connection, name } = this.#options;
-    if (!connection.isClosed())
+    if (!connection.isClosed() && this.#stream.deafMs < DEAF_MS)
       connection.publish(this.#stream.presence, this.#isDraining ? `${name}${DRAINING}` : name);
     const now = performance.now();
     for (const [id, { heardMs }] of this.#groups) if (now - heardMs > FORGOTTEN_MS) this.#drop(id);
@@ -126,6 +128,8 @@ export class AggregatorProcess implements AsyncDisposable {
       if (kind === "open") this.#begin(message);
       else if (kind === "vector" && group !== undefined) this.#add(group, message);
       else if (kind === "finish") await this.#finish(message);
+      // One thing after the other: what would have been answered is by now.
+      else if (kind === "ask") await this.#lost(message);
       else if (kind === "drop") this.#drop(id);
     } catch (cause) {
       this.#options.onFault(`a group's ${kind}`, cause);
@@ -134,6 +138,7 @@ export class AggregatorProcess implements AsyncDisposable {
   }
 
   #begin(message: WorkMessage): void {
+    if (this.#groups.has(message.group)) return;
     const seal = new GroupSeal(this.#options.secret, message.group);
     const { length, bits } = parseGroupShape(contentsOf(message, seal));
     const sum = maskAccumulator(length, bits);

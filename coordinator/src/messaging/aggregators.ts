@@ -13,6 +13,12 @@ const GONE_MS = 6 * PRESENT_MS;
 /** Within this every aggregator that is there says so, milliseconds. */
 const HEARD_MS = 1.2 * PRESENT_MS;
 
+/** An aggregator that has not answered for a group for so long is asked whether it will, milliseconds. */
+const ASK_MS = 10_000;
+
+/** No group is waited for longer, milliseconds: the stream keeps nothing that is older. */
+const ANSWER_MS = 15 * 60_000;
+
 /** A group's work in another process. */
 export interface RemoteGroup {
   /** Takes vectors; what it "adds" goes to the aggregator. */
@@ -33,6 +39,8 @@ export interface AggregatorsOptions {
   readonly connection: NatsConnection;
   readonly origin: string;
   readonly secret: Uint8Array;
+  /** An aggregator that has not answered for a group for so long is asked whether it will, milliseconds; 10 000 unless given. */
+  readonly askMs?: number;
   readonly onFault: (where: string, cause: unknown) => void;
 }
 
@@ -94,6 +102,7 @@ export class Aggregators implements AsyncDisposable {
       secret: this.#options.secret,
       isPresent: () => performance.now() - (this.#seenMs.get(name) ?? 0) < GONE_MS,
       waiting: this.#waiting,
+      askMs: this.#options.askMs ?? ASK_MS,
       onEnd: () => this.#load.set(name, (this.#load.get(name) ?? 1) - 1),
     });
     return { sum: group, engine: group };
@@ -127,6 +136,7 @@ interface AssignedOptions {
   readonly secret: Uint8Array;
   readonly isPresent: () => boolean;
   readonly waiting: Map<string, (message: WorkMessage) => void>;
+  readonly askMs: number;
   readonly onEnd: () => void;
 }
 
@@ -137,6 +147,7 @@ class AssignedGroup implements MaskAccumulator, UnmaskEngine {
   readonly #options: AssignedOptions;
   readonly #id = randomUUID();
   readonly #seal: GroupSeal;
+  readonly #opened: Promise<void>;
   #sent: Promise<unknown>[] = [];
   #vectors = 0;
   #total: Uint32Array | undefined;
@@ -148,12 +159,12 @@ class AssignedGroup implements MaskAccumulator, UnmaskEngine {
     const { length, bits } = options.parameters;
     this.length = length;
     this.bits = bits;
-    this.#send("open", groupShapeText({ length, bits }));
+    this.#opened = this.#send("open", groupShapeText({ length, bits }));
   }
 
   /** Numbered as they come: who they are of is the leader's to know. */
   addPacked(packed: Uint8Array): void {
-    this.#send("vector", packed, this.#vectors++);
+    this.#send("vector", packed, this.#vectors++, this.#opened);
   }
 
   addStream(): never {
@@ -181,55 +192,65 @@ class AssignedGroup implements MaskAccumulator, UnmaskEngine {
     this.#hasEnded = true;
     this.#total?.fill(0);
     this.#options.onEnd();
-    this.#send("drop", new Uint8Array(0));
-    // Nobody waits for these any more.
-    for (const sent of this.#sent) sent.catch(() => undefined);
+    this.#send("drop", new Uint8Array(0), 0, this.#opened);
   }
 
   async run(work: UnmaskWork, signal?: AbortSignal): Promise<UnmaskOutcome> {
-    const { name, stream, isPresent, waiting } = this.#options;
-    const answered = new Promise<WorkMessage>((resolve, reject) => {
-      waiting.set(this.#id, resolve);
-      let misses = 0;
-      const watching = setInterval(() => {
-        misses = isPresent() ? 0 : misses + 1;
-        // Once may be a process that was itself held up: what it was sent meanwhile is still to be read.
-        if (misses > 1) end(new GroupLost(`the aggregator ${name} is gone, and its group with it`));
-      }, PRESENT_MS);
-      const end = (cause?: unknown): void => {
-        clearInterval(watching);
-        signal?.removeEventListener("abort", stop);
-        if (cause !== undefined) reject(cause);
-      };
-      const stop = (): void => end(new GroupLost("the round was given up"));
-      signal?.addEventListener("abort", stop, { once: true });
-      waiting.set(this.#id, (message) => {
-        end();
-        resolve(message);
-      });
-    });
-    answered.catch(() => undefined);
+    const { waiting } = this.#options;
+    const ending = new AbortController();
+    const answered = new Promise<WorkMessage>((resolve) => waiting.set(this.#id, resolve));
+    const inVain = this.#inVain(ending.signal, signal);
     try {
-      await Promise.race([
-        answered,
-        Promise.all(this.#sent).then(() =>
-          stream.send(name, { group: this.#id, kind: "finish", bytes: unmaskText(work) }, this.#seal),
-        ),
-      ]);
-      return outcomeOf(await answered, this.#seal, this.length);
+      const finished = this.#send("finish", unmaskText(work), 0, Promise.all(this.#sent));
+      const refused = finished.then(() => answered);
+      return outcomeOf(await Promise.race([answered, refused, inVain]), this.#seal, this.length);
     } catch (cause) {
       throw cause instanceof GroupLost ? cause : new GroupLost("a group's sum could not be had", { cause });
     } finally {
+      ending.abort();
       waiting.delete(this.#id);
     }
   }
 
-  #send(kind: "open" | "vector" | "drop", bytes: Uint8Array, number = 0): void {
+  /** Rejects when there is no more hope of an answer; asks for one now and then, which may be lost with the message server. */
+  #inVain(ended: AbortSignal, signal: AbortSignal | undefined): Promise<never> {
+    const { name, isPresent, askMs } = this.#options;
+    return new Promise((_resolve, reject) => {
+      const begunMs = performance.now();
+      let misses = 0;
+      let asked = 0;
+      const watching = setInterval(() => {
+        misses = isPresent() ? 0 : misses + 1;
+        // Once may be a process that was itself held up: what it was sent meanwhile is still to be read.
+        if (misses > 1) reject(new GroupLost(`the aggregator ${name} is gone, and its group with it`));
+        const waitedMs = performance.now() - begunMs;
+        if (waitedMs > ANSWER_MS) reject(new GroupLost(`the aggregator ${name} has not answered for its group`));
+        if (waitedMs < (asked + 1) * askMs) return;
+        asked += 1;
+        this.#ask(asked);
+      }, PRESENT_MS);
+      const stop = (): void => reject(new GroupLost("the round was given up"));
+      signal?.addEventListener("abort", stop, { once: true });
+      if (signal?.aborted === true) stop();
+      ended.addEventListener("abort", () => {
+        clearInterval(watching);
+        signal?.removeEventListener("abort", stop);
+      });
+    });
+  }
+
+  /** Once all that was to be finished is with the server: the question comes after it. */
+  #ask(number: number): void {
+    this.#send("ask", new Uint8Array(0), number, Promise.all(this.#sent));
+  }
+
+  #send(kind: "open" | "vector" | "finish" | "ask" | "drop", bytes: Uint8Array, number = 0, after?: Promise<unknown>) {
     const { name, stream } = this.#options;
     // The bytes are the caller's again when this returns: they are sealed, and so copied, before.
-    const sent = stream.send(name, { group: this.#id, kind, number, bytes }, this.#seal);
+    const sent = stream.send(name, { group: this.#id, kind, number, bytes }, this.#seal, after);
     sent.catch(() => undefined);
     this.#sent.push(sent);
+    return sent;
   }
 }
 

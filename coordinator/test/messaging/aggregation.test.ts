@@ -1,97 +1,16 @@
 // Groups of secure aggregation summed by aggregators over NATS: real devices, a real coordinator, a real message server.
-
-import { join } from "node:path";
-import { nodeVerifier } from "@fedloop/consent/node";
-import { systemRandom } from "@fedloop/privacy";
-import { inlineUnmaskEngine, type UnmaskEngine } from "@fedloop/privacy/secagg";
-import { nodeDeviceCrypto, nodeUnmaskCrypto } from "@fedloop/privacy/secagg/node";
-import { connect } from "@nats-io/transport-node";
-import t, { type Test } from "tap";
-import { AggregatorProcess } from "../../src/messaging/aggregator-process.js";
+import t from "tap";
 import { GroupSeal } from "../../src/messaging/seal.js";
 import { parseUnmaskText, unmaskText } from "../../src/messaging/unmask-text.js";
-import { loadClusterKey } from "../../src/server/keys.js";
-import { Federation, ORIGIN } from "../server/federation.js";
-import { ConstantTrainer } from "../server/people.js";
-import { temporaryFolder } from "../temporary-folder.js";
+import { aggregated, VALUES } from "./aggregated.js";
 import { NatsServer, withoutNats } from "./nats-server.js";
-
-const VALUES = [1, 2, 4, 8, 16, 32, 64, 128].map((value) => value / 4);
-const crypto = nodeDeviceCrypto({ random: systemRandom(), verifier: nodeVerifier() });
-
-interface Worker {
-  /** Groups that it has unmasked. */
-  readonly unmasked: () => number;
-  /** Ends it in order. */
-  drain(): Promise<void>;
-  /** Ends it as a crash would: nobody is told. */
-  die(): Promise<void>;
-}
-
-async function worker(server: NatsServer, name: string, secret: Uint8Array): Promise<Worker> {
-  const connection = await connect({ servers: server.url });
-  const inline = inlineUnmaskEngine(nodeUnmaskCrypto());
-  let unmasked = 0;
-  let dying: Promise<void> | undefined;
-  const engine: UnmaskEngine = {
-    async run(work, signal) {
-      // From the word on, however quick the round is: nothing that it works out reaches anybody.
-      await dying;
-      unmasked += 1;
-      return inline.run(work, signal);
-    },
-  };
-  const options = { connection, origin: ORIGIN, name, secret, engine, onFault: () => undefined };
-  const aggregator = await AggregatorProcess.open(options);
-  return {
-    unmasked: () => unmasked,
-    drain: () => aggregator.drain(60_000),
-    async die() {
-      dying ??= connection.close();
-      await dying;
-      await aggregator[Symbol.asyncDispose]();
-    },
-  };
-}
-
-/** Eight people in two groups, and two aggregators. */
-async function federation(t: Test, rounds: number, server: NatsServer) {
-  const dataDir = temporaryFolder(t);
-  const secret = await loadClusterKey(join(dataDir, "keys"));
-  const workers = [await worker(server, "one", secret), await worker(server, "two", secret)];
-  t.teardown(() => Promise.all(workers.map((each) => each.die())));
-  const federation = await Federation.open(t, {
-    dataDir,
-    nats: { servers: [server.url] },
-    plan: {
-      rounds,
-      cohort: { target: 8, minimum: 4, overSelection: 1 },
-      privacy: { mechanism: "none", reason: "the test compares exact numbers", clipNorm: 64, bits: 20 },
-      secureAggregation: { enabled: true, groupTarget: 4 },
-    },
-  });
-  const people = await Promise.all(
-    VALUES.map((value) => federation.join({ trainer: new ConstantTrainer(value), secureAggregation: crypto })),
-  );
-  const parts = people.map((person) => federation.takePart(person));
-  /** Σ of those that the ledger says are in a round's sum, over the plan's divisor. */
-  const sums = async () => {
-    const trainedBy = new Map(people.map((person, i) => [person.subject, VALUES[i] ?? 0]));
-    return [...(await federation.cohorts())].map(([round, subjects]) => ({
-      round,
-      members: subjects.length,
-      mean: subjects.reduce((sum, subject) => sum + (trainedBy.get(subject) ?? Number.NaN), 0) / VALUES.length,
-    }));
-  };
-  return { federation, workers, parts, sums };
-}
 
 t.test("over NATS", { skip: withoutNats() }, async (t) => {
   const server = await NatsServer.start();
   t.teardown(() => server.close());
 
   t.test("two aggregators sum a group each; one that drains ends its group, and gets no more", async (t) => {
-    const { federation: run, workers, parts, sums } = await federation(t, 2, server);
+    const { federation: run, workers, parts, sums } = await aggregated(t, 2, server);
     const ended = run.run();
     await run.notice(({ round, state }) => round === 1 && state === "masked");
     await workers[0]?.drain();
@@ -116,7 +35,7 @@ t.test("over NATS", { skip: withoutNats() }, async (t) => {
   t.test(
     "an aggregator that dies costs its group, all of them the round, and the next is the coordinator's own",
     async (t) => {
-      const { federation: run, workers, parts, sums } = await federation(t, 2, server);
+      const { federation: run, workers, parts, sums } = await aggregated(t, 2, server);
       const ended = run.run();
       await run.notice(({ round, state }) => round === 1 && state === "masked");
       // Before its group can be unmasked, whatever it has of it.

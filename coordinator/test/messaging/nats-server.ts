@@ -53,8 +53,13 @@ export class NatsServer {
     await ended;
   }
 
+  /** Loses all that it has kept; while it is down. */
+  forget(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
   async close(): Promise<void> {
     await this.kill();
-    rmSync(this.#folder, { recursive: true, force: true });
+    this.forget();
   }
 }

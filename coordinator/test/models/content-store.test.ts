@@ -1,12 +1,13 @@
 // The one suite, over a folder and over a NATS object store.
-
+import { setTimeout as wait } from "node:timers/promises";
 import { Objm } from "@nats-io/obj";
-import { connect } from "@nats-io/transport-node";
-import t from "tap";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import t, { type Test } from "tap";
 import { ArtifactStore } from "../../src/models/artifact-store.js";
 import { ObjectStoreArtifacts } from "../../src/models/object-store-artifacts.js";
 import { NatsServer, withoutNats } from "../messaging/nats-server.js";
 import { temporaryFolder } from "../temporary-folder.js";
+import { within } from "../within.js";
 import { contentStoreCompliance, pattern } from "./content-store.js";
 
 t.test("a folder", async (t) => {
@@ -19,11 +20,13 @@ t.test("a folder", async (t) => {
 
 t.test("an object store", { skip: withoutNats() }, async (t) => {
   const server = await NatsServer.start();
-  const connection = await connect({ servers: server.url });
-  t.teardown(async () => {
-    await connection.close();
-    await server.close();
-  });
+  t.teardown(() => server.close());
+  const connected = async (t: Test): Promise<NatsConnection> => {
+    const connection = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+    t.teardown(() => connection.close());
+    return connection;
+  };
+  const connection = await connected(t);
   let buckets = 0;
   contentStoreCompliance(t, async (t) => {
     const bucket = `test-${++buckets}`;
@@ -39,5 +42,38 @@ t.test("an object store", { skip: withoutNats() }, async (t) => {
     const objects = await new Objm(connection).open("changed");
     await objects.putBlob({ name: Buffer.from(sha256).toString("hex") }, pattern(999));
     await t.rejects((await open()).read(sha256), { code: "ARTIFACT_CORRUPT" });
+  });
+
+  t.test("a bucket that is gone is made again, with all that each process has in its folder", async (t) => {
+    const open = async () =>
+      ObjectStoreArtifacts.open(await connected(t), "lost", await ArtifactStore.open(temporaryFolder(t)));
+    const [first, second] = [await open(), await open()];
+    const removed = await first.put(pattern(30));
+    await second.read(removed);
+    await first.remove(removed);
+    const old = [await first.put(pattern(300_000)), await second.put(pattern(20))];
+    /** Another process that has nothing of its own finds all of it, as soon as those that have it have put it there again. */
+    const foundAgain = async (hashes: readonly Uint8Array[]): Promise<void> => {
+      const other = await open();
+      for (const sha256 of hashes) {
+        const finding = async (): Promise<void> => {
+          while ((await other.size(sha256)) === undefined) await wait(20);
+        };
+        await within(finding(), () => "an object that is put again");
+        t.same(Buffer.from(await other.read(sha256)), Buffer.from(await first.read(sha256)));
+      }
+    };
+    await server.kill();
+    await server.resume();
+    await foundAgain(old);
+    t.equal(await (await open()).size(removed), undefined, "what was removed stays so");
+
+    await server.kill();
+    server.forget();
+    await server.resume();
+    await foundAgain(old);
+
+    await new Objm(await connected(t)).open("lost").then((objects) => objects.destroy());
+    await foundAgain([await first.put(pattern(40)), old[0] ?? new Uint8Array(32)]);
   });
 });
