@@ -30,6 +30,7 @@ export class Messaging implements AsyncDisposable {
     const connection = await connectNats(options.nats, "fedloop coordinator");
     try {
       const artifacts = await ObjectStoreArtifacts.open(connection, bucketOf(options.origin), options.folder);
+      artifacts.keepWhole();
       return new Messaging(connection, artifacts, await Aggregators.open({ ...options, connection }));
     } catch (cause) {
       await connection.close();

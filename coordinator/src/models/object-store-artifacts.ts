@@ -22,8 +22,7 @@ const PATIENCE_MS = 15_000;
 
 /**
  * Artifacts in a NATS object store, with a folder of this process's own before it: what was read once is read from there,
- * in parts too. An object is there for others when it is whole. A server that has lost the objects gets them again, each from
- * a process that has it: looked at whenever the server is there again.
+ * in parts too. An object is there for others when it is whole.
  */
 export class ObjectStoreArtifacts implements ContentStore {
   readonly #connection: NatsConnection;
@@ -40,12 +39,17 @@ export class ObjectStoreArtifacts implements ContentStore {
     this.#folder = folder;
     this.#objects = objects;
     this.#questions = new Questions(connection);
-    this.#questions.onReconnect(() => this.#mend());
   }
 
   /** @param bucket name of the object store, made where there is none; letters, digits, _ and - */
   static async open(connection: NatsConnection, bucket: string, folder: ArtifactStore): Promise<ObjectStoreArtifacts> {
     return new ObjectStoreArtifacts(connection, bucket, folder, await made(connection, bucket));
+  }
+
+  /** From now on what this process has is put into the bucket when it is missing: now, and whenever the server is there again. */
+  keepWhole(): void {
+    this.#questions.onReconnect(() => this.#mend());
+    this.#mend();
   }
 
   async put(bytes: Uint8Array, options: { readonly signal?: AbortSignal } = {}): Promise<Uint8Array> {

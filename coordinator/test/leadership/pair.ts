@@ -101,6 +101,20 @@ export class Pair {
     return callsTo(`http://127.0.0.1:${coordinator.httpPort}`, body.token);
   }
 
+  /**
+   * Checks that a command counted all entries of the log: a coordinator that only follows it hears of them a moment later than
+   * the database has them.
+   *
+   * @param counting runs it, and gives what it counted
+   */
+  async isWhole(t: Test, { coordinator: { ledger } }: Federation, counting: () => Promise<number>): Promise<void> {
+    await ledger.refresh();
+    const before = ledger.size;
+    const entries = await counting();
+    await ledger.refresh();
+    t.ok(before > 0 && entries >= before && entries <= ledger.size, `${entries} entries, all that the log has`);
+  }
+
   /** Waits until some coordinator leads the population. */
   led(): Promise<string> {
     const asking = async (): Promise<string> => {

@@ -18,6 +18,7 @@ t.test("metrics say what happened, and the board asks for no other ones", async 
   const parts = people.map((person) => federation.takePart(person));
   await federation.run();
   await Promise.all(parts);
+  await federation.coordinator.publisher.settled();
   await get("/populations");
   await get("/nothing-there");
   const { status, body, headers } = await call("/metrics");

@@ -45,9 +45,11 @@ t.test("an object store", { skip: withoutNats() }, async (t) => {
   });
 
   t.test("a bucket that is gone is made again, with all that each process has in its folder", async (t) => {
-    const open = async () =>
-      ObjectStoreArtifacts.open(await connected(t), "lost", await ArtifactStore.open(temporaryFolder(t)));
-    const [first, second] = [await open(), await open()];
+    const open = async (folder = temporaryFolder(t)) =>
+      ObjectStoreArtifacts.open(await connected(t), "lost", await ArtifactStore.open(folder));
+    const folder = temporaryFolder(t);
+    const [first, second] = [await open(folder), await open()];
+    for (const each of [first, second]) each.keepWhole();
     const removed = await first.put(pattern(30));
     await second.read(removed);
     await first.remove(removed);
@@ -74,6 +76,11 @@ t.test("an object store", { skip: withoutNats() }, async (t) => {
     await foundAgain(old);
 
     await new Objm(await connected(t)).open("lost").then((objects) => objects.destroy());
-    await foundAgain([await first.put(pattern(40)), old[0] ?? new Uint8Array(32)]);
+    await foundAgain([await first.put(pattern(40)), ...old]);
+
+    // While no process was there to see it.
+    await new Objm(await connected(t)).open("lost").then((objects) => objects.destroy());
+    (await open(folder)).keepWhole();
+    await foundAgain(old);
   });
 });

@@ -8,6 +8,7 @@ import type { Participant } from "@fedloop/client-runtime";
 import { grpcTransport } from "@fedloop/client-runtime/grpc";
 import t, { type Test } from "tap";
 import { temporaryFolder } from "../temporary-folder.js";
+import { within } from "../within.js";
 import { HeldTrainer, joinAs, takePart } from "./people.js";
 import { POPULATION, PURPOSE } from "./plans.js";
 
@@ -80,7 +81,11 @@ drainDeadline: ${drainDeadline}
       .map((line) => JSON.parse(line));
   }
 
-  async event(isWanted: (event: Event) => boolean): Promise<Event> {
+  event(isWanted: (event: Event) => boolean): Promise<Event> {
+    return within(this.#event(isWanted), () => `an event with ${isWanted}, came ${JSON.stringify(this.events)}`);
+  }
+
+  async #event(isWanted: (event: Event) => boolean): Promise<Event> {
     for (;;) {
       const found = this.events.find(isWanted);
       if (found !== undefined) return found;
@@ -89,7 +94,8 @@ drainDeadline: ${drainDeadline}
   }
 
   async ended(): Promise<number | null> {
-    if (this.child.exitCode === null) await once(this.child, "close");
+    const told = (): string => `the process to end, which said ${JSON.stringify(this.events)}`;
+    if (this.child.exitCode === null) await within(once(this.child, "close"), told);
     return this.child.exitCode;
   }
 }
@@ -111,7 +117,11 @@ async function training(t: Test, serving: Serving) {
 }
 
 /** Waits until readiness says this: it is asked over and over, without a pause of its own. */
-async function ready(http: string, status: number): Promise<unknown> {
+function ready(http: string, status: number): Promise<unknown> {
+  return within(untilReady(http, status), () => `readiness with ${status}`);
+}
+
+async function untilReady(http: string, status: number): Promise<unknown> {
   for (;;) {
     const answer = await fetch(`${http}/readyz`);
     const body = await answer.json();

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { within } from "../within.js";
 
 /** What `coordinator-process.ts` prints. */
 export interface Line {
@@ -49,7 +50,11 @@ export class Life {
     });
   }
 
-  async line(isWanted: (line: Line) => boolean): Promise<Line> {
+  line(isWanted: (line: Line) => boolean): Promise<Line> {
+    return within(this.#line(isWanted), () => `a line with ${isWanted}, came ${JSON.stringify(this.lines.slice(-5))}`);
+  }
+
+  async #line(isWanted: (line: Line) => boolean): Promise<Line> {
     for (;;) {
       const found = this.lines.find(isWanted);
       if (found !== undefined) return found;
@@ -65,7 +70,8 @@ export class Life {
   }
 
   async ended(): Promise<NodeJS.Signals | null> {
-    if (!this.#ended) await once(this.child, "close");
+    const told = (): string => `the coordinator to end, which said ${JSON.stringify(this.lines.slice(-5))}`;
+    if (!this.#ended) await within(once(this.child, "close"), told);
     return this.child.signalCode;
   }
 }

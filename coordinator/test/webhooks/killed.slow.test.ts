@@ -6,6 +6,7 @@ import { messagesOf } from "../../src/webhooks/events.js";
 import type { SharedProcess } from "../leadership/coordinator-process.js";
 import { SharedFederation } from "../leadership/shared-federation.js";
 import { PostgresServer, withoutPostgres } from "../store/postgres-server.js";
+import { within } from "../within.js";
 import { endpointFor, Receiver } from "./receiver.js";
 
 t.setTimeout(300_000);
@@ -41,12 +42,13 @@ async function received(receiver: Receiver, ids: ReadonlySet<string>): Promise<v
   const missing = new Set(ids);
   for (const { headers } of receiver.received) missing.delete(String(headers["webhook-id"]));
   if (missing.size === 0) return;
-  await new Promise<void>((resolve) => {
+  const all = new Promise<void>((resolve) => {
     receiver.beforeAnswer = async ({ headers }) => {
       missing.delete(String(headers["webhook-id"]));
       if (missing.size === 0) resolve();
     };
   });
+  await within(all, () => `messages that are missing, ${[...missing]}`);
 }
 
 async function start(t: Test, postgres: PostgresServer) {
@@ -76,7 +78,7 @@ t.test("where two coordinators share PostgreSQL", { skip: withoutPostgres() }, a
     };
   });
   federation.takePart([1, 2]);
-  const underWay = await killed;
+  const underWay = await within(killed, () => "a message to the receiver");
 
   // The leader is killed when a round has just closed: its log is to be read by whoever delivers then.
   const { leader, letGo } = await federation.leaderAt("closed");
