@@ -4,6 +4,7 @@ import * as z from "zod";
 import { above, between, identifier, integer, oneOf, section } from "../config/fields.js";
 import type { Contradiction } from "./contradictions.js";
 import type { WrittenPlan } from "./schema.js";
+import { givenSettings, type Settings } from "./settings.js";
 
 /** `trainer.id` of every round that asks a query; the devices' runtime answers under the same name. */
 export const ANALYTICS_TRAINER = "analytics";
@@ -14,6 +15,8 @@ export interface WrittenQuery {
   readonly ask: AnalyticsQuery;
   readonly times: number;
   readonly weight: number;
+  /** Of votes before training: what each candidate adds to the trainer's settings if it wins. */
+  readonly tunes?: Readonly<Record<string, Settings>> | undefined;
 }
 
 /** When a plan that trains asks its queries: before all training rounds, or after. */
@@ -51,6 +54,7 @@ export const analyticsSection: z.ZodType<WrittenAnalytics> = section({
         ask: analyticsQuery,
         times: integer(1, 10_000).default(1),
         weight: above(0, 1e6).default(1),
+        tunes: z.record(z.string(), givenSettings, { error: "a mapping of candidates to settings" }).optional(),
       }),
       expected,
     )
@@ -91,6 +95,7 @@ export function* inAnalytics(plan: WrittenPlan): Generator<Contradiction> {
       yield at("trainer.id", "another trainer, or the section analytics; came neither");
     return;
   }
+  yield* inTuning(analytics, trainer.id !== ANALYTICS_TRAINER);
   if (trainer.id === ANALYTICS_TRAINER) {
     if (evaluation !== undefined) yield at("evaluation", "none in a plan that only asks queries; came one");
     if (strategy.id !== "fedavg") {
@@ -114,6 +119,22 @@ export function* inAnalytics(plan: WrittenPlan): Generator<Contradiction> {
   }
   if (privacy.mechanism === "dp-ftrl" || privacy.mechanism === "dp-sgd") {
     yield at("privacy.mechanism", `noise on sums of participants' answers with analytics, came ${privacy.mechanism}`);
+  }
+}
+
+/** Settings can only follow from votes that are counted before the plan trains, and each candidate has some. */
+function* inTuning({ when, queries }: WrittenAnalytics, trains: boolean): Generator<Contradiction> {
+  for (const { name, ask, tunes } of queries) {
+    if (tunes === undefined) continue;
+    const path = ["analytics", "queries", name, "tunes"];
+    if (ask.kind !== "votes" || when !== "before" || !trains) {
+      yield { path, message: "none but with votes in a plan that trains, with when: before; came settings" };
+      continue;
+    }
+    const strange = Object.keys(tunes).find((each) => !ask.candidates.includes(each));
+    const missing = ask.candidates.find((each) => !Object.hasOwn(tunes, each));
+    if (strange !== undefined) yield { path, message: `only ${ask.candidates.join(", ")}, came ${strange}` };
+    if (missing !== undefined) yield { path, message: `settings for each candidate, came none for ${missing}` };
   }
 }
 

@@ -3,8 +3,9 @@
 import { bandedSquareRoot, bltSquareRoot, type MatrixStrategy } from "@fedloop/privacy";
 import type { TensorShape } from "../models/safetensors.js";
 import { ANALYTICS_TRAINER, completeAnalytics, type PlanAnalytics } from "./analytics.js";
-import type { ADVERSARIES, INITIALISATIONS, Mechanism, Settings, UNITS, WrittenPlan } from "./schema.js";
+import type { ADVERSARIES, INITIALISATIONS, Mechanism, UNITS, WrittenPlan } from "./schema.js";
 import { DEFAULT_CORRUPT_FRACTION, DEFAULT_DROPOUT_FRACTION, DEFAULT_GROUP_TARGET } from "./secure-groups.js";
+import type { Settings } from "./settings.js";
 import type { WrittenSimulation } from "./simulation-schema.js";
 import type { PlanWatch } from "./watch.js";
 

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { above, between, duration, flag, identifier, integer, oneOf, section, text } from "../config/fields.js";
 import { analyticsSection, type WrittenAnalytics, withoutTraining } from "./analytics.js";
 import { contradictions } from "./contradictions.js";
+import { type Settings, settings } from "./settings.js";
 import { simulationSchema, type WrittenSimulation } from "./simulation-schema.js";
 import { type PlanWatch, watchSection } from "./watch.js";
 
@@ -35,8 +36,6 @@ export const METRICS = ["rmse", "mean", "auc", "none"] as const;
 
 /** Whether a released model goes to devices by itself, or when an operator says so. */
 export const RELEASES = ["automatic", "manual"] as const;
-
-export type Settings = Readonly<Record<string, number | string | boolean>>;
 
 /** A plan file, before anything is concluded from it. Times are in milliseconds. */
 export interface WrittenPlan {
@@ -136,7 +135,6 @@ const MAX_PARAMETERS = 2 ** 30;
 const MAX_TENSORS = 1_000;
 const MAX_ROUNDS = 100_000;
 const MAX_COHORT = 10_000_000;
-const MAX_SETTINGS = 64;
 /** A group is one process's work. */
 const MAX_GROUP = 10_000;
 
@@ -148,15 +146,6 @@ function numbers(one: z.ZodType<number>, limit: number): z.ZodType<number[]> {
   const error = { error: `a list of 1 to ${limit} numbers` };
   return z.array(one, error).min(1, error).max(limit, error);
 }
-
-const setting = z.union([z.number(), z.boolean(), text()], { error: "a number, true, false or a line of text" });
-
-const settings = z
-  .record(z.string().regex(/^[A-Za-z][A-Za-z0-9]{0,62}$/), setting, {
-    error: "a mapping of names (letters and digits) to numbers, true, false or text",
-  })
-  .refine((entries) => Object.keys(entries).length <= MAX_SETTINGS, { error: `at most ${MAX_SETTINGS} settings` })
-  .default({});
 
 const expectedShape = { error: `a list of up to 8 whole numbers from 1 to ${MAX_PARAMETERS}, as in [128, 10]` };
 

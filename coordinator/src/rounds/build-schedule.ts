@@ -16,7 +16,7 @@ import { reportShare, wholeNorm } from "./adaptive-clip.js";
 import { epsilonsOf } from "./epsilons.js";
 import { metricReader } from "./metrics.js";
 import { noisePlan } from "./noise-plan.js";
-import { queriesOf, queryNoiseMultiplier, queryRounds, queryShape } from "./query-rounds.js";
+import { queriesOf, queryNoiseMultiplier, queryRounds, queryShape, tuningOf } from "./query-rounds.js";
 import { type EncodingChoice, encodingOf, type RoundEncoding } from "./round-encoding.js";
 import type { AdaptiveClip, RoundSpec } from "./round-spec.js";
 import type { Schedule } from "./schedule.js";
@@ -154,7 +154,12 @@ function trainSpec(plan: PopulationPlan, updateLength: number, noiseMultiplier: 
   const length = adaptive === null ? updateLength : updateLength + 1;
   const encoding = encodingOf(plan, { mechanism, run, changes: 1, length, clipNorm, noiseMultiplier, bits });
   const staleness = stalenessOf(plan);
-  const shared = { kind: "train" as const, ...sharedSpec(plan, encoding, clipNorm), trainer, adaptive, staleness };
+  const tuning = tuningOf(plan, {});
+  const shared = {
+    kind: "train" as const,
+    ...sharedSpec(plan, encoding, clipNorm),
+    ...{ trainer, tuning, adaptive, staleness },
+  };
   if (examples === null) return shared;
   const { event } = exampleLevelMechanism({ ...examples, noiseMultiplier, updateLength });
   return { ...shared, event, examples: { ...examples, noiseMultiplier } };
@@ -209,6 +214,7 @@ function evaluationSpec(plan: PopulationPlan, evaluation: PlanEvaluation, noiseM
     kind: "evaluate",
     ...sharedSpec(plan, encodingOf(plan, choice), bound),
     trainer: { id: plan.trainer.id, settings: { ...plan.trainer.settings, ...evaluation.settings } },
+    tuning: tuningOf(plan, evaluation.settings),
   };
 }
 
@@ -238,6 +244,7 @@ function sharedSpec(plan: PopulationPlan, encoding: RoundEncoding, clipNorm: num
     staleness: null,
     examples: null,
     query: null,
+    tuning: [],
     noPrivacyReason: plan.privacy.mechanism === "none" ? plan.privacy.reason : null,
     divisor: plan.cohort.target,
     cohort: plan.cohort,

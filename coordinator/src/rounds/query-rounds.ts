@@ -2,7 +2,7 @@
 import { type AnalyticsQuery, contributionLength, contributionNorm, queryText } from "@fedloop/privacy/analytics";
 import { ANALYTICS_TRAINER, type PlanAnalytics, type PlanQuery } from "../plan/analytics.js";
 import type { PopulationPlan } from "../plan/population-plan.js";
-import type { RoundSpec } from "./round-spec.js";
+import type { RoundSpec, Tuning } from "./round-spec.js";
 
 /** Which question a round asks. */
 export interface RoundQuery {
@@ -49,6 +49,15 @@ export function queryRounds({ queries }: PlanAnalytics, specs: readonly RoundSpe
 /** The same round with another query of the same shape. */
 export function withQuery(spec: RoundSpec, query: RoundQuery): RoundSpec {
   return { ...spec, query, trainer: querySettings(query) };
+}
+
+/** The votes that decide on a plan's settings. @param above settings that stand above what a candidate brings */
+export function tuningOf(plan: PopulationPlan, above: RoundSpec["trainer"]["settings"]): readonly Tuning[] {
+  return queriesOf(plan).flatMap(({ name, tunes }) => {
+    if (tunes === undefined) return [];
+    const each = Object.entries(tunes).map(([candidate, settings]) => [candidate, { ...settings, ...above }] as const);
+    return [{ query: name, candidates: Object.fromEntries(each) }];
+  });
 }
 
 /** Where a plan asks nothing, no queries. */

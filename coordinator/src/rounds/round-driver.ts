@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import { nextQuery } from "../analytics/next-query.js";
+import { tunedSpec } from "../analytics/tuned-spec.js";
 import { CoordinatorError } from "../errors.js";
 import { notLeading } from "../leadership/leases.js";
 import { type Committer, type Fence, fenced, type Ledger } from "../ledger/ledger.js";
@@ -267,7 +268,8 @@ export class RoundDriver {
     const resumed = found === undefined ? undefined : await resumedRound(found, this.#deps.ledger, state.lastDebit);
     const plan = resumed?.plan?.body;
     const sources = { ...this.#deps, population: this.#name };
-    const spec = await nextQuery(await adaptedSpec(planned, plan, sources), plan, sources);
+    const adapted = await adaptedSpec(await tunedSpec(planned, sources), plan, sources);
+    const spec = await nextQuery(adapted, plan, sources);
     const position = plan === undefined ? nextPosition(spec, state.run) : positionIn(plan);
     const work = new PopulationRoundWork(
       { ...this.#deps, ledger: this.#committer, schedule, state, eligible: () => this.#select(spec, position) },

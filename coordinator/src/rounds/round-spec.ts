@@ -27,6 +27,12 @@ export interface ExampleLevelSpec extends PlanExamples {
   readonly noiseMultiplier: number;
 }
 
+/** Votes, and the settings of a round for each candidate that may win them. */
+export interface Tuning {
+  readonly query: string;
+  readonly candidates: Readonly<Record<string, RoundSpec["trainer"]["settings"]>>;
+}
+
 /** What one round of a population's plan will do: everything about it that does not depend on the state of the world. */
 export interface RoundSpec {
   readonly kind: RoundKind;
@@ -34,6 +40,8 @@ export interface RoundSpec {
   readonly trainer: { readonly id: string; readonly settings: Readonly<Record<string, string | number | boolean>> };
   /** What the round asks; null where it trains or evaluates a model. */
   readonly query: RoundQuery | null;
+  /** Which votes, counted before this round, settings follow from. */
+  readonly tuning: readonly Tuning[];
   readonly format: UpdateFormat;
   readonly unit: "participant" | "example";
   /** Clip, noise on the sum and their calibration; null where there is none. */

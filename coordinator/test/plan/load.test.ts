@@ -479,6 +479,21 @@ t.test("the notice is found beside the plan, wherever the command runs", async (
   t.equal((await loadPlan(path)).plan.notice.mediaType, "text/plain");
 });
 
+/** Plans in which settings cannot follow from votes. */
+function tunings(): [string, RegExp][] {
+  const votes = "kind: votes, table: t, candidate: name, loss: error, candidates: [low, high]";
+  const asked = (when: string, ask: string, tunes: string): string =>
+    `${SHORTEST}analytics:\n  when: ${when}\n  queries:\n    - { name: a, ask: { ${ask} }, tunes: ${tunes} }\n`;
+  const both = "{ low: { learningRate: 0.1 }, high: { learningRate: 1 } }";
+  return [
+    [asked("after", votes, both), /queries.a.tunes: expected none but with votes/],
+    [asked("before", "kind: count, table: t", both), /queries.a.tunes: expected none but with votes/],
+    [asked("before", votes, "{ low: { learningRate: 0.1 } }"), /a.tunes: expected settings for each candidate.*high/],
+    [asked("before", votes, both.replace("high", "hihg")), /a.tunes: expected only low, high, came hihg/],
+    [asked("before", votes, "{ low: 0.1, high: 1 }"), /a mapping of names/],
+  ];
+}
+
 t.test("a plan trains, asks or does both, and a query says where it is wrong", async (t) => {
   const written = (changes: string): string =>
     `${SHORTEST.replace(/^(model|trainer|rounds):.*\n( .*\n)*/gm, "")}analytics:\n  queries:\n${changes}`;
@@ -499,6 +514,7 @@ t.test("a plan trains, asks or does both, and a query says where it is wrong", a
       written("    - { name: a, ask: { kind: sum, table: t, value: { of: rows }, lower: 2, upper: 1 } }\n"),
       /lower to be below upper/,
     ],
+    ...tunings(),
     [written("    - { name: a, ask: { kind: counts, table: t } }\n"), /expected one of the kinds count, sum/],
     [written("    - { name: a, ask: { kind: count, table: t, wher: {} } }\n"), /did you mean where\?/],
     [`${written(count)}privacy: { clipNorm: 2 }\n`, /privacy.clipNorm: expected none in a plan that only asks/],
