@@ -1,13 +1,15 @@
 import type { RoundCounts } from "./load-rounds.js";
 import { slope } from "./statistics.js";
 
-/** The coordinator's memory right after everything that is not in use was collected, which is done once a minute. */
+/** The coordinator's memory after everything that is not in use was collected, which is done once a minute. */
 export interface MemorySample {
   readonly minute: number;
-  /** Of the whole process. */
+  /** Of the whole process, when the collector's threads have given pages back. */
   readonly residentMb: number;
   /** JavaScript's heap, and what it holds outside. */
   readonly inUseMb: number;
+  /** Of this, what it holds outside. */
+  readonly outsideMb: number;
   readonly pauseMs: number;
 }
 
@@ -21,6 +23,7 @@ export interface MemoryCourse {
   readonly inUse: { readonly afterWarmUpMb: number; readonly atEndMb: number; readonly slopeMbAMinute: number };
   readonly eachMinuteMb: readonly number[];
   readonly inUseEachMinuteMb: readonly number[];
+  readonly outsideEachMinuteMb: readonly number[];
   /** Of a collection that the benchmark asks for. */
   readonly longestPauseMs: number;
 }
@@ -49,6 +52,7 @@ export function memoryCourse(samples: readonly MemorySample[], minutes: number):
     },
     eachMinuteMb: samples.map(({ residentMb }) => residentMb),
     inUseEachMinuteMb: samples.map(({ inUseMb }) => inUseMb),
+    outsideEachMinuteMb: samples.map(({ outsideMb }) => outsideMb),
     longestPauseMs: Math.max(0, ...samples.map(({ pauseMs }) => pauseMs)),
   };
 }

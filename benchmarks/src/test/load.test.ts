@@ -8,7 +8,7 @@ const MINUTES = 20;
 function samples(mb: (minute: number) => number) {
   return Array.from({ length: MINUTES }, (_, minute) => {
     const residentMb = mb(minute) + (minute % 3) * 5;
-    return { minute, residentMb, inUseMb: residentMb / 3, pauseMs: 100 };
+    return { minute, residentMb, inUseMb: residentMb / 3, outsideMb: residentMb / 9, pauseMs: 100 };
   });
 }
 

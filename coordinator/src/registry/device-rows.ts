@@ -1,5 +1,6 @@
 import type { Insertable } from "kysely";
 import type { DevicesTable, Store } from "../store/database.js";
+import { statementRows } from "../store/statement-rows.js";
 
 type DeviceRow = Insertable<DevicesTable>;
 
@@ -9,10 +10,7 @@ interface Waiting {
   readonly reject: (cause: unknown) => void;
 }
 
-/** Rows of one statement: SQLite takes 32 766 values in all. */
-const ROWS_A_STATEMENT = 500;
-
-/** Adds devices to the store. Those of one turn of the event loop go in one statement: a crowd waits for the disk once, not each. */
+/** Adds devices to the store. Those of one turn of the event loop go in one transaction: a crowd waits for the disk once, not each. */
 export class DeviceRows {
   readonly #store: Store;
   readonly #waiting: Waiting[] = [];
@@ -31,20 +29,23 @@ export class DeviceRows {
 
   async #write(): Promise<void> {
     const all = this.#waiting.splice(0);
-    for (let start = 0; start < all.length; start += ROWS_A_STATEMENT) {
-      const some = all.slice(start, start + ROWS_A_STATEMENT);
-      try {
-        const rows = await this.#store.db
-          .insertInto("devices")
-          .values(some.map(({ row }) => row))
-          .onConflict((conflict) => conflict.columns(["population", "public_key"]).doNothing())
-          .returning("device_id")
-          .execute();
-        const added = new Set(rows.map(({ device_id: id }) => nameOf(id)));
-        for (const { row, resolve } of some) resolve(added.has(nameOf(row.device_id)));
-      } catch (cause) {
-        for (const { reject } of some) reject(cause);
-      }
+    try {
+      const added = await this.#store.db.transaction().execute(async (tx) => {
+        const names = new Set<string>();
+        for (const some of statementRows(all)) {
+          const rows = await tx
+            .insertInto("devices")
+            .values(some.map(({ row }) => row))
+            .onConflict((conflict) => conflict.columns(["population", "public_key"]).doNothing())
+            .returning("device_id")
+            .execute();
+          for (const { device_id: id } of rows) names.add(nameOf(id));
+        }
+        return names;
+      });
+      for (const { row, resolve } of all) resolve(added.has(nameOf(row.device_id)));
+    } catch (cause) {
+      for (const { reject } of all) reject(cause);
     }
   }
 }

@@ -4,12 +4,10 @@ import type { DpEvent } from "@fedloop/privacy";
 import type { Committer, LedgerTransaction } from "../ledger/ledger.js";
 import { registerRelease } from "../models/model-registry.js";
 import type { RoundKind } from "../store/database.js";
+import { statementRows } from "../store/statement-rows.js";
 import type { Member } from "./cohort.js";
 import type { StoredRun } from "./noise-run.js";
 import type { AbandonReason, RoundState } from "./states.js";
-
-/** SQLite takes at most 32 766 bound values a statement. */
-const ROWS_A_STATEMENT = 500;
 
 /** The round.plan entry of a round that has been reserved. */
 export interface LoggedPlan {
@@ -128,8 +126,8 @@ export class RoundRecord {
   async configured(members: readonly Member[]): Promise<void> {
     await this.#ledger.commit(async (tx) => {
       await this.#update(tx, { state: "configured", deadline_ms: null });
-      for (let start = 0; start < members.length; start += ROWS_A_STATEMENT) {
-        const rows = members.slice(start, start + ROWS_A_STATEMENT).map((member) => ({
+      for (const some of statementRows(members)) {
+        const rows = some.map((member) => ({
           ...this.#participant(member),
           state: "joined" as const,
         }));
@@ -155,8 +153,8 @@ export class RoundRecord {
           .execute();
       }
       await this.#participants(tx).set({ state: "dropped" }).execute();
-      for (let start = 0; start < submitted.length; start += ROWS_A_STATEMENT) {
-        const rows = submitted.slice(start, start + ROWS_A_STATEMENT).map((member) => ({
+      for (const some of statementRows(submitted)) {
+        const rows = some.map((member) => ({
           ...this.#participant(member),
           mask_key: member.maskKey,
           state: "submitted" as const,
