@@ -1,13 +1,10 @@
 import { type Command, Option } from "commander";
 import { ROLES, type Role } from "../access/access-tokens.js";
 import { nameOfHost, populationName, someText, timeSpan, wholeNumber } from "./arguments.js";
+import { configOf, type Json, jsonOption } from "./flags.js";
 import type { Surroundings } from "./surroundings.js";
 
-interface Flags {
-  readonly json: boolean;
-}
-
-interface CreateFlags extends Flags {
+interface CreateFlags extends Json {
   readonly role: Role;
   readonly name: string;
   readonly population?: readonly string[];
@@ -15,14 +12,6 @@ interface CreateFlags extends Flags {
 }
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
-
-function json(): Option {
-  return new Option("--json", "print one JSON object").default(false, "text for people");
-}
-
-function configOf(command: Command): string {
-  return command.optsWithGlobals<{ config: string }>().config;
-}
 
 /** `fedloop tokens …`: who may use the HTTP API. */
 export function addTokens(program: Command, surroundings: Surroundings): void {
@@ -34,7 +23,7 @@ export function addTokens(program: Command, surroundings: Surroundings): void {
     .requiredOption("--name <name>", "who or what holds it", someText)
     .option("--population <name...>", "the populations that it speaks for; all unless given")
     .option("--expires-in <time>", "how long it is good for, as in 90d or 12h", timeSpan, 90 * DAY_MS)
-    .addOption(json())
+    .addOption(jsonOption())
     .action(async ({ json, role, name, population, expiresIn }: CreateFlags, command: Command) => {
       const { createToken } = await import("./tokens.js");
       const terms = { name, role, populations: population ?? null, lifeMs: expiresIn };
@@ -43,8 +32,8 @@ export function addTokens(program: Command, surroundings: Surroundings): void {
   tokens
     .command("list")
     .description("list tokens, without their secrets")
-    .addOption(json())
-    .action(async ({ json }: Flags, command: Command) => {
+    .addOption(jsonOption())
+    .action(async ({ json }: Json, command: Command) => {
       const { listTokens } = await import("./tokens.js");
       await listTokens({ config: configOf(command), json }, surroundings);
     });
@@ -52,8 +41,8 @@ export function addTokens(program: Command, surroundings: Surroundings): void {
     .command("revoke")
     .description("end a token at once")
     .argument("<id>", "as the list shows it")
-    .addOption(json())
-    .action(async (id: string, { json }: Flags, command: Command) => {
+    .addOption(jsonOption())
+    .action(async (id: string, { json }: Json, command: Command) => {
       const { revokeToken } = await import("./tokens.js");
       await revokeToken({ config: configOf(command), json }, id, surroundings);
     });
@@ -62,14 +51,14 @@ export function addTokens(program: Command, surroundings: Surroundings): void {
     .description("make a token in the place of another and print it; the one before ends a little later")
     .argument("<id>", "as the list shows it")
     .option("--grace <time>", "for how long the one before stays good", timeSpan, DAY_MS)
-    .addOption(json())
-    .action(async (id: string, { json, grace }: Flags & { grace: number }, command: Command) => {
+    .addOption(jsonOption())
+    .action(async (id: string, { json, grace }: Json & { grace: number }, command: Command) => {
       const { rotateToken } = await import("./tokens.js");
       await rotateToken({ config: configOf(command), json }, id, grace, surroundings);
     });
 }
 
-interface InvitationFlags extends Flags {
+interface InvitationFlags extends Json {
   readonly name: string;
   readonly population?: string;
   readonly uses: number;
@@ -88,7 +77,7 @@ export function addInvitations(program: Command, surroundings: Surroundings): vo
     .option("--population <name>", "the population that it lets in; all unless given", populationName)
     .option("--uses <n>", "how many devices it lets in", wholeNumber(1), 1)
     .option("--expires-in <time>", "how long it is good for, as in 7d or 12h", timeSpan, 7 * DAY_MS)
-    .addOption(json())
+    .addOption(jsonOption())
     .action(async ({ json, name, population, uses, expiresIn }: InvitationFlags, command: Command) => {
       const { createInvitation } = await import("./tokens.js");
       const terms = { name, population: population ?? null, uses, lifeMs: expiresIn };
@@ -97,8 +86,8 @@ export function addInvitations(program: Command, surroundings: Surroundings): vo
   invitations
     .command("list")
     .description("list invitations, with how often each was used")
-    .addOption(json())
-    .action(async ({ json }: Flags, command: Command) => {
+    .addOption(jsonOption())
+    .action(async ({ json }: Json, command: Command) => {
       const { listInvitations } = await import("./tokens.js");
       await listInvitations({ config: configOf(command), json }, surroundings);
     });
@@ -106,8 +95,8 @@ export function addInvitations(program: Command, surroundings: Surroundings): vo
     .command("revoke")
     .description("end an invitation at once; who is in stays in")
     .argument("<id>", "as the list shows it")
-    .addOption(json())
-    .action(async (id: string, { json }: Flags, command: Command) => {
+    .addOption(jsonOption())
+    .action(async (id: string, { json }: Json, command: Command) => {
       const { revokeInvitation } = await import("./tokens.js");
       await revokeInvitation({ config: configOf(command), json }, id, surroundings);
     });
@@ -121,8 +110,8 @@ export function addInit(program: Command, surroundings: Surroundings): void {
     .argument("[dir]", "folder to write into, made where there is none", ".")
     .option("--population <name>", "name of the plan's population", populationName, "example")
     .option("--host <name>", "a name or address of the server, beside localhost; may be repeated", nameOfHost, [])
-    .addOption(json())
-    .action(async (folder: string, { population, host, json }: Flags & { population: string; host: string[] }) => {
+    .addOption(jsonOption())
+    .action(async (folder: string, { population, host, json }: Json & { population: string; host: string[] }) => {
       const { initialise } = await import("./init.js");
       await initialise({ folder, population, hosts: host, json }, surroundings);
     });

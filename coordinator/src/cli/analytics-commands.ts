@@ -1,12 +1,12 @@
 /** `fedloop analytics`: what can be typed about answered queries. */
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { someText } from "./arguments.js";
 import type { ExitCode } from "./exit-codes.js";
+import { configOf, type Json, jsonOption } from "./flags.js";
 import type { Surroundings } from "./surroundings.js";
 
-interface Flags {
+interface Flags extends Json {
   readonly population?: string;
-  readonly json: boolean;
 }
 
 /** `fedloop journal`: releases, and every number of them once more. */
@@ -15,11 +15,11 @@ export function addJournal(program: Command, surroundings: Surroundings, fail: (
     .command("journal")
     .description("list what was released and what it cost, and compute every number of it again")
     .option("--population <name>", "of one population only", someText)
-    .addOption(new Option("--json", "print one JSON object").default(false, "text for people"))
+    .addOption(jsonOption())
     .action(async ({ population, json }: Flags, command: Command) => {
-      const { config } = command.optsWithGlobals<{ readonly config: string }>();
       const { printJournal } = await import("./journal.js");
-      if (!(await printJournal({ config, population: population ?? null, json }, surroundings))) fail(4);
+      if (!(await printJournal({ config: configOf(command), population: population ?? null, json }, surroundings)))
+        fail(4);
     });
 }
 
@@ -30,9 +30,9 @@ export function addAnalytics(program: Command, surroundings: Surroundings, fail:
       .command(name)
       .description(description)
       .option("--population <name>", "of one population only", someText)
-      .addOption(new Option("--json", "print one JSON object").default(false, "text for people"));
+      .addOption(jsonOption());
   const optionsOf = (flags: Flags, command: Command) => ({
-    config: command.optsWithGlobals<{ readonly config: string }>().config,
+    config: configOf(command),
     population: flags.population ?? null,
     json: flags.json,
   });

@@ -1,18 +1,7 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { someText } from "./arguments.js";
+import { configOf, type Json, jsonOption } from "./flags.js";
 import type { Surroundings } from "./surroundings.js";
-
-interface Flags {
-  readonly json: boolean;
-}
-
-function json(): Option {
-  return new Option("--json", "print one JSON object").default(false, "text for people");
-}
-
-function configOf(command: Command): string {
-  return command.optsWithGlobals<{ config: string }>().config;
-}
 
 /** `fedloop backup` and `fedloop restore`. */
 export function addBackup(program: Command, surroundings: Surroundings): void {
@@ -20,8 +9,8 @@ export function addBackup(program: Command, surroundings: Surroundings): void {
     .command("backup")
     .description("write log, database, keys and models into one file, also while the coordinator runs")
     .requiredOption("--out <file>", "the file to write; it holds keys: keep it as secret as them", someText)
-    .addOption(json())
-    .action(async ({ out, json }: Flags & { out: string }, command: Command) => {
+    .addOption(jsonOption())
+    .action(async ({ out, json }: Json & { out: string }, command: Command) => {
       const { backUp } = await import("./backup.js");
       await backUp({ config: configOf(command), json }, out, surroundings);
     });
@@ -32,8 +21,8 @@ export function addBackup(program: Command, surroundings: Surroundings): void {
     )
     .argument("<file>", "what fedloop backup wrote")
     .option("--published <checkpoint>", "a checkpoint file of this log, as a mirror or an auditor has it", someText)
-    .addOption(json())
-    .action(async (file: string, { json, published }: Flags & { published?: string }, command: Command) => {
+    .addOption(jsonOption())
+    .action(async (file: string, { json, published }: Json & { published?: string }, command: Command) => {
       const { restore } = await import("./backup.js");
       await restore({ config: configOf(command), json }, file, published, surroundings);
     });

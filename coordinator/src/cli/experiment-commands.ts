@@ -1,7 +1,8 @@
 /** `fedloop experiments` and `fedloop power`: what can be typed. */
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { positiveNumber, someText } from "./arguments.js";
 import type { ExperimentOptions, PowerOptions } from "./experiments.js";
+import { configOf, jsonOption } from "./flags.js";
 import type { Surroundings } from "./surroundings.js";
 
 interface Flags {
@@ -17,10 +18,6 @@ function aNumber(written: string): number {
   throw new InvalidArgumentError("Expected a number.");
 }
 
-function json(): Option {
-  return new Option("--json", "print one JSON object").default(false, "text for people");
-}
-
 export function addExperiments(program: Command, surroundings: Surroundings): void {
   const experiments = program.command("experiments").description("what experiments have shown");
   const add = (name: string, description: string): Command =>
@@ -30,9 +27,9 @@ export function addExperiments(program: Command, surroundings: Surroundings): vo
       .option("--population <name>", "of one population only", someText)
       .option("--alpha <a>", "error rate of tests, 0.05 unless given", positiveNumber)
       .option("--prior-sd <s>", "prior standard deviation of true differences, in the outcome's unit", positiveNumber)
-      .addOption(json());
+      .addOption(jsonOption());
   const optionsOf = ({ population, alpha, priorSd, json }: Flags, command: Command): ExperimentOptions => ({
-    config: command.optsWithGlobals<{ readonly config: string }>().config,
+    config: configOf(command),
     population: population ?? null,
     json,
     ...(alpha === undefined ? {} : { alpha }),
@@ -66,7 +63,7 @@ export function addExperiments(program: Command, surroundings: Surroundings): vo
     )
     .option("--alpha <a>", "chance to see a difference where there is none", positiveNumber, 0.05)
     .option("--power <p>", "chance to see the difference", positiveNumber, 0.8)
-    .addOption(json())
+    .addOption(jsonOption())
     .action(async (options: PowerOptions) => {
       const { printPower } = await import("./experiments.js");
       printPower(options, surroundings);

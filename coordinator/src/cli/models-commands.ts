@@ -1,18 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { someText, wholeNumber } from "./arguments.js";
+import { configOf, type Json, jsonOption } from "./flags.js";
 import type { Surroundings } from "./surroundings.js";
-
-interface Flags {
-  readonly json: boolean;
-}
-
-function json(): Option {
-  return new Option("--json", "print one JSON object").default(false, "text for people");
-}
-
-function configOf(command: Command): string {
-  return command.optsWithGlobals<{ config: string }>().config;
-}
 
 function percent(written: string): number {
   const value = Number(written);
@@ -27,7 +16,7 @@ function aboutModel(models: Command, name: string, description: string): Command
     .description(description)
     .argument("<population>", "its population")
     .argument("<round>", "the round that made it", wholeNumber(1))
-    .addOption(json());
+    .addOption(jsonOption());
 }
 
 /** `fedloop models …`: what rounds have released, and which devices get. */
@@ -37,26 +26,26 @@ export function addModels(program: Command, surroundings: Surroundings): void {
     .command("list")
     .description("list the models and their stages, whether the coordinator runs or not")
     .argument("[population]", "one population; all unless given")
-    .addOption(json())
-    .action(async (population: string | undefined, flags: Flags, command: Command) => {
+    .addOption(jsonOption())
+    .action(async (population: string | undefined, flags: Json, command: Command) => {
       const { listModels } = await import("./models.js");
       await listModels({ config: configOf(command), json: flags.json }, population, surroundings);
     });
   aboutModel(models, "show", "show a model with its lineage back to the plan").action(
-    async (population: string, round: number, flags: Flags, command: Command) => {
+    async (population: string, round: number, flags: Json, command: Command) => {
       const { showModel } = await import("./models.js");
       await showModel({ config: configOf(command), json: flags.json }, { population, round }, surroundings);
     },
   );
   aboutModel(models, "promote", "give a model to all devices, or to some of them first")
     .option("--canary <percent>", "only for this part of the devices", percent)
-    .action(async (population: string, round: number, flags: Flags & { canary?: number }, command: Command) => {
+    .action(async (population: string, round: number, flags: Json & { canary?: number }, command: Command) => {
       const { promoteModel } = await import("./models.js");
       const options = { config: configOf(command), json: flags.json };
       await promoteModel(options, { population, round }, flags.canary, surroundings);
     });
   aboutModel(models, "rollback", "take a canary or the live model away; the live model before it is live again").action(
-    async (population: string, round: number, flags: Flags, command: Command) => {
+    async (population: string, round: number, flags: Json, command: Command) => {
       const { rollBackModel } = await import("./models.js");
       await rollBackModel({ config: configOf(command), json: flags.json }, { population, round }, surroundings);
     },
@@ -73,7 +62,7 @@ export function addModels(program: Command, surroundings: Surroundings): void {
       async (
         population: string,
         round: number,
-        { json, ...how }: Flags & { format: "safetensors" | "tfjs"; out: string; topology?: string },
+        { json, ...how }: Json & { format: "safetensors" | "tfjs"; out: string; topology?: string },
         command: Command,
       ) => {
         const { exportModel } = await import("./models.js");

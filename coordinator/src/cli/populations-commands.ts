@@ -1,17 +1,6 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
+import { configOf, type Json, jsonOption } from "./flags.js";
 import type { Surroundings } from "./surroundings.js";
-
-interface Flags {
-  readonly json: boolean;
-}
-
-function json(): Option {
-  return new Option("--json", "print one JSON object").default(false, "text for people");
-}
-
-function configOf(command: Command): string {
-  return command.optsWithGlobals<{ config: string }>().config;
-}
 
 /** `fedloop populations …`: which of them begin rounds. */
 export function addPopulations(program: Command, surroundings: Surroundings): void {
@@ -21,8 +10,8 @@ export function addPopulations(program: Command, surroundings: Surroundings): vo
   populations
     .command("list")
     .description("say of each whether it is paused, and why, whether the coordinator runs or not")
-    .addOption(json())
-    .action(async (flags: Flags, command: Command) => {
+    .addOption(jsonOption())
+    .action(async (flags: Json, command: Command) => {
       const { listPopulations } = await import("./populations.js");
       await listPopulations({ config: configOf(command), json: flags.json }, surroundings);
     });
@@ -35,8 +24,8 @@ export function addPopulations(program: Command, surroundings: Surroundings): vo
       .command(turn)
       .description(turns[turn])
       .argument("<population>", "its name in the plan")
-      .addOption(json())
-      .action(async (population: string, flags: Flags, command: Command) => {
+      .addOption(jsonOption())
+      .action(async (population: string, flags: Json, command: Command) => {
         const { turnPopulation } = await import("./populations.js");
         await turnPopulation({ config: configOf(command), json: flags.json }, turn, population, surroundings);
       });

@@ -9,22 +9,11 @@ import { addBackup } from "./backup-commands.js";
 import { EXIT_CODES, type ExitCode } from "./exit-codes.js";
 import { addExperiments } from "./experiment-commands.js";
 import { failureOf } from "./failure.js";
+import { configOf, type Json, jsonOption } from "./flags.js";
 import { addModels } from "./models-commands.js";
 import { addPopulations } from "./populations-commands.js";
 import { DEFAULT_CONFIG, type Surroundings } from "./surroundings.js";
 import { addWebhooks } from "./webhooks-commands.js";
-
-interface Global {
-  readonly config: string;
-}
-
-interface Json {
-  readonly json: boolean;
-}
-
-function jsonOption(what: string): Option {
-  return new Option("--json", what).default(false, "text for people");
-}
 
 function addServe(program: Command, { environment, signal, print }: Surroundings): void {
   program
@@ -42,7 +31,7 @@ function addServe(program: Command, { environment, signal, print }: Surroundings
         { exitWhenFinished, role, json }: Json & { exitWhenFinished: boolean; role: ServeRole },
         command: Command,
       ) => {
-        const { config } = command.optsWithGlobals<Global>();
+        const config = configOf(command);
         const { runServe } = await import("../server/serve.js");
         await runServe({ config, environment, json, exitWhenFinished, role, signal, print });
       },
@@ -53,9 +42,9 @@ function addStatus(program: Command, { environment, print }: Surroundings): void
   program
     .command("status")
     .description("say how the rounds and budgets of a coordinator stand, whether it runs or not")
-    .addOption(jsonOption("print one JSON object"))
+    .addOption(jsonOption())
     .action(async ({ json }: Json, command: Command) => {
-      const { config } = command.optsWithGlobals<Global>();
+      const config = configOf(command);
       const { runStatus } = await import("../server/status.js");
       await runStatus({ config, environment, json, print });
     });
@@ -136,9 +125,9 @@ function addPlan(program: Command, surroundings: Surroundings, fail: (exitCode: 
     .command("validate")
     .description("check plans as the coordinator will read them, and say what they will cost")
     .argument("[files...]", "plan files; without any, those of the configuration")
-    .addOption(jsonOption("print one JSON object"))
+    .addOption(jsonOption())
     .action(async (files: string[], { json }: Json, command: Command) => {
-      const { config } = command.optsWithGlobals<Global>();
+      const config = configOf(command);
       const { validatePlans } = await import("./plan-validate.js");
       if (!(await validatePlans({ files, config, json }, surroundings))) fail(3);
     });
@@ -151,9 +140,9 @@ function addAuditBundle(program: Command, surroundings: Surroundings): void {
     .command("export")
     .description("write one file with which fedloop-audit checks the whole log offline")
     .requiredOption("--out <file>", "the file to write", someText)
-    .addOption(jsonOption("print one JSON object"))
+    .addOption(jsonOption())
     .action(async ({ out, json }: Json & { out: string }, command: Command) => {
-      const { config } = command.optsWithGlobals<Global>();
+      const config = configOf(command);
       const { exportAuditBundle } = await import("./audit-bundle.js");
       await exportAuditBundle({ config, out, json }, surroundings);
     });
@@ -164,9 +153,9 @@ function addBudget(program: Command, surroundings: Surroundings): void {
     .command("budget")
     .description("say what each population has spent, reserved and left, and what its next round will cost")
     .option("--participants", "list each participant", false)
-    .addOption(jsonOption("print one JSON object"))
+    .addOption(jsonOption())
     .action(async ({ participants, json }: Json & { participants: boolean }, command: Command) => {
-      const { config } = command.optsWithGlobals<Global>();
+      const config = configOf(command);
       const { printBudgets } = await import("./budget.js");
       await printBudgets({ config, participants, json }, surroundings);
     });
@@ -190,7 +179,7 @@ function accountingCommand(program: Command, name: string, description: string):
     .requiredOption("--delta <d>", "from 1e-12 to below 1", positiveNumber)
     .addOption(new Option("--accountant <name>", "how it is added up").choices(ACCOUNTANTS).default("rdp"))
     .addOption(new Option("--relation <name>", "who counts as a neighbour").choices(RELATIONS))
-    .addOption(jsonOption("print one JSON object"));
+    .addOption(jsonOption());
 }
 
 function addAccounting(program: Command, surroundings: Surroundings): void {
@@ -212,9 +201,9 @@ function addVault(program: Command, surroundings: Surroundings): void {
     vault
       .command(name)
       .description(description)
-      .addOption(jsonOption("print one JSON object"))
+      .addOption(jsonOption())
       .action(async ({ json }: Json, command: Command) => {
-        const { config } = command.optsWithGlobals<Global>();
+        const config = configOf(command);
         await run(await import("./vault.js"))({ config, json }, surroundings);
       });
   };

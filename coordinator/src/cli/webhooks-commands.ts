@@ -1,17 +1,6 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
+import { configOf, type Json, jsonOption } from "./flags.js";
 import type { Surroundings } from "./surroundings.js";
-
-interface Flags {
-  readonly json: boolean;
-}
-
-function json(): Option {
-  return new Option("--json", "print one JSON object").default(false, "text for people");
-}
-
-function configOf(command: Command): string {
-  return command.optsWithGlobals<{ config: string }>().config;
-}
 
 /** `fedloop webhooks …`: who is told of what happens. */
 export function addWebhooks(program: Command, surroundings: Surroundings): void {
@@ -21,8 +10,8 @@ export function addWebhooks(program: Command, surroundings: Surroundings): void 
   webhooks
     .command("list")
     .description("list the endpoints of the configuration")
-    .addOption(json())
-    .action(async (flags: Flags, command: Command) => {
+    .addOption(jsonOption())
+    .action(async (flags: Json, command: Command) => {
       const { listWebhooks } = await import("./webhooks.js");
       await listWebhooks({ config: configOf(command), json: flags.json }, surroundings);
     });
@@ -30,8 +19,8 @@ export function addWebhooks(program: Command, surroundings: Surroundings): void 
     .command("test")
     .description("send an endpoint a signed message of the type test")
     .argument("<name>", "as the configuration calls it")
-    .addOption(json())
-    .action(async (name: string, flags: Flags, command: Command) => {
+    .addOption(jsonOption())
+    .action(async (name: string, flags: Json, command: Command) => {
       const { testWebhook } = await import("./webhooks.js");
       await testWebhook({ config: configOf(command), json: flags.json }, name, surroundings);
     });

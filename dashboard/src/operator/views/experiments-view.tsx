@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import type { Comparison, Experiment } from "../../api/analytics-resources.js";
 import { resources } from "../../api/resources.js";
 import { count, figure, probability } from "../../theme/figures.js";
+import { DrawnHead, EstimateCells } from "../estimate-cells.js";
 import { IntervalBar, scaleOf } from "../interval-bar.js";
 import { JournalEntries } from "../journal-note.js";
 import { Interval, Measured, percent } from "../measured.js";
@@ -76,9 +77,7 @@ function Arms({ experiment }: { readonly experiment: Experiment }): JSX.Element 
           <th class="number">Devices (noise ±{figure(noiseStdDev)})</th>
           <th class="number">Mean</th>
           <th class="number">95 % interval, noise included</th>
-          <th class="bar">
-            <span class="hidden-visually">Drawn</span>
-          </th>
+          <DrawnHead />
         </tr>
       </thead>
       <tbody>
@@ -88,23 +87,13 @@ function Arms({ experiment }: { readonly experiment: Experiment }): JSX.Element 
             <td class="number">
               {participants === null ? <span class="quiet">withheld</span> : <Measured value={participants} />}
             </td>
-            {mean === null ? (
-              <td class="quiet" colSpan={3}>
-                too few to tell: a mean takes more than {figure(fewestToTell)}, four times the noise
-              </td>
-            ) : (
-              <>
-                <td class="number">
-                  <Measured value={mean} />
-                </td>
-                <td class="number">
-                  <Interval low={low} high={high} />
-                </td>
-                <td class="bar">
-                  <IntervalBar scale={[lower, upper]} value={mean} low={low} high={high} />
-                </td>
-              </>
-            )}
+            <EstimateCells
+              value={mean}
+              low={low}
+              high={high}
+              scale={[lower, upper]}
+              withheld={`too few to tell: a mean takes more than ${figure(fewestToTell)}, four times the noise`}
+            />
           </tr>
         ))}
       </tbody>
@@ -147,9 +136,7 @@ function Effect({ comparison }: { readonly comparison: Comparison }): JSX.Elemen
           <tr>
             <th>Analysis</th>
             <th class="number">95 % interval, noise included</th>
-            <th class="bar">
-              <span class="hidden-visually">Drawn</span>
-            </th>
+            <DrawnHead />
             <th>Says</th>
           </tr>
         </thead>
@@ -176,9 +163,7 @@ function Effect({ comparison }: { readonly comparison: Comparison }): JSX.Elemen
               <th class="number">Time</th>
               <th class="number">Difference</th>
               <th class="number">Interval at any look</th>
-              <th class="bar">
-                <span class="hidden-visually">Drawn</span>
-              </th>
+              <DrawnHead />
               <th class="number">Journal</th>
             </tr>
           </thead>
@@ -188,15 +173,7 @@ function Effect({ comparison }: { readonly comparison: Comparison }): JSX.Elemen
                 <th scope="row" class="number">
                   {look.turn}
                 </th>
-                <td class="number">
-                  <Measured value={look.difference} />
-                </td>
-                <td class="number">
-                  <Interval low={look.low} high={look.high} />
-                </td>
-                <td class="bar">
-                  <IntervalBar scale={scale} value={look.difference} low={look.low} high={look.high} mark={0} />
-                </td>
+                <EstimateCells value={look.difference} low={look.low} high={look.high} scale={scale} mark={0} />
                 <td class="number">{look.journal}</td>
               </tr>
             ))}

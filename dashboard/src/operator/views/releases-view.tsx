@@ -3,9 +3,9 @@ import type { Answer, Estimate } from "../../api/analytics-resources.js";
 import { resources } from "../../api/resources.js";
 import { at, count } from "../../theme/figures.js";
 import { BudgetGauge } from "../budget-gauge.js";
-import { IntervalBar, type Scale, scaleOf } from "../interval-bar.js";
+import { DrawnHead, EstimateCells } from "../estimate-cells.js";
+import { type Scale, scaleOf } from "../interval-bar.js";
 import { JournalNote } from "../journal-note.js";
-import { Interval, Measured } from "../measured.js";
 import { Problem } from "../problem.js";
 import { ScrollingTable } from "../scrolling-table.js";
 import type { PopulationViewProps } from "./population-view.js";
@@ -98,9 +98,7 @@ function Release({ answer, isNewest }: { readonly answer: Answer; readonly isNew
               <th>What</th>
               <th class="number">Estimate</th>
               <th class="number">95 % interval</th>
-              <th class="bar">
-                <span class="hidden-visually">Drawn</span>
-              </th>
+              <DrawnHead />
             </tr>
           </thead>
           <tbody>
@@ -124,28 +122,10 @@ interface CellProps {
 
 function Cell({ estimate, scale, withheld }: CellProps): JSX.Element {
   const { name, value, low, high } = estimate;
-  if (value === null) {
-    return (
-      <tr>
-        <th scope="row">{name}</th>
-        <td class="quiet" colSpan={3}>
-          {withheld}
-        </td>
-      </tr>
-    );
-  }
   return (
     <tr>
       <th scope="row">{name}</th>
-      <td class="number">
-        <Measured value={value} />
-      </td>
-      <td class="number">
-        <Interval low={low} high={high} />
-      </td>
-      <td class="bar">
-        {scale !== null && <IntervalBar scale={scale} value={value} low={low} high={high} mark={0} />}
-      </td>
+      <EstimateCells value={value} low={low} high={high} scale={scale} mark={0} withheld={withheld} />
     </tr>
   );
 }

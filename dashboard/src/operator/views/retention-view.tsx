@@ -2,10 +2,10 @@ import type { JSX } from "preact";
 import type { Answer } from "../../api/analytics-resources.js";
 import { resources } from "../../api/resources.js";
 import { at, count } from "../../theme/figures.js";
-import { IntervalBar } from "../interval-bar.js";
+import { DrawnHead, EstimateCells } from "../estimate-cells.js";
 import { JournalNote } from "../journal-note.js";
 import { LineChart } from "../line-chart.js";
-import { Interval, Measured, percent } from "../measured.js";
+import { percent } from "../measured.js";
 import { Problem } from "../problem.js";
 import { ScrollingTable } from "../scrolling-table.js";
 import type { PopulationViewProps } from "./population-view.js";
@@ -57,9 +57,7 @@ function Curve({ answer, curve }: { readonly answer: Answer; readonly curve: str
             <th class="number">{curve}</th>
             <th class="number">Part</th>
             <th class="number">95 % interval</th>
-            <th class="bar">
-              <span class="hidden-visually">Drawn</span>
-            </th>
+            <DrawnHead />
           </tr>
         </thead>
         <tbody>
@@ -68,23 +66,14 @@ function Curve({ answer, curve }: { readonly answer: Answer; readonly curve: str
               <th scope="row" class="number">
                 {at}
               </th>
-              {value === null ? (
-                <td class="quiet" colSpan={3}>
-                  withheld: fewer than {count(minimumDevices)} devices, or nothing but noise
-                </td>
-              ) : (
-                <>
-                  <td class="number">
-                    <Measured value={value} as={percent} />
-                  </td>
-                  <td class="number">
-                    <Interval low={low} high={high} as={percent} />
-                  </td>
-                  <td class="bar">
-                    <IntervalBar scale={WHOLE} value={value} low={low} high={high} />
-                  </td>
-                </>
-              )}
+              <EstimateCells
+                value={value}
+                low={low}
+                high={high}
+                as={percent}
+                scale={WHOLE}
+                withheld={`withheld: fewer than ${count(minimumDevices)} devices, or nothing but noise`}
+              />
             </tr>
           ))}
         </tbody>
