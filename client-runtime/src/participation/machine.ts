@@ -1,20 +1,34 @@
 // What a participant does next: pure, so that every course of participation can be tested without a coordinator, a
 // clock or a store. The driver carries out the effects and answers with messages.
 import { RoundState } from "@fedloop/proto";
-import { type GuardCode, isGuardCode } from "../errors.js";
+import { isGuardCode } from "../errors.js";
 import type { Verdict, VerifiedPlan } from "../guard/offer.js";
-import type { WaitingReason } from "./events.js";
+import {
+  AFTER_REFUSAL,
+  AT_ONCE,
+  abandon,
+  checkIn,
+  come,
+  courseOf,
+  type Effects,
+  finish,
+  goneBy,
+  OTHERWISE,
+  refuse,
+  rest,
+  restAndTell,
+  stay,
+  verify,
+} from "./moves.js";
 import type {
   CheckInOutcome,
   Failure,
-  Offered,
   Participation,
   ParticipationEffect,
   ParticipationMessage,
   ParticipationStep,
   Phase,
   RoundNews,
-  Window,
 } from "./phases.js";
 import {
   beginSecuring,
@@ -26,12 +40,6 @@ import {
   stepDone,
 } from "./securing.js";
 
-/** Where the coordinator names no window. */
-const OTHERWISE: Window = { afterMs: 1_000, beforeMs: 5_000 };
-const AFTER_REFUSAL: Window = { afterMs: 5_000, beforeMs: 15_000 };
-const AT_ONCE: Window = { afterMs: 0, beforeMs: 0 };
-/** For who listens: the next round's beginning calls it. */
-const UNLESS_HEARD: Window = { afterMs: 60_000, beforeMs: 120_000 };
 /** A wait that ends sooner than this is spent listening for the next round; through a longer one the device sleeps. */
 const LISTEN_MS = 30_000;
 
@@ -41,84 +49,6 @@ export const newParticipation: Participation = {
   lastRefused: 0,
   lastHeard: 0,
 };
-
-type Effects = readonly ParticipationEffect[];
-
-function stay(participation: Participation): ParticipationStep {
-  return { participation, effects: [] };
-}
-
-function checkIn(from: Participation, before: Effects = []): ParticipationStep {
-  const task = from.task + 1;
-  return {
-    participation: { ...from, phase: { type: "checking", heard: null }, task },
-    effects: [...before, { type: "checkIn", task, join: null }],
-  };
-}
-
-function rest(from: Participation, window: Window, before: Effects = []): ParticipationStep {
-  const task = from.task + 1;
-  return {
-    participation: { ...from, phase: { type: "resting", offered: null, round: null }, task },
-    effects: [...before, { type: "rest", task, window }],
-  };
-}
-
-/** A round has begun to select: at a time of its own in the round's window, the device comes. */
-function come(from: Participation, { round, next, offered }: RoundNews, before: Effects = []): ParticipationStep {
-  const { participation, effects } = rest(from, next ?? AT_ONCE, before);
-  return { participation: { ...participation, phase: { type: "resting", offered: offered ?? null, round } }, effects };
-}
-
-/** The round that the device was to come to has gone on without it: a call would only be told so. */
-function goneBy(from: Participation, { state, next }: RoundNews): ParticipationStep {
-  const course = courseOf(state);
-  return course === "abandoned" || course === "closed"
-    ? restAndTell(from, next ?? OTHERWISE, "no-round")
-    : restAndTell(from, UNLESS_HEARD, "cohort-full");
-}
-
-function verify(from: Participation, { offer, known }: Offered): ParticipationStep {
-  const task = from.task + 1;
-  return {
-    participation: { ...from, phase: { type: "verifying", round: Number(offer.round) }, task },
-    effects: [{ type: "verify", task, offer, known }],
-  };
-}
-
-function restAndTell(
-  from: Participation,
-  window: Window,
-  reason: WaitingReason,
-  before: Effects = [],
-): ParticipationStep {
-  return rest(from, window, [...before, { type: "emit", event: { type: "waiting", reason, ...window } }]);
-}
-
-function finish(from: Participation, before: Effects = []): ParticipationStep {
-  return {
-    participation: { ...from, phase: { type: "finished" }, task: from.task + 1 },
-    effects: [...before, { type: "stop" }, { type: "finish" }],
-  };
-}
-
-function refuse(from: Participation, round: number, code: GuardCode, message: string): ParticipationStep {
-  const leave: ParticipationEffect = { type: "leave", round, reason: code };
-  const told: Effects =
-    from.lastRefused === round ? [] : [{ type: "emit", event: { type: "refused", round, code, message } }];
-  return rest({ ...from, lastRefused: round }, AFTER_REFUSAL, [leave, ...told]);
-}
-
-function abandon(
-  from: Participation,
-  round: number,
-  reason: string,
-  next: Window | null,
-  before: Effects = [],
-): ParticipationStep {
-  const emit: ParticipationEffect = { type: "emit", event: { type: "abandoned", round, reason } };
-  return rest(from, next ?? OTHERWISE, [{ type: "stop" }, ...before, emit]);
-}
 
 /** The plan of the round that the device has joined or is joining. */
 function planOf(phase: Phase): VerifiedPlan | undefined {
@@ -302,15 +232,6 @@ function failed(from: Participation, failure: Failure): ParticipationStep {
         ? { participation: from, effects: [{ type: "fail", failure }] }
         : abandon(from, plan.round, failure.code, null);
   }
-}
-
-/** How a round event reads for who has joined: does the round still select, take updates, or is it past that? */
-function courseOf(state: RoundState): "selecting" | "open" | "past" | "released" | "closed" | "abandoned" {
-  if (state <= RoundState.SELECTING) return "selecting";
-  if (state <= RoundState.MASKED) return "open";
-  if (state === RoundState.ABANDONED) return "abandoned";
-  if (state === RoundState.CLOSED) return "closed";
-  return state === RoundState.RELEASED ? "released" : "past";
 }
 
 function news(from: Participation, came: RoundNews): ParticipationStep {
