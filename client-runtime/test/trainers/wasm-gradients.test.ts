@@ -1,7 +1,6 @@
 // The gradient kernels that the WebAssembly backend lacks: beside the cpu backend's, and beside finite differences.
 import "@tensorflow/tfjs-backend-cpu";
 import * as tf from "@tensorflow/tfjs-core";
-import * as layers from "@tensorflow/tfjs-layers";
 import fc from "fast-check";
 import t from "tap";
 import { startBackend } from "../../src/trainers/tensorflow/index.js";
@@ -242,94 +241,102 @@ t.test("the gradient of a convolution in its filter is finite differences of the
   await t.resolves(fc.assert(property, { seed: SEED, numRuns: 8 }));
 });
 
-/** Models whose training needs the kernels, in every form that the layers API gives them. */
-const MODELS: readonly [string, () => layers.Sequential][] = [
+type Shape5 = [number, number, number, number, number];
+
+interface Volume {
+  readonly volume: Shape5;
+  readonly window: [number, number, number];
+  readonly strides: [number, number, number];
+  readonly filters: number;
+  readonly padding: "same" | "valid";
+  readonly seed: number;
+}
+
+const side = fc.integer({ min: 4, max: 6 });
+const few = fc.integer({ min: 1, max: 3 });
+const volumes: fc.Arbitrary<Volume> = fc
+  .record({
+    volume: fc.tuple(fc.integer({ min: 1, max: 2 }), side, side, side, fc.integer({ min: 1, max: 2 })),
+    window: fc.tuple(few, few, few),
+    strides: fc.tuple(few, few, few),
+    filters: few,
+    padding: fc.constantFrom("same" as const, "valid" as const),
+    seed: fc.integer({ min: 1, max: 1_000_000 }),
+  })
+  .map((drawn) => ({
+    ...drawn,
+    volume: [...drawn.volume],
+    window: [...drawn.window],
+    strides: [...drawn.strides],
+  }));
+
+/** Gradients of what a volume gives, squared so that each place of the output counts in its own way. */
+const OF_VOLUMES: readonly [string, (drawn: Volume) => tf.Tensor][] = [
   [
-    "conv2d, channels first",
-    () =>
-      sequence(layers.layers.conv2d({ ...shaped([2, 8, 8]), filters: 3, kernelSize: 3, dataFormat: "channelsFirst" })),
+    "Conv3DBackpropFilterV2",
+    (drawn) => tf.grad((filter) => convolved(drawn, volumeOf(drawn), filter))(filterOf(drawn)),
   ],
+  ["Conv3DBackpropInputV2", (drawn) => tf.grad((x) => convolved(drawn, x, filterOf(drawn)))(volumeOf(drawn))],
   [
-    "conv2d, strides, same padding",
-    () =>
-      sequence(
-        layers.layers.conv2d({
-          ...shaped([8, 8, 2]),
-          filters: 3,
-          kernelSize: [3, 2],
-          strides: [2, 1],
-          padding: "same",
-        }),
-      ),
+    "MaxPool3DGrad",
+    (drawn) => {
+      const { volume, strides, padding, seed } = drawn;
+      // The cpu backend's own (4.22) is wrong where a window has not as many rows as columns.
+      const [depth, rows] = drawn.window;
+      // In a third of the draws no value is above 0.
+      const x = tf.add(volumeOf(drawn), (seed % 3) - 2);
+      return tf.grad((at) => {
+        const pooled = tf.maxPool3d(tf.reshape<tf.Rank.R5>(at, volume), [depth, rows, rows], strides, padding);
+        return tf.sum(tf.square(pooled));
+      })(x);
+    },
   ],
-  ["conv1d", () => sequence(layers.layers.conv1d({ ...shaped([8, 2]), filters: 3, kernelSize: 3, strides: 2 }))],
-  [
-    "conv2dTranspose",
-    () =>
-      sequence(
-        layers.layers.conv2dTranspose({ ...shaped([5, 5, 2]), filters: 2, kernelSize: 3, strides: 2, padding: "same" }),
-      ),
-  ],
-  [
-    "depthwiseConv2d",
-    () =>
-      sequence(
-        layers.layers.depthwiseConv2d({ ...shaped([8, 8, 2]), kernelSize: 3, depthMultiplier: 2, strides: [2, 2] }),
-      ),
-  ],
-  [
-    "separableConv2d",
-    () => sequence(layers.layers.separableConv2d({ ...shaped([8, 8, 2]), filters: 3, kernelSize: 3 })),
-  ],
-  ["embedding", () => sequence(layers.layers.embedding({ inputDim: 7, outputDim: 3, inputLength: 4 }))],
 ];
 
-function shaped(inputShape: number[]): { inputShape: number[] } {
-  return { inputShape };
+function volumeOf({ volume, seed }: Volume): tf.Tensor {
+  return tensor(volume, seed);
 }
 
-function sequence(first: layers.layers.Layer): layers.Sequential {
-  return layers.sequential({ layers: [first, layers.layers.flatten(), layers.layers.dense({ units: 1 })] });
+function filterShapeOf({ volume, window, filters }: Volume): Shape5 {
+  return [...window, volume[4], filters];
 }
 
-for (const [name, build] of MODELS) {
-  t.test(`a model with ${name} has the same gradients on wasm as on cpu`, async (t) => {
-    const gradients: Float32Array[] = [];
-    for (const backend of ["wasm", "cpu"] as const) {
-      await startBackend([backend]);
-      const model = build();
-      for (const [i, weight] of model.weights.entries()) {
-        weight.write(
-          tf.tidy(() =>
-            tensor(
-              weight.shape.map((extent) => extent ?? 1),
-              i + 1,
-            ),
-          ),
-        );
-      }
-      const shape = [2, ...(model.inputs[0]?.shape.slice(1).map((extent) => extent ?? 1) ?? [])];
-      const x = tf.tensor(
-        numbers(sizeOf(shape), 9).map((value) => (name === "embedding" ? Math.floor((value + 1) * 3.5) : value)),
-        shape,
-      );
-      const { grads, value } = tf.variableGrads(() => {
-        const y = model.apply(x, { training: true });
-        return tf.sum<tf.Scalar>(tf.square(y instanceof tf.Tensor ? y : tf.scalar(0)));
-      });
-      const named = model.trainableWeights.map(({ originalName, name }) => grads[name] ?? grads[originalName]);
-      const flat: number[] = [];
-      for (const grad of named) flat.push(...((await grad?.data()) ?? [Number.NaN]));
-      gradients.push(Float32Array.from(flat));
-      tf.dispose([x, value, grads]);
-      model.dispose();
-    }
-    const [wasm = new Float32Array(), cpu = new Float32Array()] = gradients;
-    t.ok(wasm.length > 0 && wasm.every(Number.isFinite));
-    t.ok(wasm.some((value) => value !== 0));
-    t.ok(distance(wasm, cpu) < 1e-4, `largest difference ${distance(wasm, cpu)}`);
+function filterOf(drawn: Volume): tf.Tensor {
+  return tensor(filterShapeOf(drawn), drawn.seed + 1);
+}
+
+function convolved(drawn: Volume, x: tf.Tensor, filter: tf.Tensor): tf.Tensor {
+  const { volume, strides, padding } = drawn;
+  const [at, by] = [tf.reshape<tf.Rank.R5>(x, volume), tf.reshape<tf.Rank.R5>(filter, filterShapeOf(drawn))];
+  return tf.sum(tf.square(tf.conv3d(at, by, strides, padding)));
+}
+
+for (const [name, gradient] of OF_VOLUMES) {
+  t.test(`${name} on wasm is what the cpu backend computes`, async (t) => {
+    const property = fc.asyncProperty(volumes, async (drawn) => {
+      const wasm = await on("wasm", () => gradient(drawn));
+      return distance(wasm, await on("cpu", () => gradient(drawn))) < 1e-4;
+    });
+    await t.resolves(fc.assert(property, { seed: SEED, numRuns: 30 }));
   });
 }
+
+t.test(
+  "convolutions on wasm are what the cpu backend computes, also where a stride is longer than its window",
+  async (t) => {
+    const property = fc.asyncProperty(convolution, fc.boolean(), async (drawn, depthwise) => {
+      const forward = (): tf.Tensor => {
+        const { image, kernel, filters, strides, padding, seed } = drawn;
+        const x = tf.reshape<tf.Rank.R4>(tensor(image, seed), image);
+        const shape: Shape4 = [...kernel, image[3], filters];
+        const filter = tf.reshape<tf.Rank.R4>(tensor(shape, seed + 1), shape);
+        return depthwise ? tf.depthwiseConv2d(x, filter, strides, padding) : tf.conv2d(x, filter, strides, padding);
+      };
+      return distance(await on("wasm", forward), await on("cpu", forward)) < 1e-5;
+    });
+    await t.resolves(fc.assert(property, { seed: SEED, numRuns: 60 }));
+  },
+);
 
 t.test("the kernels leave no tensors behind", async (t) => {
   await startBackend(["wasm"]);

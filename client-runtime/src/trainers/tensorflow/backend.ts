@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { ClientError } from "../../errors.js";
+import "./gradients.js";
 
 /** Where TensorFlow.js computes: its native addon for Node, WebAssembly, or plain JavaScript. */
 export type TensorflowBackend = "tensorflow" | "wasm" | "cpu";

@@ -8,6 +8,7 @@ import { requireShapes } from "../layers/compiled.js";
 import { type Examples, sizeOf } from "../layers/examples.js";
 import type { GradientCorrection, LocalModel, Solver } from "../layers/local-model.js";
 import { isContextLost, type TensorflowBackend } from "./backend.js";
+import { withDilatedGradients } from "./dilation.js";
 import { modelManifest, modelParameters, writeParameters } from "./parameters.js";
 
 /** Per example, from (targets, predictions). */
@@ -214,5 +215,5 @@ async function readScalar(scalar: tf.Tensor): Promise<number> {
 
 /** A layers model at a backend of TensorFlow.js, which must be the one that runs. */
 export function tensorflowLocalModel(engine: TensorflowBackend, model: LayersModel, loss: LossName): LocalModel {
-  return new TensorflowLocalModel(engine, model, loss);
+  return new TensorflowLocalModel(engine, withDilatedGradients(model), loss);
 }

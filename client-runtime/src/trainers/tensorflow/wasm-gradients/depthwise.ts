@@ -10,6 +10,7 @@ import {
   valuesOf,
   wasmBackend,
 } from "./operands.js";
+import { type Axes, FLAT, forEachMeeting } from "./windows.js";
 
 type Geometry = backend_util.Conv2DInfo;
 type Extents = [number, number, number, number];
@@ -26,29 +27,26 @@ function geometryOf(call: KernelCall, inputShape: Extents, filterShape: Extents)
   );
 }
 
-/** Calls `visit` with the offsets of input, output and filter at which channels meet, for each pair inside the image. */
-function forEachMeeting(geometry: Geometry, visit: (input: number, output: number, filter: number) => void): void {
-  const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, padInfo } = geometry;
-  const { filterHeight, filterWidth, strideHeight, strideWidth, dilationHeight, dilationWidth } = geometry;
-  for (let image = 0; image < batchSize; image++) {
-    for (let outRow = 0; outRow < outHeight; outRow++) {
-      for (let filterRow = 0; filterRow < filterHeight; filterRow++) {
-        const row = outRow * strideHeight + filterRow * dilationHeight - padInfo.top;
-        if (row < 0 || row >= inHeight) continue;
-        for (let outColumn = 0; outColumn < outWidth; outColumn++) {
-          for (let filterColumn = 0; filterColumn < filterWidth; filterColumn++) {
-            const column = outColumn * strideWidth + filterColumn * dilationWidth - padInfo.left;
-            if (column < 0 || column >= inWidth) continue;
-            visit(
-              ((image * inHeight + row) * inWidth + column) * inChannels,
-              ((image * outHeight + outRow) * outWidth + outColumn) * outChannels,
-              (filterRow * filterWidth + filterColumn) * outChannels,
-            );
-          }
-        }
-      }
-    }
-  }
+function axesOf({ padInfo, ...geometry }: Geometry): Axes {
+  return [
+    FLAT,
+    {
+      input: geometry.inHeight,
+      output: geometry.outHeight,
+      window: geometry.filterHeight,
+      stride: geometry.strideHeight,
+      dilation: geometry.dilationHeight,
+      before: padInfo.top,
+    },
+    {
+      input: geometry.inWidth,
+      output: geometry.outWidth,
+      window: geometry.filterWidth,
+      stride: geometry.strideWidth,
+      dilation: geometry.dilationWidth,
+      before: padInfo.left,
+    },
+  ];
 }
 
 function backpropFilter(call: KernelCall): TensorInfo {
@@ -64,9 +62,11 @@ function backpropFilter(call: KernelCall): TensorInfo {
   const values = valuesOf(backend, x);
   const gradients = valuesOf(backend, dy);
   sums.fill(0);
-  forEachMeeting(geometry, (from, at, to) => {
+  forEachMeeting(geometry.batchSize, axesOf(geometry), (from, place, window) => {
+    const at = place * outChannels;
+    const to = window * outChannels;
     for (let channel = 0; channel < inChannels; channel++) {
-      const value = values[from + channel] ?? 0;
+      const value = values[from * inChannels + channel] ?? 0;
       for (let i = channel * multiplier; i < (channel + 1) * multiplier; i++) {
         sums[to + i] = (sums[to + i] ?? 0) + value * (gradients[at + i] ?? 0);
       }
@@ -88,7 +88,10 @@ function backpropInput(call: KernelCall): TensorInfo {
   const gradients = valuesOf(backend, dy);
   const weights = valuesOf(backend, filter);
   sums.fill(0);
-  forEachMeeting(geometry, (to, at, weight) => {
+  forEachMeeting(geometry.batchSize, axesOf(geometry), (image, place, window) => {
+    const to = image * inChannels;
+    const at = place * outChannels;
+    const weight = window * outChannels;
     for (let channel = 0; channel < inChannels; channel++) {
       let sum = 0;
       for (let i = channel * multiplier; i < (channel + 1) * multiplier; i++) {

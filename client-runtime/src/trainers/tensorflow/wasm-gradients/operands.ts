@@ -50,6 +50,40 @@ export function fourExtents(shape: unknown, name: string): [number, number, numb
   throw unexpected(`the shape ${name}`);
 }
 
+/** A shape of five extents. @throws ClientError BACKEND when it is none */
+export function fiveAttribute({ attrs }: KernelCall, name: string): [number, number, number, number, number] {
+  return fiveExtents(attrs?.[name], name);
+}
+
+/** @throws ClientError BACKEND when there are not five */
+export function fiveExtents(shape: unknown, name: string): [number, number, number, number, number] {
+  if (Array.isArray(shape) && shape.length === 5) {
+    const [last]: unknown[] = shape.slice(4);
+    if (typeof last === "number") return [...fourExtents(shape.slice(0, 4), name), last];
+  }
+  throw unexpected(`the shape ${name}`);
+}
+
+/** One number for all three directions, or one each. @throws ClientError BACKEND */
+export function tripleAttribute({ attrs }: KernelCall, name: string): [number, number, number] {
+  const value = attrs?.[name] ?? 1;
+  if (typeof value === "number") return [value, value, value];
+  if (Array.isArray(value)) {
+    const [depth, rows, columns]: unknown[] = value;
+    if (typeof depth === "number" && typeof rows === "number" && typeof columns === "number") {
+      return [depth, rows, columns];
+    }
+  }
+  throw unexpected(`one or three numbers ${name}`);
+}
+
+/** @throws ClientError BACKEND when it is none that volumes have */
+export function namedPaddingAttribute({ attrs }: KernelCall): "valid" | "same" {
+  const pad: unknown = attrs?.pad;
+  if (pad === "valid" || pad === "same") return pad;
+  throw unexpected("the padding valid or same");
+}
+
 /** One number for both directions, or one each. @throws ClientError BACKEND */
 export function pairAttribute({ attrs }: KernelCall, name: string): [number, number] {
   const value = attrs?.[name] ?? 1;

@@ -3,8 +3,11 @@
 import "@tensorflow/tfjs-backend-wasm";
 import { getKernel, registerKernel, unregisterKernel } from "@tensorflow/tfjs-core";
 import { conv2dFilterGradient } from "./conv2d-filter.js";
+import { conv3dFilterGradient, conv3dInputGradient } from "./conv3d.js";
 import { depthwiseFilterGradient, depthwiseInputGradient } from "./depthwise.js";
+import { withChannelsFirst, withMargins } from "./forward.js";
 import { maxPoolGradient } from "./max-pool.js";
+import { maxPool3d, maxPool3dGradient } from "./max-pool-3d.js";
 import { segmentSum } from "./segment-sum.js";
 
 /** The backend's missing gradient kernels. */
@@ -15,6 +18,17 @@ for (const gradient of GRADIENTS) {
   if (getKernel(gradient.kernelName, "wasm") == null) registerKernel(gradient);
 }
 
-// The backend's own (4.22) gives wrong gradients where the largest value of a window is not above 0.
-unregisterKernel("MaxPoolGrad", "wasm");
-registerKernel(maxPoolGradient);
+/** The backend's own (4.22) give wrong results: see at each. */
+const CORRECTED = [maxPoolGradient, maxPool3d, maxPool3dGradient, conv3dFilterGradient, conv3dInputGradient] as const;
+
+for (const kernel of CORRECTED) {
+  if (getKernel(kernel.kernelName, "wasm") != null) unregisterKernel(kernel.kernelName, "wasm");
+  registerKernel(kernel);
+}
+
+for (const name of ["Conv2D", "FusedConv2D", "DepthwiseConv2dNative", "FusedDepthwiseConv2D"]) {
+  const kernel = getKernel(name, "wasm");
+  if (kernel == null) continue;
+  unregisterKernel(name, "wasm");
+  registerKernel(name === "Conv2D" ? withChannelsFirst(withMargins(kernel)) : withMargins(kernel));
+}
