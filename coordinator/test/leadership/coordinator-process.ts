@@ -98,7 +98,7 @@ export class SharedProcess {
    * The next line that is wanted, from line `from` on.
    *
    * @param what names it, for who reads why the test failed
-   * @throws Error when it has ended, or printed no such line in two minutes
+   * @throws Error when it has ended, or printed no such line in three minutes
    */
   line(isWanted: (line: SharedLine) => boolean, from = 0, what: string = String(isWanted)): Promise<SharedLine> {
     return within(this.#line(isWanted, from), () => `a line of ${this.name} with ${what}; ${this.told}`);
