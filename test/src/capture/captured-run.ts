@@ -39,13 +39,15 @@ export interface CaptureOptions {
   readonly out: string;
   /** All of them when it is left out. */
   readonly participants?: number;
+  /** Of training, before the evaluation; the plan's number when it is left out. */
+  readonly rounds?: number;
   /** Runs without any privacy, for this reason. */
   readonly reason?: string;
 }
 
 /** Runs the main job with a recorder between its devices and its coordinator, and keeps all traffic and files. */
-export async function captureRun({ out, participants, reason }: CaptureOptions): Promise<CapturedRun> {
-  const job = await demoJob({ participants, reason });
+export async function captureRun({ out, ...choice }: CaptureOptions): Promise<CapturedRun> {
+  const job = await demoJob(choice);
   // In the file's order a person's place might go with the number of its ratings, and much goes with the place.
   const people = shuffled(job.people);
   const proxy = new RecordingProxy();
