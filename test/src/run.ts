@@ -12,6 +12,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Schedule } from "./runner/schedule.js";
+import { withSourcePlaces } from "./runner/source-places.js";
 import { readOutput } from "./runner/tap-output.js";
 import { runTestFile } from "./runner/test-file.js";
 
@@ -76,7 +77,7 @@ async function main(): Promise<number> {
     failed += failures;
     skipped.push(...tally.skipped);
     report.write(`# Subtest: ${file}\n${run.output}`);
-    for (const line of tally.failures) console.log(line);
+    if (tally.failures.length > 0) console.log(withSourcePlaces(tally.failures.join("\n"), root));
     const processor = run.processorSeconds === undefined ? "" : `, processor ${run.processorSeconds.toFixed(1)} s`;
     const verdict = failures === 0 ? "ok" : "not ok";
     console.log(

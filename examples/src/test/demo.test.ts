@@ -16,7 +16,7 @@ t.test(
   async (t) => {
     const folder = temporaryFolder(t);
     for (const time of ["first", "second"]) {
-      const demo = run("fedloop", ["demo", "--participants", "40"], { cwd: folder, env: terminal(folder), input: "" });
+      const demo = run("fedloop", ["demo", "--participants", "20"], { cwd: folder, env: terminal(folder), input: "" });
       t.teardown(() => demo.stop());
       const { code, output, errors } = await demo.ended;
       t.equal(code, 0, errors);

@@ -1,8 +1,9 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { LONG_FILES, Schedule } from "./schedule.js";
+import { withSourcePlaces } from "./source-places.js";
 import { readOutput } from "./tap-output.js";
 import { runTestFile } from "./test-file.js";
 
@@ -55,6 +56,20 @@ t.test("a file that asks for more than there is runs alone", async (t) => {
   t.strictSame([schedule.next(), schedule.next()], [longest, undefined]);
   schedule.ended(longest);
   t.equal(schedule.next(), "a");
+});
+
+t.test("a failure is told with its place in the source", async (t) => {
+  const lineOf = (file: string): number =>
+    readFileSync(join(ROOT, file), "utf8")
+      .split("\n")
+      .findIndex((line) => line.includes("class Schedule")) + 1;
+  const [source, compiled] = ["test/src/runner/schedule.ts", "test/dist/src/runner/schedule.js"];
+  const fields = (file: string): string => `fileName: ${file}\n  lineNumber: ${lineOf(file)}\n  columnNumber: 1\n`;
+  const stack = (file: string, before = ""): string => `    at next (${before}${file}:${lineOf(file)}:1)\n`;
+  t.not(lineOf(source), lineOf(compiled));
+  t.equal(withSourcePlaces(fields(compiled) + stack(compiled), ROOT), fields(source) + stack(source));
+  t.equal(withSourcePlaces(stack(compiled, `file://${ROOT}`), ROOT), stack(source));
+  t.equal(withSourcePlaces("at x (node_modules/nothing.js:1:2)", ROOT), "at x (node_modules/nothing.js:1:2)");
 });
 
 const FILES = {

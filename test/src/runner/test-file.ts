@@ -53,7 +53,7 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
 /** Runs `file` (relative to the root). At its limit tap is asked for what is still open (SIGALRM), then all that the file started is ended. */
 export async function runTestFile(file: string, options: FileRunOptions): Promise<FileRun> {
   const started = performance.now();
-  const child = spawn(process.execPath, ["--enable-source-maps", "--import", PRELOADED, file], {
+  const child = spawn(process.execPath, ["--import", PRELOADED, file], {
     cwd: options.root,
     stdio: ["ignore", "pipe", "inherit"],
     detached: true,
