@@ -29,7 +29,9 @@ export interface WrittenEnrolment {
 
 const instant = { error: 'a time with its zone, as in "2026-06-30T12:00:00Z"' };
 const tokenHash = { error: "the SHA-256 of the invitation, as 64 hexadecimal digits" };
-const attestationUrl = { error: 'an https address, as in "https://attest.example.org/check", or http on loopback' };
+const attestationUrl = {
+  error: 'an https address without user and password, as in "https://attest.example.org/check", or http on loopback',
+};
 const allowed = { error: "a list of 1 to 100000 hashes of statements" };
 const tokens = { error: "a list of 1 to 1000 tokens" };
 

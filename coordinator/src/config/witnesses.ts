@@ -27,7 +27,7 @@ export const witnessSection: z.ZodType<WitnessConfig> = section({
     .array(
       section({
         key: z.string(witnessKey).refine(isCosignerKey, witnessKey),
-        url: z.string(witnessUrl).regex(/^https?:\/\/[^\s?#]+$/, witnessUrl),
+        url: z.string(witnessUrl).regex(/^https?:\/\/(?![^/]*@)[^\s?#]+$/, witnessUrl),
       }),
       members,
     )

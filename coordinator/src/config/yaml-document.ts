@@ -200,12 +200,15 @@ function valueAt(value: unknown, path: Path): unknown {
   return at;
 }
 
-/** A value as a person would recognise it. */
+/** User and password of an address: what a refusal says is logged, and may be sent to others. */
+const USER_IN_URL = /\/\/\S*@/g;
+
+/** A value as a person would recognise it, without passwords. */
 function shown(value: unknown): string {
   if (value === undefined) return "nothing";
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === "object" && value !== null) return "a mapping";
-  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+  const text = typeof value === "string" ? JSON.stringify(value).replaceAll(USER_IN_URL, "//…@") : String(value);
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
 }
 

@@ -1,9 +1,15 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseEntry } from "@fedloop/consent";
+import { cosigner, httpWitness, noteSigner, parseEntry } from "@fedloop/consent";
+import { generateNodeSigner } from "@fedloop/consent/node";
 import t from "tap";
+import { loadKeys } from "../../src/server/keys.js";
+import { WitnessServer } from "../../src/server/witness.js";
+import { ORIGIN } from "../server/federation.js";
 import { takePart } from "../server/people.js";
 import { POPULATION } from "../server/plans.js";
+import { temporaryFolder } from "../temporary-folder.js";
 import { callsAs, openWithApi } from "./api.js";
 
 const COMMITTED = fileURLToPath(new URL("../../../../docs/openapi.json", import.meta.url));
@@ -111,6 +117,42 @@ t.test("populations, rounds, models and ledger are told as the database and the 
   });
   t.strictSame((await get("/alerts")).body, { items: [] });
   t.strictSame(federation.faults, []);
+});
+
+t.test("the ledger's head says which witnesses have cosigned it, and which have not", async (t) => {
+  const folder = temporaryFolder(t);
+  const { checkpoint } = await loadKeys(join(folder, "keys"));
+  const witness = await WitnessServer.open({
+    name: "there.example",
+    dataDir: temporaryFolder(t),
+    listen: { host: "127.0.0.1", port: 0 },
+    logs: [noteSigner(ORIGIN, checkpoint).vkey],
+    tls: null,
+    clock: Date,
+    onFault: (where, cause) => t.fail(`${where}: ${String(cause)}`),
+    onFork: () => t.fail("expected one history"),
+  });
+  t.teardown(() => witness.close());
+  const away = cosigner("away.example", generateNodeSigner(), () => 0).vkey;
+  const { federation, get } = await openWithApi(t, {
+    dataDir: folder,
+    witnesses: {
+      quorum: 1,
+      witnesses: [
+        httpWitness(witness.vkey, `http://127.0.0.1:${witness.port}`, fetch),
+        httpWitness(away, "http://127.0.0.1:1", fetch),
+      ],
+    },
+  });
+  await federation.coordinator.publisher.settled();
+  t.match((await get("/ledger")).body, {
+    quorum: 1,
+    published: { size: federation.coordinator.ledger.size },
+    witnesses: [
+      { name: "there.example", verifierKey: witness.vkey, cosignedMs: Number },
+      { name: "away.example", verifierKey: away, cosignedMs: null },
+    ],
+  });
 });
 
 t.test("a round that collects says how many devices it waits for, and how many have answered", async (t) => {

@@ -1,8 +1,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import "@tensorflow/tfjs-backend-cpu";
+import { setBackend } from "@tensorflow/tfjs-core";
+import { layers, loadLayersModel, sequential } from "@tensorflow/tfjs-layers";
 import t from "tap";
 import { decodeSafetensors } from "../../src/models/safetensors.js";
 import { HTTP } from "../admin/api.js";
+import { fromFolder } from "../models/from-folder.js";
 import { Federation } from "../server/federation.js";
 import { POPULATION } from "../server/plans.js";
 import { typedFor } from "./typed.js";
@@ -64,4 +68,29 @@ t.test("an export is the file that the ledger names; the layers format asks for 
     ...["models", "export", POPULATION, "1", "--format", "tfjs", "--out", folder, "--topology", topology],
   );
   t.match(wrong, { exitCode: 3, err: /"BAD_DATA"/ });
+});
+
+t.test("TensorFlow.js loads what the layers export writes, with the weights that were trained", async (t) => {
+  await setBackend("cpu");
+  const built = sequential({ layers: [layers.dense({ name: "out", inputShape: [2], units: 1 })] });
+  const tensors = { kernel: [2, 1], bias: [1] };
+  const federation = await Federation.open(t, { plan: { model: { tensors } } });
+  await trained(federation);
+  const topology = join(federation.folder, "topology.json");
+  writeFileSync(topology, JSON.stringify(built.toJSON(null, false)));
+  const folder = join(federation.folder, "out", "tfjs");
+  const exported = await typedFor(
+    federation,
+    ...["models", "export", POPULATION, "1", "--format", "tfjs", "--out", folder, "--topology", topology],
+  );
+  t.match(
+    exported,
+    { exitCode: 0, body: { format: "tfjs", files: [join(folder, "model.json"), String] } },
+    exported.err,
+  );
+  const loaded = await loadLayersModel(fromFolder(folder));
+  t.strictSame(
+    loaded.getWeights().flatMap((weight) => [...weight.dataSync()]),
+    await federation.model(),
+  );
 });

@@ -228,6 +228,7 @@ const WRONG: readonly (readonly [string, RegExp])[] = [
     'webhooks: [{ name: ops, url: "https://a:b@hooks.example.org/", secretFile: s }]\n',
     /webhooks\[0\]\.url: expected an address without user/,
   ],
+  ["enrolment: { mode: attestation, attestation: { url: 'https://a:b@a.example' } }\n", /without user and password/],
   [
     'webhooks: [{ name: ops, url: "https://hooks.example.org/", secretFile: s, events: [round.opened] }]\n',
     /webhooks\[0\]\.events\[0\]: expected a list of round\.closed/,
@@ -259,6 +260,22 @@ t.test("texts that are no configuration, and files that cannot be read, are refu
   }
   const folder = temporaryFolder(t);
   await t.rejects(loadConfig(join(folder, "none.yaml"), {}), { code: "FILE_UNREADABLE" });
+});
+
+t.test("a password in an address is not repeated by what refuses it", async (t) => {
+  const witness = "coordinator.example.org/log+00000000+AQ==";
+  const addresses = [
+    'webhooks: [{ name: ops, url: "https://me:hunter2@hooks.example.org/", secretFile: s }]',
+    "enrolment: { mode: attestation, attestation: { url: 'https://me:hunter2@a.example' } }",
+    'nats: { servers: ["nats://me:hunter2@127.0.0.1:4222"] }',
+    'nats: { servers: ["tls://hunter2@nats.example.org"] }',
+    `witnesses: { quorum: 1, members: [{ key: "${witness}", url: "https://me:hunter2@w.example" }] }`,
+    'http: { corsOrigins: ["https://me:hunter2@app.example.org"] }',
+    'listen: { host: "https://me:hunter2@app.example.org" }',
+  ];
+  for (const line of addresses) {
+    t.throws(() => parse(`${SHORTEST}${line}\n`), { code: "BAD_CONFIG", message: /^((?!hunter2).)*$/ }, line);
+  }
 });
 
 t.test("twenty errors are told, the rest is counted", async (t) => {

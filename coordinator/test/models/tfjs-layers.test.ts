@@ -1,27 +1,13 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import "@tensorflow/tfjs-backend-cpu";
-import { io, setBackend, type Tensor, tensor } from "@tensorflow/tfjs-core";
+import { setBackend, type Tensor, tensor } from "@tensorflow/tfjs-core";
 import { layers, loadLayersModel, sequential } from "@tensorflow/tfjs-layers";
 import t from "tap";
 import type { TensorFile } from "../../src/models/safetensors.js";
 import { encodeTfjsLayers } from "../../src/models/tfjs-layers.js";
 import { temporaryFolder } from "../temporary-folder.js";
-
-/** Reads model.json and weights.bin from a folder, as a browser does from a server. */
-function fromFolder(folder: string): io.IOHandler {
-  return {
-    load: async () => {
-      const model: io.ModelJSON = JSON.parse(readFileSync(join(folder, "model.json"), "utf8"));
-      return io.getModelArtifactsForJSON(model, async (manifest) => {
-        const bytes = Buffer.concat(
-          manifest.flatMap(({ paths }) => paths.map((path) => readFileSync(join(folder, path)))),
-        );
-        return [manifest.flatMap(({ weights }) => weights), new Uint8Array(bytes).buffer];
-      });
-    },
-  };
-}
+import { fromFolder } from "./from-folder.js";
 
 t.test("TensorFlow.js loads an export, and it predicts what the model does with these parameters", async (t) => {
   await setBackend("cpu");

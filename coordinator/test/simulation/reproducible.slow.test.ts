@@ -38,14 +38,6 @@ t.test("runs of correlated noise and adaptive clips go on from round to round", 
   t.ok((clips.at(-1) ?? 0) > 2 * (clips[0] ?? 1), `the clip follows the updates: ${clips}`);
 });
 
-t.test("SCAFFOLD and q-FedAvg run with their devices' side, on unequal data", async (t) => {
-  const double = { tensors: { kernel: [10, 5], bias: [5], "variate.kernel": [10, 5], "variate.bias": [5] } };
-  const scaffold = await simulated(t, { model: double, strategy: { id: "scaffold", settings: { devices: 200 } } });
-  t.ok((scaffold.accuracy ?? 0) > 0.85, `SCAFFOLD ${scaffold.accuracy}`);
-  const fair = await simulated(t, { strategy: { id: "q-fedavg" } });
-  t.ok((fair.accuracy ?? 0) > 0.75, `q-FedAvg ${fair.accuracy}`);
-});
-
 t.test("with FedBuff slow devices hand in late, and their rounds wait for nobody", async (t) => {
   const slow = virtualSection({ stragglers: { fraction: 0.3, slowdown: 20 }, trainingTime: "1s" });
   const plan = { ...slow, rounds: 6, cohort: { target: 30, minimum: 20, overSelection: 1.5 } };

@@ -20,12 +20,13 @@ export async function startWebhooks(
     readonly ledger: Ledger;
     readonly endpoints: readonly WebhookEndpoint[];
     readonly leases?: Leases;
+    readonly clock?: { now(): number };
     readonly faults?: unknown[];
   },
 ): Promise<Webhooks> {
   const { faults = [], ...rest } = parts;
   const onFault = (_where: string, cause: unknown) => faults.push(cause);
-  const webhooks = new Webhooks({ ...rest, clock: manualClock(), onFault });
+  const webhooks = new Webhooks({ clock: manualClock(), ...rest, onFault });
   await webhooks.start();
   t.teardown(() => webhooks.close());
   return webhooks;
@@ -77,6 +78,27 @@ export function webhooksCompliance(t: Test, under: StoreUnderTest): void {
       ["msg_1", "msg_1"],
     );
     t.match(await deliveries(store), [{ id: "msg_1", state: "delivered", attempts: 1 }]);
+  });
+
+  t.test("what fails is sent again when its time has come, by the same process, until it is taken", async (t) => {
+    const { store, ledger } = await start(t);
+    const receiver = await Receiver.open(t);
+    receiver.statuses.push(500, 429);
+    const third = new Promise<void>((resolve) => {
+      receiver.beforeAnswer = async () => {
+        if (receiver.received.length === 3) resolve();
+      };
+    });
+    // An hour passes between any two looks: every wait is over as soon as it has begun.
+    let nowMs = 0;
+    const clock = { now: () => (nowMs += 3_600_000) };
+    const { endpoint } = endpointFor(t, receiver.url);
+    const webhooks = await startWebhooks(t, { store, ledger, endpoints: [endpoint], clock });
+    await webhooks.emit(MESSAGE.type, "msg_1", {});
+    await third;
+    await webhooks.settled();
+    t.match(await deliveries(store), [{ id: "msg_1", state: "delivered", attempts: 3 }]);
+    t.equal(new Set(receiver.received.map(({ body }) => body)).size, 1);
   });
 
   t.test("a failed attempt is counted and waits, what else is due is delivered", async (t) => {
