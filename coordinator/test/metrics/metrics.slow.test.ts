@@ -4,6 +4,7 @@ import t from "tap";
 import { callsAs, openWithApi } from "../admin/api.js";
 import { POPULATION } from "../server/plans.js";
 
+const OPERATIONS = fileURLToPath(new URL("../../../../docs/operations.md", import.meta.url));
 const BOARD = fileURLToPath(new URL("../../../../deploy/grafana/fedloop.json", import.meta.url));
 
 /** The value of a sample, by how Prometheus' text begins it. */
@@ -60,6 +61,11 @@ t.test("metrics say what happened, and the board asks for no other ones", async 
       [...asked].some((it) => it.startsWith(name)),
       `the board shows ${name}`,
     );
+  // The schemas of a shared database have such names, too.
+  const elsewhere = ["fedloop_vault", "fedloop_access"];
+  for (const [name] of readFileSync(OPERATIONS, "utf8").matchAll(/\b(?:fedloop|nodejs)_[a-z0-9_]+/g)) {
+    t.ok(names.has(name) || elsewhere.includes(name), `the operators' page names ${name}`);
+  }
   t.notMatch(body, new RegExp(people.map(({ subject }) => subject).join("|")), "nobody is named");
 });
 

@@ -33,13 +33,13 @@ export function RoundsTable({ rounds }: { readonly rounds: readonly Round[] }): 
                   {reason === null ? "" : ` ${reason}`}
                 </td>
                 <td class="number">{count(participants.submitted)}</td>
-                <td>
+                <td class="metrics">
                   {Object.entries(metrics ?? {})
                     .slice(0, 3)
                     .map(([name, value]) => `${name} ${figure(value)}`)
                     .join(", ")}
                 </td>
-                <td>{at(stateSinceMs)}</td>
+                <td class="when">{at(stateSinceMs)}</td>
                 <td class="number">{journal ?? "–"}</td>
               </tr>
             ))}

@@ -83,9 +83,23 @@ t.test("the dashboard shows what the coordinator does, to who has a token", { sk
   await t.test("at the widths and in the themes that people have", async (t) => {
     const { page, complaints } = await openWatched(t, browser, { viewport: DESKTOP, colorScheme: "light" });
     await page.addInitScript((token) => sessionStorage.setItem("fedloop-token", token), token);
+    // Witnesses cosign over the network, each in its own time: the API's test has one, this page is told of two.
+    await page.route("**/api/v1/ledger", async (route) => {
+      const ledger = await (await route.fetch()).json();
+      const witnesses = [
+        { name: "witness.example.net", verifierKey: "one", cosignedMs: Date.now() },
+        { name: "witness.example.org", verifierKey: "two", cosignedMs: null },
+      ];
+      await route.fulfill({ json: { ...ledger, size: ledger.published.size + 2, quorum: 2, witnesses } });
+    });
     await page.goto(`${http}/dashboard/#${POPULATION}`);
     await chart(page).locator("canvas").waitFor();
     await page.getByText("live", { exact: true }).waitFor();
+    const ledger = page.getByRole("region", { name: "Ledger" });
+    await ledger.getByText("2 not published").waitFor();
+    await ledger.getByText("2 must cosign before anything is published").waitFor();
+    await ledger.getByText(/^witness\.example\.net: cosigned /).waitFor();
+    await ledger.getByText("witness.example.org: has not cosigned this head").waitFor();
     await requireReadable(t, page, "dashboard");
     const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     await page.emulateMedia({ colorScheme: "light" });

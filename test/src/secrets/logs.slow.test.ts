@@ -1,7 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { randomBytes, X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { connect } from "node:tls";
 import { memoryStore, Participant } from "@fedloop/client-runtime";
 import { grpcTransport } from "@fedloop/client-runtime/grpc";
 import { nodeSigner, nodeVerifier } from "@fedloop/consent/node";
@@ -33,6 +35,19 @@ function remembered(): { readonly random: RandomSource; readonly drawn: Uint8Arr
   return { random: { fill }, drawn };
 }
 
+/** The certificate that a new connection is shown. */
+async function serialAt(port: number): Promise<string> {
+  const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false, ALPNProtocols: ["h2", "http/1.1"] });
+  await once(socket, "secureConnect");
+  const { serialNumber } = socket.getPeerCertificate();
+  socket.destroy();
+  return serialNumber;
+}
+
+function serialOf(path: string): string {
+  return new X509Certificate(readFileSync(path)).serialNumber;
+}
+
 function filesBelow(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -55,7 +70,14 @@ t.test(
       .replace("port: 7443", "port: 0")
       .replace("port: 7480", "port: 0")
       .replace("mode: open", "mode: token");
-    writeFileSync(config, `${written}\nlog: { level: debug }\n`);
+    const webhookSecret = `whsec_${randomBytes(32).toString("base64")}`;
+    writeFileSync(join(folder, "webhook.secret"), `${webhookSecret}\n`);
+    // Nobody is there to be told.
+    const hook = '{ name: ops, url: "http://127.0.0.1:1/", secretFile: webhook.secret, allowPrivate: true }';
+    writeFileSync(
+      config,
+      `${written.replace("key: tls/server.key", "key: tls/server.key\n  reload: 1s")}\nlog: { level: debug }\nwebhooks: [${hook}]\n`,
+    );
     const plan = readFileSync(join(folder, "plan.yaml"), "utf8")
       .replace("target: 100, minimum: 50", "target: 4, minimum: 3, overSelection: 1")
       .replace("rounds: 10", "rounds: 1")
@@ -133,7 +155,7 @@ t.test(
     );
     t.ok(ended >= 3, "the round took place");
 
-    // HTTP: a token of the right form that is none, the right one at the wrong place, bodies that are none; a broken renewal.
+    // HTTP: a token of the right form that is none, the right one at the wrong place, bodies that are none.
     const { Agent, request } = await import("node:https");
     const agent = new Agent({ ca });
     t.teardown(() => agent.destroy());
@@ -161,11 +183,26 @@ t.test(
     ] as const) {
       await errors(ask(path, authorization, body));
     }
+
+    // A renewal with the key of another certificate, and then one that can be used: both faces present it.
+    const renewed = temporaryFolder(t);
+    fedloop(renewed, "init", ".");
+    const ports = [address, http].map((at) => Number(at.split(":").at(-1)));
+    const presented = (): Promise<string[]> => Promise.all(ports.map(serialAt));
+    const before = await presented();
+    copyFileSync(join(renewed, "tls", "server.pem"), join(folder, "tls", "server.pem"));
+    while (!server.log.includes('"the renewed certificates are not used"')) await presented();
+    t.strictSame(await presented(), before, "what cannot be used changes nothing");
+    copyFileSync(join(renewed, "tls", "server.key"), join(folder, "tls", "server.key"));
+    while (!server.log.includes('"renewed certificates are in use"')) await presented();
+    t.strictSame(new Set(await presented()), new Set([serialOf(join(renewed, "tls", "server.pem"))]));
     server.child.kill("SIGTERM");
     await server.exit();
 
     const keys = join(folder, "fedloop-data", "keys");
-    const keyFiles = ["operator.key", "checkpoint.key", "noise.key"].map((name) => join(keys, name));
+    const keyFiles = ["operator.key", "checkpoint.key", "noise.key", "cluster.key", "vault/1.key"].map((name) =>
+      join(keys, name),
+    );
     const tlsKeys = ["server.key", "client.key"].map((name) => join(folder, "tls", name));
     const secrets: [string, readonly Buffer[]][] = [
       ...keyFiles.map((path): [string, Buffer[]] => [path, spellings(readFileSync(path))]),
@@ -178,6 +215,7 @@ t.test(
       ]),
       ["the token", [Buffer.from(token.slice(-43)), ...spellings(Buffer.from(token.slice(-43), "base64url"))]],
       ["the wrong token", [Buffer.from(other.slice(-43))]],
+      [join(folder, "webhook.secret"), spellings(Buffer.from(webhookSecret.slice(6), "base64"))],
       ["the invitation", [Buffer.from(invitation.slice(-43))]],
       ["the wrong invitation", [Buffer.from(wrong.slice(-43))]],
       ...seeds.map((seed, index): [string, Buffer[]] => [`seed of device ${index}`, spellings(seed)]),
