@@ -74,6 +74,20 @@ t.test(
   },
 );
 
+t.test("every line that a coordinator, an aggregator or a witness logs is explained", (t) => {
+  const [, table = ""] = /## Reading logs\n([\s\S]*?)\n## /.exec(PAGE) ?? [];
+  const sources = ["serve.ts", "witness.ts"].map((name) =>
+    readFileSync(fileURLToPath(new URL(`../../../src/server/${name}`, import.meta.url)), "utf8"),
+  );
+  const logged = [...sources.join("").matchAll(/\blog(?:\.\w+|\[level\])\(.*?, (["`])(.*?)\1\)/g)].map(
+    ([, , msg = ""]) => msg,
+  );
+  t.ok(logged.length >= 15, `${logged.length} lines are logged`);
+  // What is put together ends where its variable part begins.
+  for (const msg of logged) t.ok(table.includes(`\`${msg.replace(/\$\{.*/, "")}`), msg);
+  t.end();
+});
+
 t.test("a command that there is not, or that takes something else, would be found", (t) => {
   t.match(refusal("sell --all"), /no command sell/);
   t.match(refusal("models promote a 1 --percent 5"), /no option --percent/);

@@ -78,6 +78,14 @@ export async function consentTable(): Promise<Fuzzed[]> {
   const keys = await consent.generateRecipient();
   const place = { log: ORIGIN, plan: consent.encodeBase64Url(fixed(32, 2)) };
   const view = await consent.sealView(utf8("[]"), [keys.publicKey], place);
+  const box = await consent.sealTo(keys.publicKey, utf8("a key of the view"));
+  const member = (fill: number, maskKey: string | null) => ({
+    subject: consent.encodeBase64Url(fixed(16, fill)),
+    consent: fill,
+    join: consent.encodeBase64Url(fixed(64, fill)),
+    maskKey,
+  });
+  const cohort = consent.cohortBlob([member(2, null), member(3, consent.encodeBase64Url(fixed(32, 9)))]);
   const subjectKey = fixed(32, 11);
   const payloadPlace = { log: ORIGIN, type: "consent.given", id: consent.encodeBase64Url(fixed(16, 5)) };
   const payload = consent.encryptPayload(payloadPlace, subjectKey, { a: 1 });
@@ -158,6 +166,23 @@ export async function consentTable(): Promise<Fuzzed[]> {
       decode: async (bytes: Uint8Array) => {
         for await (const part of consent.readBundle([bytes])) if (part.type === "entry") consent.parseEntry(part.bytes);
       },
+    },
+    {
+      name: "parseCohort",
+      inputs: 10_000,
+      make: (draw) =>
+        draw() < 0.3 ? mutateBytes([cohort], draw) : utf8(mutateJson([Buffer.from(cohort).toString()], draw)),
+      valid: [cohort],
+      isRefusal: isLedger,
+      decode: (bytes: Uint8Array) => same([...consent.cohortBlob(consent.parseCohort(bytes))], [...bytes]),
+    },
+    {
+      name: "openSealed",
+      inputs: 2_000,
+      make: (draw) => mutateBytes([box], draw),
+      valid: [box],
+      isRefusal: isLedger,
+      decode: (bytes: Uint8Array) => consent.openSealed(keys, bytes),
     },
     {
       name: "Witness.addCheckpoint",

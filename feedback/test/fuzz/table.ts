@@ -15,6 +15,7 @@ import {
   utf8,
 } from "@fedloop/fuzz";
 import * as z from "zod/mini";
+import { decodeItems, encodeItems, readQueuedOrigin } from "../../src/capture/ahead-items.js";
 import { EventLog } from "../../src/capture/event-log.js";
 import {
   DecisionLog,
@@ -119,6 +120,18 @@ function kept(): Fuzzed[] {
         await delivery.flush();
         await Delivery.open({ store, limits: [], clock });
         return delivery.state;
+      },
+    },
+    {
+      name: "decodeItems",
+      inputs: 4_000,
+      neverRefuses: true,
+      ...damaged([["here#3", "mastery", NOW_MS, "answer.given", { correct: true, seconds: 2.5 }]]),
+      isRefusal: () => false,
+      decode: (bytes: Uint8Array) => {
+        const items = decodeItems(bytes);
+        same(decodeItems(encodeItems(items)), items);
+        for (const { origin } of items) readQueuedOrigin(origin);
       },
     },
     {

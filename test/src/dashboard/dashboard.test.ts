@@ -92,9 +92,28 @@ t.test("the dashboard shows what the coordinator does, to who has a token", { sk
       ];
       await route.fulfill({ json: { ...ledger, size: ledger.published.size + 2, quorum: 2, witnesses } });
     });
+    // A round of many devices, held in the middle for the pictures.
+    await page.route("**/api/v1/populations", async (route) => {
+      const { items } = await (await route.fetch()).json();
+      const live = { expected: 110, answered: 57, minimum: 80 };
+      const held = { state: "masked", live, deadlineMs: Date.now() + 60_000 };
+      const [{ current, rounds, budget, ...population }] = items;
+      const changed = {
+        ...population,
+        state: "running",
+        finished: null,
+        current: { ...current, ...held },
+        rounds: { ...rounds, byState: { closed: 5, masked: 1 } },
+        budget: { ...budget, spent: "4", reserved: "5" },
+      };
+      await route.fulfill({ json: { items: [changed] } });
+    });
     await page.goto(`${http}/dashboard/#${POPULATION}`);
     await chart(page).locator("canvas").waitFor();
     await page.getByText("live", { exact: true }).waitFor();
+    await page.getByText("57 of 110 devices have answered, at least 80 must; the state ends in").waitFor();
+    await page.getByText("5 of 6 closed, 0 abandoned; 1 masked").waitFor();
+    t.equal(await page.locator("[aria-current='step']").textContent(), "masked");
     const ledger = page.getByRole("region", { name: "Ledger" });
     await ledger.getByText("2 not published").waitFor();
     await ledger.getByText("2 must cosign before anything is published").waitFor();
