@@ -1,34 +1,21 @@
 import t from "tap";
 import { releaseJournal } from "../../src/analytics/journal.js";
-import { answer, asking } from "../analytics/asking.js";
+import { answer, asking, MESSAGE_EXPERIMENT, messagesOf } from "../analytics/asking.js";
 import { POPULATION } from "../server/plans.js";
 import { openWithApi } from "./api.js";
 
 const PEOPLE = 6;
 
-/** Half of the people are in each arm; in "long" all answer, in "short" nobody. */
 const people = Array.from({ length: PEOPLE }, (_, i) => ({
   sessions: [{ minutes: 10 }],
   // All have been here for a week; two thirds of them came back on the day after.
   activity: [0, ...(i % 3 === 0 ? [] : [1])].map((day) => ({ day, tenure: 7 })),
-  messages: [{ arm: i % 2 === 0 ? "short" : "long", answered: i % 2 === 1 }],
+  messages: messagesOf(i),
 }));
 
 const queries = [
   { name: "active", ask: { kind: "count", table: "sessions", minimumDevices: 1 } },
-  {
-    name: "message",
-    ask: {
-      kind: "experiment",
-      table: "messages",
-      arm: "arm",
-      arms: ["short", "long"],
-      value: { of: "sum", column: "answered" },
-      lower: 0,
-      upper: 1,
-      minimumDevices: 1,
-    },
-  },
+  { name: "message", ask: MESSAGE_EXPERIMENT },
   {
     name: "return",
     ask: {

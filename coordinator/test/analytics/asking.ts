@@ -3,9 +3,27 @@ import type { Participant } from "@fedloop/client-runtime";
 import { analyticsTrainer, type RowSource } from "@fedloop/client-runtime/analytics";
 import { nodeVerifier } from "@fedloop/consent/node";
 import { systemRandom } from "@fedloop/privacy";
+import type { Row } from "@fedloop/privacy/analytics";
 import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
 import type { Federation } from "../server/federation.js";
 import type { PlanChanges } from "../server/plans.js";
+
+/** In which of two arms a device's message was, and whether it was answered. */
+export const MESSAGE_EXPERIMENT = {
+  kind: "experiment",
+  table: "messages",
+  arm: "arm",
+  arms: ["short", "long"],
+  value: { of: "sum", column: "answered" },
+  lower: 0,
+  upper: 1,
+  minimumDevices: 1,
+} as const;
+
+/** What the experiment counts of the device of this number: half of them are in each arm; in "long" all answer, in "short" nobody. */
+export function messagesOf(device: number): readonly Row[] {
+  return [{ arm: device % 2 === 0 ? "short" : "long", answered: device % 2 === 1 }];
+}
 
 /** The sections of a plan that asks under secure aggregation, with noise from the devices. */
 export function asking(members: number, queries: readonly object[], privacy: object = {}): PlanChanges {

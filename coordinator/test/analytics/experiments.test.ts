@@ -1,30 +1,15 @@
 /** An experiment end to end: four turns under masks and noise, analysed from what was released, by the command too. */
-import type { Row } from "@fedloop/privacy/analytics";
 import t from "tap";
 import { experimentAnalyses } from "../../src/analytics/experiments.js";
 import { answeredQueries } from "../../src/analytics/results.js";
 import { Federation } from "../server/federation.js";
-import { answer, asking } from "./asking.js";
+import { answer, asking, MESSAGE_EXPERIMENT, messagesOf } from "./asking.js";
 import { command } from "./command.js";
 
 const PEOPLE = 10;
 
-/** Half of the people are in each arm; in "long" all answer, in "short" nobody. */
-const people = Array.from({ length: PEOPLE }, (_, i) => ({
-  messages: [{ arm: i % 2 === 0 ? "short" : "long", answered: i % 2 === 1 }] satisfies Row[],
-}));
-
-const ask = {
-  about: "templates 3f9a",
-  kind: "experiment",
-  table: "messages",
-  arm: "arm",
-  arms: ["short", "long"],
-  value: { of: "sum", column: "answered" },
-  lower: 0,
-  upper: 1,
-  minimumDevices: 1,
-};
+const people = Array.from({ length: PEOPLE }, (_, i) => ({ messages: messagesOf(i) }));
+const ask = { about: "templates 3f9a", ...MESSAGE_EXPERIMENT };
 
 t.test("each participant counts in one turn; releases are pooled, analysed and shown with their noise", async (t) => {
   // Little noise, so that ten people are enough to see that nobody is counted twice.

@@ -11,6 +11,7 @@ import {
 import { type NodeSigner, nodeSigner } from "@fedloop/consent/node";
 import { Ledger, type LedgerOptions } from "../../src/ledger/ledger.js";
 import type { Store } from "../../src/store/database.js";
+import { consentRecord } from "./consent-record.js";
 
 export const ORIGIN = "example.org/test-log";
 export const POPULATION = "lecturers";
@@ -87,30 +88,9 @@ export class TestDevice {
 
   /** The same without going on: the next entry will have the same place in the chain. */
   draft(state: "given" | "refused" | "withdrawn", changes: Partial<ConsentRecord> = {}): Promise<Uint8Array> {
-    const record: ConsentRecord = {
-      id: newEntryId(),
-      subject: this.subject,
-      key: encodeBase64Url(this.#signer.publicKey),
-      population: POPULATION,
-      purpose: PURPOSE,
-      controller: "Example University",
-      notice: { uri: "https://example.org/notice", sha256: NOTICE, language: "en" },
-      policy: 1,
-      basis: "consent",
-      dataCategories: ["lecture ratings"],
-      specialCategory: false,
-      storage: "on the device",
-      retention: "until withdrawn",
-      jurisdiction: "CH",
-      model: "opt-in",
-      withdrawal: "in the app",
-      event: { time: 1_700_000_000_000, validUntil: null, state },
-      interface: "a test",
-      signals: { gpc: false },
-      limits: { epsilon: null, delta: null, rounds: null },
-      supersedes: this.#previous,
-      ...changes,
-    };
+    const key = encodeBase64Url(this.#signer.publicKey);
+    const decided = { subject: this.subject, key, purpose: PURPOSE, state, timeMs: 1_700_000_000_000 };
+    const record = consentRecord(policyBody(), { ...decided, supersedes: this.#previous }, changes);
     const draft = {
       log: ORIGIN,
       id: newEntryId(),

@@ -37,6 +37,7 @@ import {
   type SubmitMaskedResponse,
   signedParts,
 } from "@fedloop/proto";
+import { consentRecord } from "../ledger/consent-record.js";
 import { ORIGIN } from "../server/federation.js";
 import { POPULATION, PURPOSE } from "../server/plans.js";
 
@@ -175,32 +176,10 @@ export class RawDevice {
     const { policy } = await callOpen(this.transport, Consent.method.getNotice, { population: POPULATION });
     const published = parseEntry(policy?.entry ?? new Uint8Array());
     if (published.type !== "policy.publish") throw new Error("expected the policy with its notice");
-    const { body } = published;
     const now = Date.now();
-    const record: ConsentRecord = {
-      id: newEntryId(),
-      subject: this.subject,
-      key: encodeBase64Url(this.signer.publicKey),
-      population: POPULATION,
-      purpose: PURPOSE,
-      controller: body.controller,
-      notice: { uri: body.noticeUri, sha256: body.notice, language: body.language },
-      policy: body.policy,
-      basis: "consent",
-      dataCategories: ["lecture ratings"],
-      specialCategory: false,
-      storage: "on the device",
-      retention: "until withdrawn",
-      jurisdiction: "CH",
-      model: "opt-in",
-      withdrawal: "in the app",
-      event: { time: now, validUntil: null, state },
-      interface: "a test",
-      signals: { gpc: false },
-      limits: { epsilon: null, delta: null, rounds: null },
-      supersedes: this.#previous,
-      ...changes.record,
-    };
+    const key = encodeBase64Url(this.signer.publicKey);
+    const decided = { subject: this.subject, key, purpose: PURPOSE, state, timeMs: now, supersedes: this.#previous };
+    const record = consentRecord(published.body, decided, changes.record);
     const head = {
       log: changes.log ?? ORIGIN,
       id: newEntryId(),
