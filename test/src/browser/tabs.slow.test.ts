@@ -1,4 +1,5 @@
 // Several tabs of one app in headless Chromium, some of which die.
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import t from "tap";
@@ -26,11 +27,17 @@ async function until(page: Page, name: keyof TabPage, holds: (answer: unknown) =
 }
 const isTrue = (answer: unknown): boolean => answer === true;
 
-/** Ends the processes that pages run in as a crash would: nothing in them runs any more. */
+/** Ends the processes that pages run in as a crash would: nothing in them runs any more. Done when the browser has noticed it. */
 async function killPages(browser: Browser): Promise<void> {
   const session = await browser.newBrowserCDPSession();
-  const { processInfo } = await session.send("SystemInfo.getProcessInfo");
-  for (const { type, id } of processInfo) if (type === "renderer") process.kill(id, "SIGKILL");
+  const renderers = async (): Promise<number[]> => {
+    const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+    return processInfo.flatMap(({ type, id }) => (type === "renderer" ? [id] : []));
+  };
+  const killed = await renderers();
+  for (const id of killed) process.kill(id, "SIGKILL");
+  // Else the next page may be given a process that is gone.
+  while ((await renderers()).some((id) => killed.includes(id))) await nextTurn();
   await session.detach();
 }
 
