@@ -10,6 +10,7 @@ import { commitMove, readRegistry } from "../../src/models/model-registry.js";
 import { Federation } from "../server/federation.js";
 import { POPULATION, testPlan } from "../server/plans.js";
 import { temporaryFolder } from "../temporary-folder.js";
+import { endpointFor, Receiver } from "../webhooks/receiver.js";
 import { askingExactly } from "./asking.js";
 
 const PEOPLE = 40;
@@ -56,11 +57,17 @@ t.test("drift, not the clock, starts the next training round, and a worse canary
     secureAggregation: { enabled: false, reason: "the test is about what follows from answers" },
   };
   const noticed: WatchNotice[] = [];
+  const receiver = await Receiver.open(t);
+  const told = new Promise<unknown>((resolve) => {
+    receiver.beforeAnswer = async ({ body }) => resolve(JSON.parse(body));
+  });
+  const { endpoint } = endpointFor(t, receiver.url, { events: ["drift.detected"] });
   const federation = await Federation.open(t, {
     dataDir: folder,
     plan: { rounds: 2, watch, release: "manual" },
     plans: [await testPlan(folder, { rounds: 2, watch, release: "manual" }), await testPlan(folder, asks)],
     onWatch: (notice) => noticed.push(notice),
+    webhooks: [endpoint],
   });
   const { coordinator } = federation;
   // In the first turn three of four have short sessions, from the second on one of four.
@@ -117,5 +124,11 @@ t.test("drift, not the clock, starts the next training round, and a worse canary
       ["drift", 1],
     ],
   );
+  t.match(await told, {
+    type: "drift.detected",
+    data: { population: INSIGHT, query: "minutes", turn: 2, reference: 1, round: 3 },
+  });
+  await coordinator.webhooks.settled();
+  t.equal(receiver.received.length, 1, "a drift is told once");
   t.same(federation.faults, []);
 });

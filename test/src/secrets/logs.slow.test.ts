@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { randomBytes, X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import { memoryStore, Participant } from "@fedloop/client-runtime";
@@ -243,6 +243,7 @@ t.test(
       }
     }
     t.strictSame(found, []);
+    for (const path of keyFiles) t.equal(statSync(path).mode & 0o077, 0, `${path} is its owner's alone`);
     t.ok(
       keyFiles.every((path) => files.some(([place, hay]) => place === path && hay.length === 32)),
       "each key is in its own file, where it would be found",
