@@ -54,17 +54,19 @@ export async function initialise(options: InitOptions, { print }: Surroundings):
     print(`${JSON.stringify({ folder, files: written, certificateDays: CERTIFICATE_DAYS })}\n`);
     return;
   }
+  const steps = [
+    ...(folder === process.cwd() ? [] : [`cd ${options.folder}`]),
+    "edit notice.md and plan.yaml, then   fedloop plan validate",
+    "fedloop serve",
+    'in the app: grpcTransport({ address: "localhost:7443", tls: { rootCertificates: readFileSync("tls/ca.pem") } })',
+    "a token for the HTTP API:   fedloop tokens create --role operator --name me",
+  ];
   print(
     `Wrote into ${folder}\n${written.map((path) => `  ${path}\n`).join("")}
 The certificates are for development, good for ${CERTIFICATE_DAYS} days; the authority's key was thrown away.
 
 Next
-  1. cd ${options.folder}
-  2. edit notice.md and plan.yaml, then   fedloop plan validate
-  3. fedloop serve
-  4. in the app: grpcTransport({ address: "localhost:7443", tls: { rootCertificates: readFileSync("tls/ca.pem") } })
-  5. a token for the HTTP API:   fedloop tokens create --role operator --name me
-`,
+${steps.map((step, at) => `  ${at + 1}. ${step}\n`).join("")}`,
   );
 }
 

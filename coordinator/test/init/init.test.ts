@@ -12,6 +12,7 @@ t.test("what init writes is a configuration and a plan that can be used as they 
   const folder = join(temporaryFolder(t), "new");
   const { exitCode, out, err } = await run("init", folder, "--population", "schools");
   t.equal(exitCode, 0, err);
+  t.match(out, `1. cd ${folder}`);
   t.match(out, "fedloop serve");
   const config = await loadConfig(join(folder, "fedloop.yaml"), {});
   t.match(config.tls, { cert: join(folder, "tls", "server.pem"), key: join(folder, "tls", "server.key") });
@@ -57,4 +58,13 @@ t.test("with --json it lists what it wrote; names that are none are refused", as
   t.match(JSON.parse(out), { folder, files: ["fedloop.yaml", "plan.yaml", "notice.md", "tls/ca.pem"] });
   t.match(await run("init", folder, "--population", "No Name"), { exitCode: 2, err: "lower-case letters" });
   t.match(await run("init", folder, "--host", "https://x"), { exitCode: 2, err: "without a port" });
+});
+
+t.test("whoever is in the folder already is not told to go there", async (t) => {
+  const before = process.cwd();
+  t.teardown(() => process.chdir(before));
+  process.chdir(temporaryFolder(t));
+  const { exitCode, out, err } = await run("init", ".");
+  t.equal(exitCode, 0, err);
+  t.match(out, "1. edit notice.md");
 });
