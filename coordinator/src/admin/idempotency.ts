@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
 import type { FastifyRequest } from "fastify";
+import type { Kysely } from "kysely";
 import * as z from "zod";
 import { CoordinatorError } from "../errors.js";
 import type { Ledger, LedgerTransaction } from "../ledger/ledger.js";
+import type { Database, Store } from "../store/database.js";
 
 /** How long an answer is kept under its key, milliseconds. */
 const KEPT_MS = 24 * 60 * 60 * 1_000;
@@ -38,16 +40,10 @@ export async function once<Answer>(
   request: FastifyRequest,
   work: (tx: LedgerTransaction) => Promise<Done<Answer>>,
 ): Promise<Done<Answer>> {
-  const key = hash([request.access?.tokenId ?? "", String(request.headers["idempotency-key"])]);
-  const asked = hash([request.method, request.url, JSON.stringify(request.body ?? null)]);
+  const { key, asked } = keyOf(request);
   const { result } = await ledger.commit(async ({ db, ...tx }): Promise<Done<Answer>> => {
-    const known = await db.selectFrom("idempotency").selectAll().where("key", "=", key).executeTakeFirst();
-    if (known !== undefined) {
-      if (!asked.equals(known.request)) {
-        throw new CoordinatorError("CONFLICT", "expected another Idempotency-Key for another request, came a used one");
-      }
-      return { status: known.status, answer: JSON.parse(known.answer) };
-    }
+    const known = await remembered<Answer>(db, request);
+    if (known !== undefined) return known;
     const now = clock.now();
     const done = await work({ db, ...tx });
     await db
@@ -61,6 +57,41 @@ export async function once<Answer>(
     return done;
   });
   return result;
+}
+
+/**
+ * The same for an effect that is not in the database alone, and of which a second time changes nothing: it comes first, and its answer
+ * is kept under the key.
+ *
+ * @throws CoordinatorError CONFLICT; what the work throws, and then the key is free again
+ */
+export async function onceAround<Answer>(
+  ledger: Ledger,
+  store: Pick<Store, "db">,
+  clock: { now(): number },
+  request: FastifyRequest,
+  work: () => Promise<Done<Answer>>,
+): Promise<Done<Answer>> {
+  const known = await remembered<Answer>(store.db, request);
+  if (known !== undefined) return known;
+  const done = await work();
+  return once(ledger, clock, request, () => Promise.resolve(done));
+}
+
+function keyOf(request: FastifyRequest): { readonly key: Buffer; readonly asked: Buffer } {
+  return {
+    key: hash([request.access?.tokenId ?? "", String(request.headers["idempotency-key"])]),
+    asked: hash([request.method, request.url, JSON.stringify(request.body ?? null)]),
+  };
+}
+
+/** What was done under a request's key; undefined where nothing was. @throws CoordinatorError CONFLICT for something else */
+async function remembered<Answer>(db: Kysely<Database>, request: FastifyRequest): Promise<Done<Answer> | undefined> {
+  const { key, asked } = keyOf(request);
+  const known = await db.selectFrom("idempotency").selectAll().where("key", "=", key).executeTakeFirst();
+  if (known === undefined) return undefined;
+  if (asked.equals(known.request)) return { status: known.status, answer: JSON.parse(known.answer) };
+  throw new CoordinatorError("CONFLICT", "expected another Idempotency-Key for another request, came a used one");
 }
 
 function hash(parts: readonly string[]): Buffer {

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { CoordinatorError } from "../errors.js";
 import { pausePopulation, resumePopulation } from "../rounds/pause.js";
 import type { AdminDependencies } from "./dependencies.js";
-import { idempotencyHeaders, once } from "./idempotency.js";
+import { idempotencyHeaders, once, onceAround } from "./idempotency.js";
 import { readRounds, roundSchema } from "./rounds.js";
 import type { ZodRoutes } from "./zod-routes.js";
 
@@ -60,16 +60,20 @@ export function addOperations(app: ZodRoutes, deps: AdminDependencies): void {
         response: { 200: roundSchema },
       },
     },
-    async ({ params }) => {
+    async (request) => {
+      const { params } = request;
       const live = populations.get(params.population);
       const read = () => readRounds(deps, { population: live.name, after: [live.name, params.round + 1] }, 1);
       const isGivenUp = (await read()).some(
         ({ round, reason }) => round === params.round && reason === "OPERATOR_STOPPED",
       );
-      if (!isGivenUp) await deps.abandonRound(live.name, params.round);
-      const [found] = await read();
-      if (found?.round === params.round) return found;
-      throw new CoordinatorError("NOT_FOUND", `expected a round of ${live.name}, came ${params.round}`);
+      const { answer } = await onceAround(ledger, deps.store, clock, request, async () => {
+        if (!isGivenUp) await deps.abandonRound(live.name, params.round);
+        const [found] = await read();
+        if (found?.round === params.round) return { status: 200, answer: found };
+        throw new CoordinatorError("NOT_FOUND", `expected a round of ${live.name}, came ${params.round}`);
+      });
+      return answer;
     },
   );
   app.post(
@@ -85,10 +89,15 @@ export function addOperations(app: ZodRoutes, deps: AdminDependencies): void {
         response: { 202: drainSchema },
       },
     },
-    async (_request, reply) => {
-      // Asked again it is draining already: there is nothing to be remembered.
-      deps.drain.request();
-      return reply.status(202).send({ status: "draining" });
+    async (request, reply) => {
+      let isFirst = false;
+      const { answer } = await once(ledger, clock, request, async () => {
+        isFirst = true;
+        return { status: 202, answer: { status: "draining" } as const };
+      });
+      // The same request sent again, after a start, is not about the process that has started.
+      if (isFirst) deps.drain.request();
+      return reply.status(202).send(answer);
     },
   );
 }

@@ -1,7 +1,8 @@
 import t from "tap";
+import { Federation } from "../server/federation.js";
 import { HeldTrainer } from "../server/people.js";
 import { POPULATION } from "../server/plans.js";
-import { openWithApi } from "./api.js";
+import { callsTo, HTTP, openWithApi } from "./api.js";
 
 const KEY = "a-key-of-the-test-";
 
@@ -35,11 +36,30 @@ t.test("a round is given up once, whoever asks how often; one that is not under 
     t.match({ status, body }, { status: 200, body: { round: 1, state: "abandoned", reason: "OPERATOR_STOPPED" } });
   }
   t.equal((await federation.entries("round.close")).filter(({ body }) => body.round === 1).length, 1);
+  const other = `/populations/${POPULATION}/rounds/2/abandon`;
+  t.match(
+    await post(other, {}, `${KEY}1`),
+    { status: 409, body: { code: "CONFLICT" } },
+    "the key was for another round",
+  );
 });
 
-t.test("asked to drain, the coordinator says so to whoever runs the process", async (t) => {
-  const { federation, post } = await openWithApi(t);
-  t.equal(federation.coordinator.drainRequested.aborted, false);
-  t.match(await post("/drain", {}, `${KEY}1`), { status: 202, body: { status: "draining" } });
-  t.equal(federation.coordinator.drainRequested.aborted, true);
-});
+t.test(
+  "asked to drain, the coordinator says so to whoever runs the process; sent again, the request drains no later one",
+  async (t) => {
+    const first = await openWithApi(t);
+    t.equal(first.federation.coordinator.drainRequested.aborted, false);
+    for (let i = 0; i < 2; i++)
+      t.match(await first.post("/drain", {}, `${KEY}1`), { status: 202, body: { status: "draining" } });
+    t.equal(first.federation.coordinator.drainRequested.aborted, true);
+    const pause = `/populations/${POPULATION}/pause`;
+    t.match(await first.post(pause, {}, `${KEY}1`), { status: 409, body: { code: "CONFLICT" } });
+    await first.federation.close();
+    const second = await Federation.open(t, { dataDir: first.federation.folder, http: HTTP });
+    const again = callsTo(`http://127.0.0.1:${second.coordinator.httpPort}`, first.token);
+    t.match(await again.post("/drain", {}, `${KEY}1`), { status: 202, body: { status: "draining" } });
+    t.equal(second.coordinator.drainRequested.aborted, false);
+    t.equal((await again.post("/drain", {}, `${KEY}2`)).status, 202);
+    t.equal(second.coordinator.drainRequested.aborted, true);
+  },
+);
