@@ -1,6 +1,6 @@
 // Loaded into the coordinator that the load benchmark runs (node --import): once a minute everything that is not in use is
-// collected, and what is left is written down. The coordinator lets its heap grow by 128 MiB before it collects, so that without this
-// its memory goes up and down by as much over minutes. What is resident is read a little later: the collector's threads give
+// collected, and what is left is written down. The coordinator lets its heap grow by dozens of megabytes before it collects, so that
+// without this its memory goes up and down by as much over minutes. What is resident is read a little later: the collector's threads give
 // pages back after it has answered.
 import { appendFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
