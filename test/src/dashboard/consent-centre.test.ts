@@ -32,7 +32,7 @@ t.test(
     await page.keyboard.press("Enter");
     await dialog.waitFor();
     t.match(await dialog.textContent(), "Your ratings train a model. They stay with you.", "the notice's own words");
-    await picture(page, "consent-question");
+    await requireReadable(t, page, "consent-question");
     await page.keyboard.press("Escape");
     await state("refused");
     t.equal(await receipts.count(), 1);

@@ -106,7 +106,21 @@ t.test("the dashboard shows what the coordinator does, to who has a token", { sk
         rounds: { ...rounds, byState: { closed: 5, masked: 1 } },
         budget: { ...budget, spent: "4", reserved: "5" },
       };
-      await route.fulfill({ json: { items: [changed] } });
+      const stuck = {
+        ...changed,
+        population: "schools",
+        state: "paused",
+        pause: { reason: "rounds-abandoned" },
+        rounds: { planned: 40, byState: { closed: 12, abandoned: 5 } },
+        budget: { ...budget, spent: "5.1" },
+      };
+      await route.fulfill({ json: { items: [changed, stuck] } });
+    });
+    await page.route("**/api/v1/alerts", async (route) => {
+      const { items } = await (await route.fetch()).json();
+      const message = "5 rounds in a row were abandoned, the newest for COHORT_TOO_SMALL: no other begins";
+      const alert = { ...items[0], code: "POPULATION_STOPPED", severity: "critical", population: "schools", message };
+      await route.fulfill({ json: { items: [...items, alert] } });
     });
     await page.goto(`${http}/dashboard/#${POPULATION}`);
     await chart(page).locator("canvas").waitFor();
@@ -114,6 +128,8 @@ t.test("the dashboard shows what the coordinator does, to who has a token", { sk
     await page.getByText("57 of 110 devices have answered, at least 80 must; the state ends in").waitFor();
     await page.getByText("5 of 6 closed, 0 abandoned; 1 masked").waitFor();
     t.equal(await page.locator("[aria-current='step']").textContent(), "masked");
+    await page.getByText("paused after abandoned rounds", { exact: true }).waitFor();
+    await page.getByText("POPULATION_STOPPED").waitFor();
     const ledger = page.getByRole("region", { name: "Ledger" });
     await ledger.getByText("2 not published").waitFor();
     await ledger.getByText("2 must cosign before anything is published").waitFor();
