@@ -11,6 +11,8 @@ const ANSWERS = 12;
 /** Everybody has been here for a week, some for longer. */
 const LEAST_TENURE = 8;
 const MORE_DAYS = 5;
+/** Chance that somebody opens the hint before the first answer. */
+const PUZZLED = 0.5;
 /** The days that the team's retention curve asks for. */
 const CURVE = [1, 3, 7];
 /** Questions that are asked before a week passes and the last of them is asked again. */
@@ -18,6 +20,7 @@ const QUESTIONS = 4;
 
 interface Simulated {
   readonly learner: Learner;
+  readonly openedHint: boolean;
   /** Days since joining on which this learner practised. */
   readonly days: readonly number[];
   /** Practises today. */
@@ -61,6 +64,8 @@ async function simulated(config: CourseConfig, number: number): Promise<Simulate
   const days = Array.from({ length: tenure }, (_, day) => day).filter(
     (day) => day === 0 || random.uniform() < 0.25 + 0.6 * Math.exp(-day / 4),
   );
+  const openedHint = random.uniform() < PUZZLED;
+  if (openedHint) learner.capture.record("hint.opened", {});
   for (let n = 0; n < ANSWERS; n++) {
     clock.days = (days[Math.floor((n * days.length) / ANSWERS)] ?? 0) - tenure;
     answer(learnt());
@@ -78,14 +83,14 @@ async function simulated(config: CourseConfig, number: number): Promise<Simulate
       for (let n = 0; n < ANSWERS; n++) answer(0.3 * talent);
     });
   };
-  return { learner, days, practise, report };
+  return { learner, openedHint, days, practise, report };
 }
 
 /**
  * So many learners join, practise on some days, train together, practise again and get messages.
  *
  * @param tell what has been done so far
- * @param tellTruth what nobody but this page knows: how many came back on which day
+ * @param tellTruth what nobody but this page knows: how many came back on which day, and opened the hint
  * @returns what has all of them report
  */
 export async function crowd(
@@ -103,7 +108,8 @@ export async function crowd(
   };
   const all = await Promise.all(Array.from({ length: people }, (_, number) => join(number)));
   const back = CURVE.map((day) => `${all.filter(({ days }) => days.includes(day)).length} on day ${day}`);
-  tellTruth(`of ${people} came back ${back.join(", ")}`);
+  const hints = all.filter(({ openedHint }) => openedHint).length;
+  tellTruth(`of ${people} came back ${back.join(", ")}; ${hints} opened the hint`);
   tell("training");
   await Promise.all(all.map(({ learner }) => learner.train()));
   for (const { practise } of all) practise();

@@ -14,6 +14,7 @@ import { analyticsTrainer } from "@fedloop/client-runtime/analytics";
 import { connectTransport } from "@fedloop/client-runtime/connect";
 import { decodeBase64Url, type Signer, webCryptoVerifier } from "@fedloop/consent";
 import {
+  type Attention,
   Capture,
   type CapturedEvent,
   type ConsentSource,
@@ -30,6 +31,7 @@ import {
   learnedCadence,
   type MessageSurface,
   OutcomeLog,
+  openNewest,
   ParticipantConsent,
   purposeGate,
   quietHours,
@@ -64,6 +66,8 @@ export interface LearnerOptions {
   readonly ahead?: WriteAhead;
   readonly signer: (name: string) => Promise<Signer>;
   readonly surface: MessageSurface;
+  /** Whether anybody can see a message now; this page's visibility unless given. */
+  readonly attention?: Attention;
   readonly language: string;
   /** What captured events are dated by; the device's own unless given. */
   readonly clock?: Clock;
@@ -107,6 +111,8 @@ export class Learner {
   readonly delivery: Delivery;
   readonly mastery: Participant;
   readonly quality: Participant;
+  /** Both decisions, as other tabs are to know them. */
+  readonly consent: ConsentSource;
   readonly #consents: Readonly<Record<string, ParticipantConsent>>;
   readonly #model: { current: PropensityModel };
   readonly #loop: FeedbackLoop;
@@ -118,6 +124,7 @@ export class Learner {
     delivery: Delivery;
     mastery: Participant;
     quality: Participant;
+    consent: ConsentSource;
     consents: Readonly<Record<string, ParticipantConsent>>;
     model: { current: PropensityModel };
     loop: FeedbackLoop;
@@ -127,6 +134,7 @@ export class Learner {
     this.delivery = parts.delivery;
     this.mastery = parts.mastery;
     this.quality = parts.quality;
+    this.consent = parts.consent;
     this.#consents = parts.consents;
     this.#model = parts.model;
     this.#loop = parts.loop;
@@ -135,7 +143,7 @@ export class Learner {
 
   /** Asks for both consents and starts the loop. */
   static async open(options: LearnerOptions): Promise<Learner> {
-    const { config, decide, store, ahead, signer, surface, language, clock = systemClock() } = options;
+    const { config, decide, store, ahead, signer, surface, attention, language, clock = systemClock() } = options;
     const verifier = webCryptoVerifier();
     const trust = { keys: [decodeBase64Url(config.publisherKey)], verifier };
     // The trainers read a log that can only be opened once its consents are known.
@@ -214,7 +222,8 @@ export class Learner {
     });
     // Says nothing until a model was released.
     const model = { current: logisticPropensity("mastery", {}, Number.NEGATIVE_INFINITY) };
-    const { triggers } = await openRules(await bytesOf("rules.bundle"), trust);
+    const [rules, templates] = [await bytesOf("rules.bundle"), await bytesOf("templates.bundle")];
+    const { triggers } = await openNewest("rules", events, trust, (known) => openRules(rules, known));
     const content = experimentContent({
       experiments,
       outcomes,
@@ -231,9 +240,12 @@ export class Learner {
       triggers,
       features: FEATURES,
       models: [{ id: "mastery", score: (features) => model.current.score(features) }],
-      messages: await Messages.open(await bytesOf("templates.bundle"), trust, liquidTemplates()),
+      messages: await openNewest("templates", events, trust, (known) =>
+        Messages.open(templates, known, liquidTemplates()),
+      ),
       delivery,
       surface,
+      ...(attention === undefined ? {} : { attention }),
       language,
       campaigns: [{ trigger: "encourage", content, variables: () => ({ answers: capture.count(MASTERY).events }) }],
     });
@@ -241,7 +253,17 @@ export class Learner {
       await outcomes.erase();
       await forgetJoined(events, QUALITY);
     };
-    const learner = new Learner({ capture, delivery, mastery, quality, consents, model, loop, forgetReports });
+    const learner = new Learner({
+      capture,
+      delivery,
+      mastery,
+      quality,
+      consent: both,
+      consents,
+      model,
+      loop,
+      forgetReports,
+    });
     await learner.useModel();
     return learner;
   }

@@ -1,11 +1,20 @@
 // The page: asks, practises, shows. With ?people=N it is a crowd of simulated learners instead, for the test and for a demonstration.
 import type { Notice } from "@fedloop/client-runtime";
 import { browserSigner, indexedDbStore, indexedDbWriteAhead } from "@fedloop/client-runtime/browser";
-import { listenToDom, secureWhenHidden } from "@fedloop/feedback";
+import {
+  type CaptureOutcome,
+  listenToDom,
+  purposeGate,
+  secureWhenHidden,
+  TabConsent,
+  TabMessages,
+  TabRecorder,
+} from "@fedloop/feedback";
 import { toastSurface } from "@fedloop/feedback/toast";
 import { crowd } from "./crowd.js";
 import { type CourseConfig, Learner } from "./learner.js";
-import { MASTERY, QUALITY } from "./registry.js";
+import { MASTERY, QUALITY, registry } from "./registry.js";
+import { TabActions } from "./tabs.js";
 
 function element<E extends HTMLElement>(id: string, type: new () => E): E {
   const found = document.getElementById(id);
@@ -41,42 +50,63 @@ function ask({ bytes, controller }: Notice, purpose: string): Promise<boolean> {
 }
 
 async function person(config: CourseConfig): Promise<void> {
+  // A tab of several: each records and shows, one has the log, trains and decides.
+  const ahead = await indexedDbWriteAhead("learning-ahead");
+  const consent = new TabConsent("learning", registry.purposes);
+  const recorder = new TabRecorder({ registry, gate: purposeGate(consent), ahead, onError: failed });
+  const messages = new TabMessages({ name: "learning", surface: toastSurface() });
+  const actions = new TabActions((done) => show("status", done), failed);
+  let showCounts = ({ captured }: CaptureOutcome): void => {
+    show("kept", captured.length === 0 ? "nothing" : `by another tab, for ${captured.join(" and ")}`);
+  };
+  listenToDom(document, recorder, { onCapture: (_type, outcome) => showCounts(outcome), onError: failed });
+  for (const id of ["withdraw", "opt-out", "report"]) onClick(id, async () => actions.act(id));
+
+  show("status", "another tab has the log; what you do here counts");
+  const events = indexedDbStore("learning-events", { waitMs: Number.POSITIVE_INFINITY });
+  // The first use waits until no other tab has it.
+  await events.keys("");
   const learner = await Learner.open({
     config,
     decide: ask,
-    store: (name) => indexedDbStore(`learning-${name}`),
-    ahead: await indexedDbWriteAhead("learning-ahead"),
+    store: (name) => (name === "events" ? events : indexedDbStore(`learning-${name}`)),
+    ahead,
     signer: (name) => browserSigner(`learning-${name}`),
-    surface: toastSurface(),
+    surface: messages,
+    attention: messages,
     language: navigator.language,
   });
-  const showCounts = (): void => {
-    show(
-      "kept",
-      `${learner.capture.count(MASTERY).events} for ${MASTERY}, ${learner.capture.count(QUALITY).events} for ${QUALITY}`,
-    );
+  showCounts = () => {
+    const [mastery, quality] = [MASTERY, QUALITY].map((purpose) => learner.capture.count(purpose).events);
+    show("kept", `${mastery} for ${MASTERY}, ${quality} for ${QUALITY}`);
   };
+  const counted = (): void => showCounts({ captured: [], refused: {} });
   const showSpent = async (): Promise<void> => {
     const [mastery, quality] = await Promise.all([learner.mastery.budget(), learner.quality.budget()]);
     show("budget", `ε ${mastery.epsilon.toFixed(2)} for ${MASTERY}, ε ${quality.epsilon.toFixed(2)} for ${QUALITY}`);
   };
-  listenToDom(document, learner.capture, { onCapture: showCounts, onError: failed });
-  onClick("withdraw", async () => {
-    await learner.withdraw(MASTERY);
-    showCounts();
-    show("status", "withdrawn from mastery");
+  actions.lead({
+    withdraw: async () => {
+      await learner.withdraw(MASTERY);
+      counted();
+      return "withdrawn from mastery";
+    },
+    "opt-out": async () => {
+      await learner.delivery.optOut();
+      return "no more messages";
+    },
+    report: async () => {
+      await learner.report();
+      await showSpent();
+      return "reported";
+    },
   });
-  onClick("opt-out", async () => {
-    await learner.delivery.optOut();
-    show("status", "no more messages");
-  });
-  onClick("report", async () => {
-    await learner.report();
-    await showSpent();
-    show("status", "reported");
-  });
+  consent.attach(learner.consent);
+  recorder.attach(learner.capture);
+  // Also what other tabs have recorded.
+  for (const purpose of registry.purposes) learner.capture.follow(purpose, counted);
   secureWhenHidden(learner.capture, { onError: failed });
-  showCounts();
+  counted();
   show("status", "ready");
   await learner.train();
   await showSpent();

@@ -21,6 +21,8 @@ export const registry = defineEvents({
         question: { schema: z.string().check(z.maxLength(60)), purpose: MASTERY },
       },
     },
+    // A click on "Show me how". That many people need it decides whether the lesson is rewritten; nothing else is asked of it.
+    "hint.opened": { purpose: QUALITY, retentionDays: KEPT_DAYS, egress: "aggregate", fields: {} },
   },
 });
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { setStage } from "./stage.js";
 
 /** As many as the plans ask for: you, and the crowd. */
-const PEOPLE = 32;
+const PEOPLE = 40;
 const fedloop = fileURLToPath(new URL("../../../coordinator/bin/fedloop.js", import.meta.url));
 
 const ends: (() => unknown)[] = [];

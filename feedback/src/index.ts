@@ -166,3 +166,4 @@ export {
   openBundle,
   signBundle,
 } from "./signed/bundle.js";
+export { openNewest } from "./signed/newest.js";

@@ -1,6 +1,7 @@
+import { memoryStore } from "@fedloop/client-runtime";
 import { canonicalBytes, encodeBase64Url, generateWebCryptoSigner, webCryptoVerifier } from "@fedloop/consent";
 import t from "tap";
-import { MAX_BUNDLE_BYTES, signBundle } from "../../src/index.js";
+import { MAX_BUNDLE_BYTES, openNewest, signBundle } from "../../src/index.js";
 import {
   checkedBundle,
   LIQUID_FILTERS,
@@ -112,6 +113,23 @@ t.test("a bundle without a signature, under another key, changed, of another kin
   await t.rejects(open(canonicalBytes({ ...envelope, signature: "!" })), { code: "BAD_BUNDLE" });
   await t.rejects(open(new TextEncoder().encode("{")), { code: "BAD_BUNDLE" });
   await t.rejects(open(new Uint8Array(MAX_BUNDLE_BYTES + 1)), { code: "BAD_BUNDLE" });
+});
+
+t.test("a device that has used a bundle takes no older one of its kind, also after a restart", async (t) => {
+  const engine = liquidTemplates();
+  const contents = { defaultLanguage: "en", templates: { welcome: JSON.parse(JSON.stringify(WELCOME)) } };
+  const store = memoryStore();
+  const open = async (version: number): Promise<number> => {
+    const bytes = await signBundle("templates", version, contents, signer);
+    return (await openNewest("templates", store, trust, (known) => Messages.open(bytes, known, engine))).version;
+  };
+  t.same([await open(2), await open(2), await open(4)], [2, 2, 4]);
+  await t.rejects(open(3), { code: "BUNDLE_ROLLED_BACK" });
+  t.equal(await open(4), 4, "the one in use goes on");
+  const rules = openNewest("rules", store, trust, async ({ newestVersion }) => ({ version: 1, newestVersion }));
+  t.match(await rules, { newestVersion: 0 }, "each kind has versions of its own");
+  await store.put("bundles/templates", new TextEncoder().encode("four"));
+  await t.rejects(open(5), { code: "LOG_CORRUPT" });
 });
 
 t.test(
