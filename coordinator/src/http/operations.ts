@@ -2,6 +2,7 @@ import type { FastifyPluginAsync } from "fastify";
 import { sql } from "kysely";
 import type { AdminDependencies } from "../admin/dependencies.js";
 import { readStanding } from "../admin/standing.js";
+import { rememberedAnswers } from "../analytics/remembered-answers.js";
 import type { PrometheusMetrics } from "../metrics/prometheus.js";
 
 /** How long the store may take to answer before the coordinator counts as not ready, milliseconds. */
@@ -12,6 +13,7 @@ const STORE_MS = 2_000;
  * everyone, and telling no more than that. `/metrics` in Prometheus' format, for who has a viewer's token.
  */
 export function operationsRoutes(deps: AdminDependencies, metrics: PrometheusMetrics): FastifyPluginAsync {
+  const answersOf = rememberedAnswers(deps);
   return async (app) => {
     app.addHook("onSend", async (_request, reply) => {
       reply.header("cache-control", "no-store");
@@ -22,7 +24,7 @@ export function operationsRoutes(deps: AdminDependencies, metrics: PrometheusMet
       return reply.status(status === "ready" ? 200 : 503).send({ status });
     });
     app.get("/metrics", { onRequest: deps.guard({ role: "viewer", scope: "param" }) }, async (_request, reply) =>
-      reply.type(metrics.contentType).send(await metrics.text(await readStanding(deps))),
+      reply.type(metrics.contentType).send(await metrics.text(await readStanding(deps, answersOf))),
     );
   };
 }

@@ -2,6 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { RoundNotice } from "../rounds/engine.js";
 import { hasEnded, type RoundState } from "../rounds/states.js";
 import type { SendResult } from "../webhooks/sender.js";
+import { answerGauges, type StandingAnswer } from "./answer-gauges.js";
 import type { AnsweredRequest, Metrics } from "./metrics.js";
 
 /** What is read when it is asked for, rather than counted as it happens. */
@@ -19,6 +20,7 @@ export interface Standing {
     readonly epsilonSpent: number;
     readonly epsilonCap: number;
   }[];
+  readonly answers: readonly StandingAnswer[];
   readonly ledgerEntries: number;
   readonly ledgerPublished: number;
   readonly webhooksPending: number;
@@ -165,6 +167,7 @@ function standingGauges(registers: Registry[]): (standing: Standing) => void {
   const published = gauge("fedloop_ledger_published_entries", "Entries that witnesses and mirrors can see.");
   const pending = gauge("fedloop_webhooks_pending", "Messages that wait to be delivered.");
   const draining = gauge("fedloop_draining", "1 while the coordinator begins no more rounds.");
+  const setAnswers = answerGauges(registers);
   return (standing) => {
     for (const labelled of [rounds, participants]) labelled.reset();
     for (const it of standing.populations) {
@@ -178,6 +181,7 @@ function standingGauges(registers: Registry[]): (standing: Standing) => void {
       spent.set({ population }, it.epsilonSpent);
       left.set({ population }, Math.max(it.epsilonCap - it.epsilonSpent, 0));
     }
+    setAnswers(standing.answers);
     entries.set(standing.ledgerEntries);
     published.set(standing.ledgerPublished);
     pending.set(standing.webhooksPending);

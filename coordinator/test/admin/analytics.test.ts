@@ -42,7 +42,9 @@ const queries = [
 t.test("what devices have answered is told as noised estimates, experiments with their analysis", async (t) => {
   // Little noise, so that few people are enough.
   const plan = asking(PEOPLE, queries, { epsilon: undefined, delta: undefined, noiseMultiplier: 0.07 });
-  const { federation, get } = await openWithApi(t, { plan: { ...plan, policy: { epsilon: 1_000, delta: 1e-5 } } });
+  const { federation, call, get } = await openWithApi(t, {
+    plan: { ...plan, policy: { epsilon: 1_000, delta: 1e-5 } },
+  });
   t.strictSame((await get("/answers")).body, { items: [] });
   t.strictSame((await get("/experiments")).body, { items: [] });
   t.strictSame((await get("/drift")).body, { items: [] });
@@ -54,6 +56,17 @@ t.test("what devices have answered is told as noised estimates, experiments with
   const [{ value, low, high }] = counted.estimates;
   // The noise deviates by less than 0.1: a false alarm is one of ten deviations, at the others one of more than four. Intervals end at the number of devices.
   t.ok(low <= high && Math.abs(value - PEOPLE) < 1, `${low} to ${high}, ${value}`);
+  const metrics = (await call("/metrics")).body;
+  t.match(
+    metrics,
+    `fedloop_answer{population="${POPULATION}",query="active",name="${counted.estimates[0].name}"} ${value}`,
+  );
+  t.match(
+    metrics,
+    `fedloop_answer_high{population="${POPULATION}",query="active",name="${counted.estimates[0].name}"} ${high}`,
+  );
+  t.match(metrics, `fedloop_answer_turn{population="${POPULATION}",query="length"} 2`);
+  t.notMatch(metrics, /query="length",name="0–5"/, "what is withheld is not there");
   const journal = await releaseJournal(federation.coordinator);
   t.equal(body.items.length, journal.length);
   for (const item of body.items) {
