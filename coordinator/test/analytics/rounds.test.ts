@@ -12,6 +12,11 @@ const tables = Array.from({ length: PEOPLE }, (_, i) => ({
   sessions: Array.from({ length: i + 1 }, (): Row => ({ minutes: 10 })),
   answers: [{ arm: i % 2 === 0 ? "a" : "b", right: i >= 3 }] satisfies Row[],
   words: [{ word: i < 4 ? "yes" : "no" }] satisfies Row[],
+  scored: [{ score: (i + 0.5) / PEOPLE, label: i >= 3 }] satisfies Row[],
+  tuning: [
+    { name: "slow", error: 0.4 },
+    { name: "fast", error: i === 0 ? 0.5 : 0.2 },
+  ] satisfies Row[],
 }));
 
 t.test(
@@ -128,9 +133,46 @@ t.test("without noise the sums are those of the rows, and small cells are withhe
       ask: { kind: "categories", table: "answers", column: "arm", categories: ["a", "b", "c"], minimumDevices: 1 },
     },
   ];
-  const federation = await Federation.open(t, { plan: askingExactly(PEOPLE, queries) });
+  const minutesOf = {
+    table: "sessions",
+    value: { of: "sum", column: "minutes" },
+    lower: 0,
+    upper: 64,
+    minimumDevices: 1,
+  };
+  const right = { table: "answers", minimumDevices: 1 };
+  const others = {
+    sum: { ...minutesOf, kind: "sum" },
+    quantiles: { ...minutesOf, kind: "quantiles", levels: 3, at: [0.5] },
+    "mean-by": {
+      ...{ ...right, kind: "mean", value: { of: "sum", column: "right" }, lower: 0, upper: 1 },
+      by: { column: "arm", groups: ["a", "b"] },
+    },
+    ratio: { ...right, kind: "ratio", among: { right: true }, parts: { a: { arm: "a" } } },
+    scores: { kind: "scores", table: "scored", score: "score", label: "label", bins: 4, minimumDevices: 1 },
+    votes: {
+      ...{ kind: "votes", table: "tuning", candidate: "name", loss: "error", candidates: ["slow", "fast"] },
+      minimumDevices: 1,
+    },
+  };
+  const asked = [...queries, ...Object.entries(others).map(([name, ask]) => structuredClone({ name, ask }))];
+  const federation = await Federation.open(t, { plan: askingExactly(PEOPLE, asked) });
   await answer(federation, tables);
-  const [minutes, test, byArm] = await answeredQueries(federation.coordinator, "lecturers");
+  const [minutes, test, byArm, ...rest] = await answeredQueries(federation.coordinator, "lecturers");
+  const values = rest.map(({ name, result }) => [
+    name,
+    ...result.estimates.map(({ name, estimate }) => [name, Math.round((estimate?.value ?? Number.NaN) * 1e4) / 1e4]),
+  ]);
+  t.same(values, [
+    ["sum", ["sum", 210]],
+    // Half of the people are below 32, and nobody is from there to 40.
+    ["quantiles", ["q0.5", 36]],
+    ["mean-by", ["a", 0.3333], ["b", 0.6667]],
+    ["ratio", ["a", 0.3333]],
+    ["scores", ["auc", 1], ["averagePrecision", 1], ["calibrationGap", -0.0417]],
+    ["votes", ["slow", 1], ["fast", 5]],
+  ]);
+  t.same(federation.faults, []);
   t.same(
     minutes?.result.estimates.map(({ name, estimate }) => [name, estimate?.value]),
     [

@@ -1,7 +1,10 @@
 /** What populations answer lets another train again and moves its canary: one coordinator, real rounds. */
 
 import { analyticsTrainer } from "@fedloop/client-runtime/analytics";
+import { nodeVerifier } from "@fedloop/consent/node";
+import { systemRandom } from "@fedloop/privacy";
 import type { Row } from "@fedloop/privacy/analytics";
+import { nodeDeviceCrypto } from "@fedloop/privacy/secagg/node";
 import t from "tap";
 import { driftReports } from "../../src/analytics/drift.js";
 import { answeredQueries } from "../../src/analytics/results.js";
@@ -11,7 +14,7 @@ import { Federation } from "../server/federation.js";
 import { POPULATION, testPlan } from "../server/plans.js";
 import { temporaryFolder } from "../temporary-folder.js";
 import { endpointFor, Receiver } from "../webhooks/receiver.js";
-import { askingExactly } from "./asking.js";
+import { asking } from "./asking.js";
 
 const PEOPLE = 40;
 const INSIGHT = "insight";
@@ -51,11 +54,9 @@ t.test("drift, not the clock, starts the next training round, and a worse canary
     retrain: { query: "minutes", after: 1, each: 1 },
     canary: { query: "canary", margin: 0.05 },
   };
-  const asks = {
-    ...askingExactly(PEOPLE, queries),
-    population: INSIGHT,
-    secureAggregation: { enabled: false, reason: "the test is about what follows from answers" },
-  };
+  // Noise of a third of a person on each bin, and of half a person on each of an arm's sums.
+  const noise = { epsilon: undefined, delta: undefined, noiseMultiplier: 0.3 };
+  const asks = { ...asking(PEOPLE, queries, noise), population: INSIGHT, policy: { epsilon: 1_000, delta: 1e-5 } };
   const noticed: WatchNotice[] = [];
   const receiver = await Receiver.open(t);
   const told = new Promise<unknown>((resolve) => {
@@ -72,11 +73,12 @@ t.test("drift, not the clock, starts the next training round, and a worse canary
   const { coordinator } = federation;
   // In the first turn three of four have short sessions, from the second on one of four.
   let isLong = false;
+  const secureAggregation = nodeDeviceCrypto({ random: systemRandom(), verifier: nodeVerifier() });
   const people = await Promise.all(
     Array.from({ length: PEOPLE }, (_, i) => {
       const answers: Row[] = [{ model: i % 2 === 0 ? "live" : "canary", right: i % 2 === 0 }];
       const tables = { sessions: () => [{ minutes: (i % 4 === 0) === isLong ? 5 : 15 }], answers };
-      return federation.join({ population: INSIGHT, trainer: analyticsTrainer({ tables }) });
+      return federation.join({ population: INSIGHT, trainer: analyticsTrainer({ tables }), secureAggregation });
     }),
   );
   const learners = await Promise.all(Array.from({ length: 3 }, () => federation.join()));
@@ -100,7 +102,14 @@ t.test("drift, not the clock, starts the next training round, and a worse canary
   await Promise.all([...answering, ...training]);
 
   t.equal((await rounds(POPULATION)).length, 2, "the second training round came after the drift");
-  const [report] = driftReports(await answeredQueries(coordinator, INSIGHT));
+  const answers = await answeredQueries(coordinator, INSIGHT);
+  t.ok(
+    answers.length === 6 && answers.every(({ result }) => result.noiseVariance > 0),
+    "all of it rests on noised sums",
+  );
+  const asked = (await federation.entries("round.plan")).filter(({ body }) => body.population === INSIGHT);
+  t.ok(asked.every(({ body }) => body.secureAggregation.enabled && body.privacy.noiseAt === "devices"));
+  const [report] = driftReports(answers);
   t.same(
     report?.looks.map(({ turn, reference, drift }) => [turn, reference, drift?.isDrift]),
     [
