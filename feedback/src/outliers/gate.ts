@@ -108,6 +108,7 @@ export function gatedTrainer(trainer: Trainer, gate: OutlierGate, row: () => Pro
   return {
     id: trainer.id,
     ...(trainer.isExampleLevel === undefined ? {} : { isExampleLevel: trainer.isExampleLevel }),
+    ...(trainer.answersQueries === undefined ? {} : { answersQueries: trainer.answersQueries }),
     async train(task) {
       const { flagged } = gate.check(await row());
       // Without what was found: the reason would say something about the person's data.

@@ -160,6 +160,7 @@ t.test("a flagged device puts nothing into a round, and its error does not say w
     onProgress: () => {},
   };
   t.equal(trainer.id, "inner");
+  t.equal(gatedTrainer({ ...inner, answersQueries: true }, gate, async () => row).answersQueries, true);
   t.same(await trainer.train(task), { update: Float32Array.of(1) });
   row = [1e6, 5, 0.5, 0.5, 0, 0];
   await t.rejects(trainer.train(task), { code: "HELD", message: /not usual/ });
