@@ -1,24 +1,11 @@
 // A page with the whole loop on it, offline, under a strict policy.
-import { memoryStore } from "@fedloop/client-runtime";
 import { indexedDbStore } from "@fedloop/client-runtime/browser";
-import { generateWebCryptoSigner, webCryptoVerifier } from "@fedloop/consent";
-import {
-  Capture,
-  Delivery,
-  defineEvents,
-  FeedbackLoop,
-  fixedContent,
-  listenToDom,
-  purposeGate,
-  SettableConsent,
-  type ShownMessage,
-  signBundle,
-} from "@fedloop/feedback";
-import { liquidTemplates, Messages } from "@fedloop/feedback/templates";
+import { generateWebCryptoSigner } from "@fedloop/consent";
+import { Capture, defineEvents, listenToDom, purposeGate, SettableConsent, type ShownMessage } from "@fedloop/feedback";
 import { safeNodes, TOAST_ELEMENT, toastSurface } from "@fedloop/feedback/toast";
-import { ruleTrigger } from "@fedloop/feedback/triggers";
 import * as z from "zod/mini";
 import { captureCases } from "../../../../feedback/test/capture/compliance.js";
+import { openBusyLoop } from "./busy-loop.js";
 
 /** What a test can ask of the page. */
 export interface FeedbackPage {
@@ -33,8 +20,8 @@ export interface FeedbackPage {
   safe(html: string): string;
   /** Shows a message by itself. @returns what became of it */
   show(message: ShownMessage): Promise<string>;
-  /** Milliseconds from a click to a toast, and to a bare element, each on the screen. */
-  latencies(count: number): Promise<{ toastMs: number[]; baselineMs: number[] }>;
+  /** Milliseconds from a click to a toast, and to a bare element, each on the screen; and how long the click itself took. */
+  latencies(count: number): Promise<{ toastMs: number[]; baselineMs: number[]; callMs: number[] }>;
 }
 
 const PURPOSE = "mastery";
@@ -65,47 +52,7 @@ async function start(): Promise<Omit<FeedbackPage, "violations" | "errors">> {
   const capture = await Capture.open({ registry, store, gate });
   listenToDom(document, capture, { onError: ({ code }) => errors.push(code) });
   const signer = await generateWebCryptoSigner();
-  const contents = {
-    defaultLanguage: "en",
-    templates: {
-      tick: {
-        variables: { count: { type: "number" } },
-        texts: { en: { title: "Tick {{ count }}", body: "{% if count > 1 %}<b>Again</b>{% else %}First{% endif %}" } },
-        fallback: { en: { title: "Tick", body: "" } },
-      },
-    },
-  };
-  const trust = { keys: [signer.publicKey], verifier: webCryptoVerifier() };
-  const messages = await Messages.open(await signBundle("templates", 1, contents, signer), trust, liquidTemplates());
   const surface = toastSurface({ stayMs: 60_000 });
-  let count = 0;
-  await FeedbackLoop.open({
-    capture,
-    gate,
-    store: memoryStore(),
-    messages,
-    surface,
-    delivery: await Delivery.open({ store: memoryStore(), limits: [] }),
-    triggers: [
-      ruleTrigger({
-        id: "tick",
-        purpose: PURPOSE,
-        on: { type: "milestone", event: "tick", count: 1, repeats: true },
-        when: { "==": [{ var: "event.type" }, "tick"] },
-      }),
-    ],
-    campaigns: [
-      {
-        trigger: "tick",
-        content: fixedContent("tick"),
-        variables: () => {
-          count += 1;
-          return { count };
-        },
-      },
-    ],
-    onError: (cause) => errors.push(String(cause)),
-  });
   return {
     async captureFailures() {
       const failures: string[] = [];
@@ -128,15 +75,21 @@ async function start(): Promise<Omit<FeedbackPage, "violations" | "errors">> {
     show: (message) => surface.show(message),
     async latencies(times) {
       const frame = (): Promise<number> => new Promise((resolve) => requestAnimationFrame(resolve));
+      const area = document.createElement("div");
       const tick = document.createElement("button");
       tick.dataset.fedloopEvent = "tick";
+      area.append(tick);
+      const onError = (cause: unknown): void => void errors.push(String(cause));
+      const loop = await openBusyLoop({ registry, purpose: PURPOSE, signer, surface, root: area, onError });
       const bare = document.createElement("button");
       bare.addEventListener("click", () => document.body.append(document.createElement("aside")));
-      document.body.append(tick, bare);
+      document.body.append(area, bare);
+      const callMs: number[] = [];
       const measured = async (button: HTMLElement, selector: string): Promise<number> => {
         await frame();
         const startMs = performance.now();
         button.click();
+        if (button === tick) callMs.push(performance.now() - startMs);
         const shown = document.querySelector(selector);
         if (shown === null) throw new Error(`expected ${selector} after the click`);
         shown.getBoundingClientRect();
@@ -152,7 +105,8 @@ async function start(): Promise<Omit<FeedbackPage, "violations" | "errors">> {
         toastMs.push(await measured(tick, TOAST_ELEMENT));
         baselineMs.push(await measured(bare, "aside"));
       }
-      return { toastMs, baselineMs };
+      await loop.close();
+      return { toastMs, baselineMs, callMs };
     },
   };
 }
