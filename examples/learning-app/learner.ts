@@ -73,6 +73,12 @@ export interface LearnerOptions {
   readonly clock?: Clock;
 }
 
+/** What each purpose is about, as its plan says it too. */
+const DATA_CATEGORIES: Readonly<Record<string, string[]>> = {
+  [MASTERY]: ["answers to practice questions"],
+  [QUALITY]: ["answers to practice questions", "days of practice", "hints opened", "responses to messages"],
+};
+
 async function bytesOf(path: string): Promise<Uint8Array> {
   return new Uint8Array(await (await fetch(path)).arrayBuffer());
 }
@@ -168,7 +174,7 @@ export class Learner {
         consent: {
           purposes: [purpose],
           decide,
-          dataCategories: ["answers to practice questions"],
+          dataCategories: DATA_CATEGORIES[purpose] ?? [],
           storage: "in this browser",
           retention: "90 days, or until withdrawn",
           jurisdiction: "CH",

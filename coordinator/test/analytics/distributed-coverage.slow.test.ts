@@ -23,10 +23,12 @@ const PEOPLE = 16;
 const minutes = { of: "sum", column: "minutes" };
 const base = { table: "t", minimumDevices: 1 };
 const range = { value: minutes, lower: 0, upper: 60 };
+/** The rows that say which arm somebody is in. */
+const opened = { where: { event: "open" } };
 const QUERIES = {
   count: { ...base, kind: "count", where: { event: "click" } },
   sum: { ...base, ...range, kind: "sum" },
-  mean: { ...base, ...range, kind: "mean", by: { column: "arm", groups: ["a", "b"] } },
+  mean: { ...base, ...range, ...opened, kind: "mean", by: { column: "arm", groups: ["a", "b"] } },
   histogram: { ...base, kind: "histogram", value: minutes, edges: [0, 15, 30, 60] },
   categories: { ...base, kind: "categories", column: "event", categories: ["open", "click"] },
   ratio: {
@@ -35,7 +37,7 @@ const QUERIES = {
     among: { event: "open" },
     parts: { conversion: { event: "click" }, "day-1": { event: "day1" } },
   },
-  experiment: { ...base, ...range, kind: "experiment", arm: "arm", arms: ["a", "b"] },
+  experiment: { ...base, ...range, ...opened, kind: "experiment", arm: "arm", arms: ["a", "b"] },
 };
 
 const people = Array.from({ length: PEOPLE }, (_, i): Row[] => [
