@@ -6,7 +6,7 @@ import { testDevice } from "../author.js";
 import type { RoundAuthor } from "../complete-log.js";
 import { faults, log, otherHash, round, sealedLog } from "./planted-faults.js";
 
-t.setTimeout(120_000);
+t.setTimeout(240_000);
 const verifier = nodeVerifier();
 
 t.test("a sealed cohort list is checked by the auditor it is sealed to", async (t) => {

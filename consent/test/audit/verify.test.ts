@@ -28,7 +28,7 @@ function rememberingVerifier(): SignatureVerifier {
   };
 }
 
-t.setTimeout(120_000);
+t.setTimeout(240_000);
 const verifier = rememberingVerifier();
 
 async function verify(bytes: Uint8Array, trust: Trust = {}): Promise<VerificationReport> {

@@ -51,7 +51,7 @@ function program(...args: readonly string[]): Promise<Outcome> {
   });
 }
 
-t.setTimeout(120_000);
+t.setTimeout(240_000);
 const folder = t.testdir();
 const good = join(folder, "good.fedloop");
 const bad = join(folder, "bad.fedloop");

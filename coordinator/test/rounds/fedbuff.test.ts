@@ -7,7 +7,7 @@ import { Federation } from "../server/federation.js";
 import { ConstantTrainer, HeldTrainer } from "../server/people.js";
 import type { PlanChanges } from "../server/plans.js";
 
-t.setTimeout(120_000);
+t.setTimeout(240_000);
 
 const crypto = nodeDeviceCrypto({ random: systemRandom(), verifier: nodeVerifier() });
 

@@ -11,7 +11,7 @@ import { ConstantTrainer } from "../server/people.js";
 import { PARAMETERS, type PlanChanges } from "../server/plans.js";
 import { temporaryFolder } from "../temporary-folder.js";
 
-t.setTimeout(120_000);
+t.setTimeout(240_000);
 
 /** A number whose 32-bit pattern stands nowhere but in this poisoned update. */
 const POISON = -1234.5678;

@@ -2,7 +2,7 @@
 import t from "tap";
 import { fashion, withoutFashion } from "./fashion.js";
 
-t.setTimeout(120_000);
+t.setTimeout(240_000);
 
 t.test(
   "a few small cohorts of a thousand devices learn something about clothes",
