@@ -48,7 +48,7 @@ t.test("an empty app that installs the runtime gets few packages, no install scr
   t.same(scripted, []);
   const files = readdirSync(join(app, "node_modules"), { recursive: true, encoding: "utf8" });
   t.same(
-    files.filter((file) => file.endsWith(".node") || file.endsWith("binding.gyp")),
+    files.filter((file) => /\.(?:node|so|dylib|dll|exe|a|o)$|(?:^|\/)binding\.gyp$/.test(file)),
     [],
   );
   t.notOk(

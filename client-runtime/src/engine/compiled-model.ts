@@ -62,7 +62,7 @@ export class CompiledModel {
     this.#optimiser = optimiser;
     // Momentum and Adam move rows that a batch did not touch, so that only plain descent may skip them.
     this.#direct = optimiser.type === "sgd" && wholeGradients !== true;
-    this.#dense = this.#direct ? without(plan.trainable, plan.tables) : [plan.trainable];
+    this.#dense = this.#direct ? without(plan.trainable, [...plan.tables, ...plan.descended]) : [plan.trainable];
     this.manifest = plan.manifest;
     this.featureSize = plan.inputs.reduce((sum, { size }) => sum + size, 0);
     this.labelSize = plan.output.size;
@@ -157,11 +157,11 @@ export class CompiledModel {
   }
 
   #backward(examples: number): number {
-    const { forward, backward, outputGradient, tables, gradient, weights, scatter } = this.#plan;
+    const { forward, backward, outputGradient, tables, gradient, weights, descent } = this.#plan;
     for (const operation of forward) operation(this.#kernels, examples);
     const loss = losses[this.#loss](this.#scored(examples), outputGradient);
-    scatter.direct = this.#direct;
-    scatter.scale = -this.#optimiser.learningRate;
+    descent.direct = this.#direct;
+    descent.scale = -this.#optimiser.learningRate;
     if (!this.#direct) {
       for (const { from, count } of tables) {
         const at = gradient + from - weights.from;

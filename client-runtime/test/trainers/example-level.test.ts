@@ -61,29 +61,31 @@ const CASES: readonly Case[] = [
     learningRate: 0.1,
     gradient: [-0.5 - 0.5, -1 + 0.25 + 1, -0.5 + 0.5 - 0.5],
   },
-  {
-    name: "TensorFlow.js",
-    trainer: (examples) =>
-      tensorflowTrainer({
-        id: "line",
-        model: lineModel,
-        loss: "meanSquaredError",
-        examples: {
-          features: features.slice(0, 2 * examples),
-          featureShape: [2],
-          labels: Float32Array.of(1, 0, 2, -1e4).slice(0, examples),
-          labelShape: [1],
-        },
-        backends: ["cpu"],
-      }),
-    parameters: Float32Array.of(0, 0, 0),
-    manifest: [
-      { name: "kernel", shape: [2, 1] },
-      { name: "bias", shape: [1] },
-    ],
-    learningRate: 0.1,
-    gradient: [-2, -4 + 8, -2 - 4],
-  },
+  ...(["cpu", "compiled"] as const).map(
+    (engine): Case => ({
+      name: `a layers model, ${engine}`,
+      trainer: (examples) =>
+        tensorflowTrainer({
+          id: "line",
+          model: lineModel,
+          loss: "meanSquaredError",
+          examples: {
+            features: features.slice(0, 2 * examples),
+            featureShape: [2],
+            labels: Float32Array.of(1, 0, 2, -1e4).slice(0, examples),
+            labelShape: [1],
+          },
+          backends: [engine],
+        }),
+      parameters: Float32Array.of(0, 0, 0),
+      manifest: [
+        { name: "kernel", shape: [2, 1] },
+        { name: "bias", shape: [1] },
+      ],
+      learningRate: 0.1,
+      gradient: [-2, -4 + 8, -2 - 4],
+    }),
+  ),
 ];
 
 function task(one: Case, changes: Level = {}, random: RandomSource = systemRandom()): TrainingTask {

@@ -2,7 +2,8 @@ import { existsSync } from "node:fs";
 import { type Browser, chromium, type Page } from "playwright-core";
 import type { Test } from "tap";
 
-const EXECUTABLE = process.env.FEDLOOP_CHROMIUM ?? "/usr/bin/chromium";
+/** Where Chromium is. */
+export const EXECUTABLE: string = process.env.FEDLOOP_CHROMIUM ?? "/usr/bin/chromium";
 
 /** Why browser tests are skipped; false where they run. */
 export const withoutChromium: string | false = existsSync(EXECUTABLE)

@@ -7,7 +7,7 @@ export const dense: LayerCompiler = (config, inputs, context) => {
   const input = onlyInput(inputs);
   const columns = countSetting(config, "units");
   const depth = input.shape.at(-1) ?? 1;
-  const kernel = context.weight("kernel", [depth, columns]);
+  const kernel = context.descendedWeight("kernel", [depth, columns]);
   const bias = flagSetting(config, "use_bias", true) ? context.weight("bias", [columns]) : undefined;
   const kind = activationSetting(config);
   const output = allocateBatch(context, [...input.shape.slice(0, -1), columns]);
@@ -29,28 +29,27 @@ export const dense: LayerCompiler = (config, inputs, context) => {
       const transposed = { at: input.at, rows: depth, rowsOuter: 1, row: 1, rowOuter: 0, step: depth, outer: 0 };
       const gradient = { at: outputGradient, step: columns, outer: 0, column: 1 };
       const turned = { at: kernel.at, step: 1, outer: 0, column: columns };
+      const scaled = context.allocate(output.size * context.batchSize);
+      const steps = { ...gradient, at: scaled };
       return (kernels, examples) => {
         through(kernels, examples);
         const rows = rowsOf(examples);
         if (bias !== undefined) kernels.sumRows(bias.gradient, outputGradient, rows, columns);
-        kernels.multiply(
-          { depth: rows, outerDepth: 1, columns },
-          transposed,
-          gradient,
-          kernel.gradient,
-          columns,
-          false,
-        );
-        if (inputGradient === undefined) return;
-        const errors = { at: outputGradient, rows, rowsOuter: 1, row: columns, rowOuter: 0, step: 1, outer: 0 };
-        kernels.multiply(
-          { depth: columns, outerDepth: 1, columns: depth },
-          errors,
-          turned,
-          inputGradient,
-          depth,
-          false,
-        );
+        // Before the weights move.
+        if (inputGradient !== undefined) {
+          const errors = { at: outputGradient, rows, rowsOuter: 1, row: columns, rowOuter: 0, step: 1, outer: 0 };
+          const back = { depth: columns, outerDepth: 1, columns: depth };
+          kernels.multiply(back, errors, turned, inputGradient, depth, false);
+        }
+        const over = { depth: rows, outerDepth: 1, columns };
+        const factor = kernel.factor();
+        if (factor === undefined) {
+          kernels.multiply(over, transposed, gradient, kernel.gradient, columns, false);
+        } else if (factor !== 0) {
+          kernels.heap.fill(0, scaled, scaled + rows * columns);
+          kernels.addScaled(scaled, outputGradient, rows * columns, factor);
+          kernels.multiply(over, transposed, steps, kernel.at, columns, true);
+        }
       };
     },
   };

@@ -6,6 +6,7 @@ import {
   allocateBatch,
   type Batch,
   type CompiledLayer,
+  type DescendedWeight,
   type LayerContext,
   type Operation,
   type SparseWeight,
@@ -33,14 +34,16 @@ export interface Plan {
   /** Within the weights: what training changes, and of it the tables, whose gradient `backward` scatters. */
   readonly trainable: Stretch;
   readonly tables: readonly Stretch[];
+  /** Other stretches that `backward` itself moves where descent is direct. */
+  readonly descended: readonly Stretch[];
   readonly inputs: readonly Batch[];
   readonly output: Batch;
   readonly targets: Batch;
   readonly outputGradient: number;
   readonly forward: readonly Operation[];
   readonly backward: readonly Operation[];
-  /** What tables add a row's gradient to: the gradient itself, or, scaled, the table. Set before `backward`. */
-  readonly scatter: { direct: boolean; scale: number };
+  /** What gradients go to: into the gradient, or, scaled, into tables and descended weights. Set before `backward`. */
+  readonly descent: { direct: boolean; scale: number };
   /** Floats that the heap needs. */
   readonly length: number;
 }
@@ -52,8 +55,9 @@ interface WeightRecord extends Weight {
 
 class Planner implements LayerContext {
   readonly batchSize: number;
-  readonly scatter = { direct: false, scale: 0 };
+  readonly descent = { direct: false, scale: 0 };
   readonly tables: Stretch[] = [];
+  readonly descended: Stretch[] = [];
   readonly #weights: ReadonlyMap<string, WeightRecord>;
   readonly #used: WeightRecord[] = [];
   layer = "";
@@ -80,15 +84,23 @@ class Planner implements LayerContext {
     return weight;
   }
 
+  descendedWeight(name: string, shape: readonly number[]): DescendedWeight {
+    const weight = this.weight(name, shape);
+    const { at, size, trainable } = weight;
+    if (trainable) this.descended.push({ from: at, count: size });
+    const { descent } = this;
+    return { ...weight, factor: () => (descent.direct ? (trainable ? descent.scale : 0) : undefined) };
+  }
+
   sparseWeight(name: string, shape: readonly [number, number]): SparseWeight {
     const { at, gradient, size, trainable } = this.weight(name, shape);
     if (!trainable) return { at, scatter: () => {} };
     this.tables.push({ from: at, count: size });
-    const { scatter } = this;
+    const { descent } = this;
     return {
       at,
       scatter(kernels, from, ids, count, width) {
-        if (scatter.direct) kernels.scatterRows(at, from, ids, count, width, scatter.scale);
+        if (descent.direct) kernels.scatterRows(at, from, ids, count, width, descent.scale);
         else kernels.scatterRows(gradient, from, ids, count, width, 1);
       },
     };
@@ -228,13 +240,14 @@ export function compilePlan(topology: Topology, batchSize: number, firstFree: nu
       count: records.reduce((sum, { size, trainable }) => sum + (trainable ? size : 0), 0),
     },
     tables: planner.tables,
+    descended: planner.descended,
     inputs: topology.inputs.map((name) => values.get(name) ?? allocateBatch(planner, [])),
     output,
     targets,
     outputGradient,
     forward: placed.map(({ compiled }) => compiled.forward),
     backward,
-    scatter: planner.scatter,
+    descent: planner.descent,
     length: planner.length,
   };
 }

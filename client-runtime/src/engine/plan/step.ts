@@ -28,6 +28,12 @@ export interface SparseWeight {
   scatter(kernels: Kernels, from: number, ids: number, count: number, width: number): void;
 }
 
+/** A weight that its layer itself may take the step of descent with, while it computes the gradient. */
+export interface DescendedWeight extends Weight {
+  /** What to add the gradient to the weight with; none where it is to be written to `gradient`; 0 where nothing may change. */
+  factor(): number | undefined;
+}
+
 /** A piece of a training step for the first `examples` of a batch. */
 export type Operation = (kernels: Kernels, examples: number) => void;
 
@@ -39,6 +45,8 @@ export interface LayerContext {
   allocate(floats: number): number;
   /** The layer's next weight, in the order in which TensorFlow.js has them. */
   weight(name: string, shape: readonly number[]): Weight;
+  /** The same, for one that is large: plain descent then has no second pass over weight and gradient. */
+  descendedWeight(name: string, shape: readonly number[]): DescendedWeight;
   /** The same, for a table of which each example uses a few rows. */
   sparseWeight(name: string, shape: readonly [rows: number, width: number]): SparseWeight;
 }

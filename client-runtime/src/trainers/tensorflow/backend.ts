@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { ClientError } from "../../errors.js";
-import "./gradients.js";
+import { registerGradients } from "./gradients.js";
 
 /** Where TensorFlow.js computes: its native addon for Node, WebAssembly, or plain JavaScript. */
 export type TensorflowBackend = "tensorflow" | "wasm" | "cpu";
@@ -17,7 +17,7 @@ async function load(backend: TensorflowBackend): Promise<void> {
       await import(NATIVE_ADDON);
       break;
     case "wasm":
-      await import("./wasm-gradients/register.js");
+      (await import("./wasm-gradients/register.js")).registerWasmKernels();
       break;
     case "cpu":
       await import("@tensorflow/tfjs-backend-cpu");
@@ -35,6 +35,7 @@ async function load(backend: TensorflowBackend): Promise<void> {
 export async function startBackend(preference: readonly TensorflowBackend[] = PREFERENCE): Promise<TensorflowBackend> {
   // Else it advertises its native addon on the app's console.
   tf.enableProdMode();
+  registerGradients();
   const failures: unknown[] = [];
   for (const backend of preference) {
     try {

@@ -27,6 +27,9 @@ const greater: tf.GradConfig = {
   }),
 };
 
-for (const gradient of [conv3dTranspose, greater]) {
-  if (tf.getGradient(gradient.kernelName) == null) tf.registerGradient(gradient);
+/** Adds them to TensorFlow.js where they are missing. */
+export function registerGradients(): void {
+  for (const gradient of [conv3dTranspose, greater]) {
+    if (tf.getGradient(gradient.kernelName) == null) tf.registerGradient(gradient);
+  }
 }

@@ -15,7 +15,6 @@ import { type PageSettings, VIOLATIONS } from "./settings.js";
 export interface TestPage {
   readonly conditions: SettableConditions;
   readonly events: readonly ParticipationEvent[];
-  readonly longTasks: readonly number[];
   /** How the run ended; undefined while it goes on. */
   ended(): string | undefined;
   join(data: PageSettings): Promise<string>;
@@ -43,12 +42,6 @@ export interface TestPage {
   /** What comes of reading a device's private key. */
   readKey(device: string): Promise<string>;
 }
-
-/** Tasks of the page's own thread above 50 ms, in milliseconds. */
-const longTasks: number[] = [];
-new PerformanceObserver((list) => {
-  for (const { duration } of list.getEntries()) longTasks.push(duration);
-}).observe({ type: "longtask" });
 
 const violations: string[] = [];
 addEventListener("securitypolicyviolation", ({ blockedURI }) => violations.push(blockedURI));
@@ -78,7 +71,6 @@ function present(): WorkerParticipant {
 const testPage: TestPage = {
   conditions,
   events,
-  longTasks,
   violations,
   blockUntil: (url) => {
     blockingUrl = url;

@@ -13,22 +13,29 @@ import { segmentSum } from "./segment-sum.js";
 /** The backend's missing gradient kernels. */
 const GRADIENTS = [conv2dFilterGradient, segmentSum, depthwiseFilterGradient, depthwiseInputGradient] as const;
 
-for (const gradient of GRADIENTS) {
-  // A later version of the backend may bring its own, which will be faster.
-  if (getKernel(gradient.kernelName, "wasm") == null) registerKernel(gradient);
-}
-
 /** The backend's own (4.22) give wrong results: see at each. */
 const CORRECTED = [maxPoolGradient, maxPool3d, maxPool3dGradient, conv3dFilterGradient, conv3dInputGradient] as const;
 
-for (const kernel of CORRECTED) {
-  if (getKernel(kernel.kernelName, "wasm") != null) unregisterKernel(kernel.kernelName, "wasm");
-  registerKernel(kernel);
-}
+let isDone = false;
 
-for (const name of ["Conv2D", "FusedConv2D", "DepthwiseConv2dNative", "FusedDepthwiseConv2D"]) {
-  const kernel = getKernel(name, "wasm");
-  if (kernel == null) continue;
-  unregisterKernel(name, "wasm");
-  registerKernel(name === "Conv2D" ? withChannelsFirst(withMargins(kernel)) : withMargins(kernel));
+/** Adds them to TensorFlow.js, once. A function, and not the module's own doing: bundlers leave out what nobody calls. */
+export function registerWasmKernels(): void {
+  if (isDone) return;
+  isDone = true;
+  for (const gradient of GRADIENTS) {
+    // A later version of the backend may bring its own, which will be faster.
+    if (getKernel(gradient.kernelName, "wasm") == null) registerKernel(gradient);
+  }
+
+  for (const kernel of CORRECTED) {
+    if (getKernel(kernel.kernelName, "wasm") != null) unregisterKernel(kernel.kernelName, "wasm");
+    registerKernel(kernel);
+  }
+
+  for (const name of ["Conv2D", "FusedConv2D", "DepthwiseConv2dNative", "FusedDepthwiseConv2D"]) {
+    const kernel = getKernel(name, "wasm");
+    if (kernel == null) continue;
+    unregisterKernel(name, "wasm");
+    registerKernel(name === "Conv2D" ? withChannelsFirst(withMargins(kernel)) : withMargins(kernel));
+  }
 }
