@@ -3,9 +3,8 @@ import { createPrivateKey, createPublicKey, type KeyObject, randomBytes, sign, v
 import { LedgerError } from "../errors.js";
 import { isSoundPublicKey, isSoundSignature, type SignatureVerifier, type Signer } from "./ed25519.js";
 
-// DER wrappings of a raw key (RFC 8410 §4 and §7).
-const pkcs8Prefix = Buffer.from("302e020100300506032b657004220420", "hex");
-const spkiPrefix = Buffer.from("302a300506032b6570032100", "hex");
+/** Stands in for the public key that is not known yet: the platform takes the seed and computes its own. */
+const UNKNOWN = Buffer.alloc(32).toString("base64url");
 
 /** A signer that answers at once. */
 export interface NodeSigner extends Signer {
@@ -23,9 +22,11 @@ export interface NodeVerifier extends SignatureVerifier {
  */
 export function nodeSigner(seed: Uint8Array): NodeSigner {
   if (seed.length !== 32) throw new LedgerError("BAD_KEY", `A seed has 32 bytes, not ${seed.length}.`);
-  const privateKey = createPrivateKey({ key: Buffer.concat([pkcs8Prefix, seed]), format: "der", type: "pkcs8" });
-  const spki = createPublicKey(privateKey).export({ format: "der", type: "spki" });
-  const publicKey = new Uint8Array(spki.subarray(spkiPrefix.length));
+  const d = Buffer.from(seed.buffer, seed.byteOffset, seed.byteLength).toString("base64url");
+  // As JWK rather than DER, as below.
+  const privateKey = createPrivateKey({ key: { kty: "OKP", crv: "Ed25519", d, x: UNKNOWN }, format: "jwk" });
+  const { x } = createPublicKey(privateKey).export({ format: "jwk" });
+  const publicKey = new Uint8Array(Buffer.from(x ?? "", "base64url"));
   return { publicKey, sign: (message) => new Uint8Array(sign(null, message, privateKey)) };
 }
 

@@ -1,5 +1,11 @@
-import type { UnmaskShare as RevealedShare } from "@fedloop/privacy/secagg";
-import type { Rounds, UnmaskShare } from "@fedloop/proto";
+import type { UnmaskShare as RevealedShare, SurvivorSet } from "@fedloop/privacy/secagg";
+import {
+  type ConfirmSurvivorsResponse,
+  ConfirmSurvivorsResponseSchema,
+  type Rounds,
+  type UnmaskShare,
+} from "@fedloop/proto";
+import { encodedOnce } from "@fedloop/proto/grpc";
 import { CoordinatorError } from "../errors.js";
 import type { Populations } from "../rounds/populations.js";
 import type { DeviceContext, ServiceHandlers } from "./service.js";
@@ -72,7 +78,7 @@ export function secureCalls(populations: Populations): SecureCalls {
       if (isQuestion) {
         const group = named.groupOf(device, Number(round));
         const set = await whenReady(request, context, () => group.survivors());
-        return set === undefined ? NOT_READY : { ready: true, survivors: [...set.survivors] };
+        return set === undefined ? NOT_READY : listOf(set);
       }
       const group = await named.takeStep(device, Number(round), "consistency", (group) =>
         group.confirm(device, { signature }),
@@ -89,6 +95,16 @@ export function secureCalls(populations: Populations): SecureCalls {
       return {};
     },
   };
+}
+
+/** A group's survivors are all told the same: thousands of numbers, encoded once. */
+const lists = new WeakMap<SurvivorSet, ConfirmSurvivorsResponse>();
+
+function listOf(set: SurvivorSet): ConfirmSurvivorsResponse {
+  const list =
+    lists.get(set) ?? encodedOnce(ConfirmSurvivorsResponseSchema, { ready: true, survivors: [...set.survivors] });
+  lists.set(set, list);
+  return list;
 }
 
 function revealedShare({ member, share }: UnmaskShare): RevealedShare {

@@ -4,9 +4,10 @@ import type { NodeVerifier } from "@fedloop/consent/node";
 const MOST_REMEMBERED = 16_384;
 
 /**
- * A verifier that remembers which signatures were good. A simulation holds thousands of devices in one process, and a
- * neighbour's signature is checked there by each of its neighbours: whether it is good is a fact about public bytes, which need not
- * be worked out forty times by the same processor. A device of its own has nothing to remember and checks each once.
+ * A verifier that remembers which signatures were good. A simulation holds thousands of devices in one process: the operator's
+ * plan and the log's checkpoint are checked there by each of them, and a neighbour's signature by each of its neighbours.
+ * Whether one is good is a fact about public bytes, which need not be worked out a thousand times by the same processor. A device
+ * of its own has nothing to remember and checks each once.
  */
 export function rememberingVerifier(verifier: NodeVerifier): NodeVerifier {
   /** By signature: the key and the message that it is good for. */

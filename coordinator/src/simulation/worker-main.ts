@@ -106,9 +106,9 @@ async function run(start: Start, people: readonly NumberedPerson[]): Promise<voi
   }
 }
 
-const verifier = nodeVerifier();
+const verifier = rememberingVerifier(nodeVerifier());
 const random = aesCtrRandom();
-const crypto = nodeDeviceCrypto({ random, verifier: rememberingVerifier(verifier) });
+const crypto = nodeDeviceCrypto({ random, verifier });
 const people: NumberedPerson[] = [];
 let start: Start | undefined;
 

@@ -6,8 +6,11 @@ import type { FromWorker, NumberedPerson, SimulatedPerson, ToWorker } from "./me
 /** People sent to a worker in one message: a message is one block of JSON in memory at both ends. */
 const PEOPLE_A_MESSAGE = 200;
 
-/** A worker makes messages for thousands of devices: with room for them few outlive a collection, which costs the less. */
-const YOUNG_GENERATION = "--max-semi-space-size=32";
+/**
+ * A worker makes messages for thousands of devices: with room for them few outlive a collection, which costs the less. Threads
+ * that helped to collect would take the other workers' processors.
+ */
+const COLLECTION = ["--max-semi-space-size=32", "--single-threaded-gc"];
 
 export interface WorkerOptions {
   readonly start: Extract<ToWorker, { type: "start" }>;
@@ -31,7 +34,7 @@ export async function runWorkers(options: WorkerOptions): Promise<void> {
   const children = shares.map(() =>
     fork(new URL("./worker-main.js", import.meta.url), {
       serialization: "advanced",
-      execArgv: [...process.execArgv, YOUNG_GENERATION],
+      execArgv: [...process.execArgv, ...COLLECTION],
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     }),
   );

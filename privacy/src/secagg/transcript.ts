@@ -1,5 +1,5 @@
-import { hkdf } from "@noble/hashes/hkdf.js";
 import { sha256 } from "@noble/hashes/sha2.js";
+import { type Hkdf, nobleHkdf } from "./crypto/hkdf.js";
 import type { RoundBinding, SecAggParameters } from "./parameters.js";
 
 /**
@@ -7,6 +7,13 @@ import type { RoundBinding, SecAggParameters } from "./parameters.js";
  * that none can be taken for another; numbers are big-endian; parts have fixed lengths, or come last.
  */
 const encoder = new TextEncoder();
+
+type WrittenOnce<Key extends object> = WeakMap<Key, Map<string, Uint8Array>>;
+
+// What a round's strings have in common. A device needs it for each of its neighbours, a server for each share.
+const beginnings: WrittenOnce<RoundBinding> = new WeakMap();
+const derivationInfos: WrittenOnce<SecAggParameters> = new WeakMap();
+const commitmentMessages: WrittenOnce<RoundBinding> = new WeakMap();
 
 /** Which of a dealer's two secrets a share belongs to. */
 export type ShareKind = "self-mask" | "mask-key";
@@ -16,19 +23,12 @@ export function advertisementTranscript(
   binding: RoundBinding,
   keys: { readonly maskPublicKey: Uint8Array; readonly encryptionPublicKey: Uint8Array },
 ): Uint8Array {
-  return concat(
-    label("keys"),
-    binding.session,
-    uint64(binding.round),
-    binding.planHash,
-    keys.maskPublicKey,
-    keys.encryptionPublicKey,
-  );
+  return concat(beginning(binding, "keys"), binding.planHash, keys.maskPublicKey, keys.encryptionPublicKey);
 }
 
 /** What a device signs in the consistency step: session, round and the survivor set. */
 export function survivorsTranscript(binding: RoundBinding, survivors: readonly number[]): Uint8Array {
-  return concat(label("survivors"), binding.session, uint64(binding.round), memberBytes(survivors));
+  return concat(beginning(binding, "survivors"), memberBytes(survivors));
 }
 
 /** Authenticated with a dealer's shares: session, round, source, destination, and both commitments. */
@@ -39,9 +39,7 @@ export function shareAad(
   commitments: { readonly selfMask: Uint8Array; readonly maskKey: Uint8Array },
 ): Uint8Array {
   return concat(
-    label("shares"),
-    binding.session,
-    uint64(binding.round),
+    beginning(binding, "shares"),
     uint32(dealer),
     uint32(holder),
     commitments.selfMask,
@@ -51,7 +49,7 @@ export function shareAad(
 
 /** H(b): what the server compares a rebuilt self-mask seed with. */
 export function selfMaskCommitment(binding: RoundBinding, seed: Uint8Array): Uint8Array {
-  return sha256(concat(label("self-mask-commitment"), binding.session, uint64(binding.round), seed));
+  return sha256(concat(beginning(binding, "self-mask-commitment"), seed));
 }
 
 /**
@@ -76,19 +74,11 @@ export function shareCommitment(
   return commitment;
 }
 
-/** A server hashes one for every share: the part that a round has in common is written once. */
-const commitmentMessages = new WeakMap<RoundBinding, Map<string, Uint8Array>>();
-
 /** label ‖ session ‖ round, and room for dealer, holder and share: two blocks of SHA-256. */
 function commitmentMessage(binding: RoundBinding, kind: ShareKind, shareLength: number): Uint8Array {
-  const messages = commitmentMessages.get(binding) ?? new Map<string, Uint8Array>();
-  commitmentMessages.set(binding, messages);
-  const name = `${kind} ${shareLength}`;
-  const message =
-    messages.get(name) ??
-    concat(label(`${kind}-share`), binding.session, uint64(binding.round), new Uint8Array(8 + shareLength));
-  messages.set(name, message);
-  return message;
+  return writtenOnce(commitmentMessages, binding, `${kind} ${shareLength}`, () =>
+    concat(beginning(binding, `${kind}-share`), new Uint8Array(8 + shareLength)),
+  );
 }
 
 /** The AES-256 key of the mask that two devices share: one key per pair and round. */
@@ -97,13 +87,14 @@ export function pairMaskKey(
   sharedSecret: Uint8Array,
   own: Uint8Array,
   other: Uint8Array,
+  hkdf: Hkdf = nobleHkdf,
 ): Uint8Array {
-  return derive("pair-mask", parameters, sharedSecret, orderedKeys(own, other));
+  return hkdf(sharedSecret, orderedKeys(own, other), derivationInfo(parameters, "pair-mask"));
 }
 
 /** The AES-256 key of a device's self mask. */
-export function selfMaskKey(parameters: SecAggParameters, seed: Uint8Array): Uint8Array {
-  return derive("self-mask", parameters, seed, new Uint8Array(0));
+export function selfMaskKey(parameters: SecAggParameters, seed: Uint8Array, hkdf: Hkdf = nobleHkdf): Uint8Array {
+  return hkdf(seed, new Uint8Array(0), derivationInfo(parameters, "self-mask"));
 }
 
 /** The key under which a pair's shares travel. */
@@ -112,24 +103,39 @@ export function shareEncryptionKey(
   sharedSecret: Uint8Array,
   own: Uint8Array,
   other: Uint8Array,
+  hkdf: Hkdf = nobleHkdf,
 ): Uint8Array {
-  return derive("share-encryption", parameters, sharedSecret, orderedKeys(own, other));
+  return hkdf(sharedSecret, orderedKeys(own, other), derivationInfo(parameters, "share-encryption"));
 }
 
 /**
- * HKDF-SHA-256 (RFC 5869) with info = label ‖ session ‖ round ‖ H(plan) ‖ H(model) ‖ bits. Two devices that were shown
- * different plans or models derive different masks, which then do not cancel.
+ * What keys are derived for: label ‖ session ‖ round ‖ H(plan) ‖ H(model) ‖ bits. Two devices that were shown different plans or
+ * models derive different masks, which then do not cancel.
  */
-function derive(purpose: string, parameters: SecAggParameters, secret: Uint8Array, salt: Uint8Array): Uint8Array {
-  const info = concat(
-    label(purpose),
-    parameters.session,
-    uint64(parameters.round),
-    parameters.planHash,
-    parameters.modelHash,
-    Uint8Array.of(parameters.bits),
+function derivationInfo(parameters: SecAggParameters, purpose: string): Uint8Array {
+  return writtenOnce(derivationInfos, parameters, purpose, () =>
+    concat(beginning(parameters, purpose), parameters.planHash, parameters.modelHash, Uint8Array.of(parameters.bits)),
   );
-  return hkdf(sha256, secret, salt, info, 32);
+}
+
+/** label ‖ session ‖ round, with which every string begins. */
+function beginning(binding: RoundBinding, purpose: string): Uint8Array {
+  return writtenOnce(beginnings, binding, purpose, () =>
+    concat(encoder.encode(`fedloop-secagg/v1/${purpose}\n`), binding.session, uint64(binding.round)),
+  );
+}
+
+function writtenOnce<Key extends object>(
+  known: WrittenOnce<Key>,
+  key: Key,
+  name: string,
+  write: () => Uint8Array,
+): Uint8Array {
+  const named = known.get(key) ?? new Map<string, Uint8Array>();
+  known.set(key, named);
+  const bytes = named.get(name) ?? write();
+  named.set(name, bytes);
+  return bytes;
 }
 
 /** Both public keys of a pair, the same on both sides. */
@@ -139,10 +145,6 @@ function orderedKeys(a: Uint8Array, b: Uint8Array): Uint8Array {
     if (difference !== 0) return difference < 0 ? concat(a, b) : concat(b, a);
   }
   return concat(a, b);
-}
-
-function label(purpose: string): Uint8Array {
-  return encoder.encode(`fedloop-secagg/v1/${purpose}\n`);
 }
 
 function uint32(value: number): Uint8Array {

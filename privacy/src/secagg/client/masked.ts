@@ -49,7 +49,7 @@ export function maskVector(
   state: SharesState,
   delivery: ShareDelivery,
   values: Int32Array,
-  crypto: Pick<DeviceCrypto, "keyAgreement" | "expander" | "shareCipher">,
+  crypto: Pick<DeviceCrypto, "keyAgreement" | "hkdf" | "expander" | "shareCipher">,
   signal?: AbortSignal,
 ): Promise<DeviceStep<MaskedState, MaskedVector>> {
   return answerOnce(state, "masked", async () => {
@@ -181,7 +181,7 @@ function openShares(
 async function masksWith(
   state: SharesState,
   alive: readonly Neighbour[],
-  crypto: Pick<DeviceCrypto, "keyAgreement">,
+  crypto: Pick<DeviceCrypto, "keyAgreement" | "hkdf">,
 ): Promise<SignedMask[]> {
   const { parameters } = state.setup;
   const own = { secretKey: state.mask.secretKey.bytes, publicKey: state.mask.publicKey };
@@ -189,9 +189,9 @@ async function masksWith(
   const sharedSecrets = await agree(crypto.keyAgreement, own, publicKeys);
   const masks = alive.map((neighbour, i): SignedMask => {
     const sharedSecret = sharedSecrets[i] ?? new Uint8Array(KEY_BYTES);
-    const key = pairMaskKey(parameters, sharedSecret, state.mask.publicKey, neighbour.maskPublicKey);
+    const key = pairMaskKey(parameters, sharedSecret, state.mask.publicKey, neighbour.maskPublicKey, crypto.hkdf);
     sharedSecret.fill(0);
     return { key, sign: neighbour.member > state.member ? 1 : -1 };
   });
-  return [...masks, { key: selfMaskKey(parameters, state.selfMask.bytes), sign: 1 }];
+  return [...masks, { key: selfMaskKey(parameters, state.selfMask.bytes, crypto.hkdf), sign: 1 }];
 }

@@ -89,7 +89,7 @@ export function dealShares(
 async function withEncryptionKeys(
   state: KeysState,
   list: NeighbourList,
-  crypto: Pick<DeviceCrypto, "keyAgreement">,
+  crypto: Pick<DeviceCrypto, "keyAgreement" | "hkdf">,
 ): Promise<Neighbour[]> {
   const own = { secretKey: state.encryption.secretKey.bytes, publicKey: state.encryption.publicKey };
   const publicKeys = list.neighbours.map((neighbour) => neighbour.encryptionPublicKey);
@@ -101,6 +101,7 @@ async function withEncryptionKeys(
       sharedSecret,
       state.encryption.publicKey,
       neighbour.encryptionPublicKey,
+      crypto.hkdf,
     );
     sharedSecret.fill(0);
     return { ...neighbour, encryptionKey: new Secret(key) };

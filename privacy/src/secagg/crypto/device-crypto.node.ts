@@ -1,5 +1,6 @@
 import { nodeExpander } from "../masking/expander.node.js";
 import type { DeviceCrypto, UnmaskCrypto } from "./device-crypto.js";
+import { nodeHkdf } from "./hkdf.node.js";
 import { nodeKeyAgreement } from "./key-agreement.node.js";
 import { nodeShareCipher } from "./share-cipher.node.js";
 
@@ -10,5 +11,5 @@ export function nodeDeviceCrypto(given: Pick<DeviceCrypto, "random" | "verifier"
 
 /** What unmasking computes with, by node:crypto. */
 export function nodeUnmaskCrypto(): UnmaskCrypto {
-  return { keyAgreement: nodeKeyAgreement(), expander: nodeExpander() };
+  return { keyAgreement: nodeKeyAgreement(), expander: nodeExpander(), hkdf: nodeHkdf };
 }

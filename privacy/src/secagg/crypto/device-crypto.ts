@@ -1,6 +1,7 @@
 import type { RandomSource } from "../../random/source.js";
 import type { MaskExpander } from "../masking/expander.js";
 import { webCryptoExpander } from "../masking/webcrypto-expander.js";
+import type { Hkdf } from "./hkdf.js";
 import type { KeyAgreement } from "./key-agreement.js";
 import { nobleShareCipher } from "./noble-share-cipher.js";
 import type { ShareCipher } from "./share-cipher.js";
@@ -14,10 +15,12 @@ export interface DeviceCrypto {
   readonly shareCipher: ShareCipher;
   readonly expander: MaskExpander;
   readonly verifier: SignatureVerifier;
+  /** Plain JavaScript unless given. */
+  readonly hkdf?: Hkdf;
 }
 
 /** What unmasking computes with. */
-export type UnmaskCrypto = Pick<DeviceCrypto, "keyAgreement" | "expander">;
+export type UnmaskCrypto = Pick<DeviceCrypto, "keyAgreement" | "expander" | "hkdf">;
 
 /** What a browser's device computes with may leave out: the share cipher then is plain JavaScript. */
 export interface BrowserDeviceCryptoOptions extends Pick<DeviceCrypto, "random" | "verifier"> {

@@ -89,7 +89,7 @@ export async function removeMasks(
     const secret = rebuildSecret(unpacked(task.shares), sharing);
     const taken =
       task.type === "self-mask"
-        ? selfMaskOf(task, secret, parameters)
+        ? selfMaskOf(task, secret, parameters, crypto)
         : await pairMasksOf(task, secret, parameters, crypto);
     secret.fill(0);
     if (taken === undefined) inconsistent.push(task.member);
@@ -103,16 +103,21 @@ function unpacked({ coordinates, values }: PackedShares): Share[] {
   return coordinates.map((x, i) => ({ x, value: values.subarray(i * SHARE_BYTES, (i + 1) * SHARE_BYTES) }));
 }
 
-function selfMaskOf(task: SelfMaskTask, seed: Uint8Array, parameters: SecAggParameters): SignedMask[] | undefined {
+function selfMaskOf(
+  task: SelfMaskTask,
+  seed: Uint8Array,
+  parameters: SecAggParameters,
+  { hkdf }: Pick<UnmaskCrypto, "hkdf">,
+): SignedMask[] | undefined {
   if (!sameBytes(selfMaskCommitment(parameters, seed), task.commitment)) return undefined;
-  return [{ key: selfMaskKey(parameters, seed), sign: -1 }];
+  return [{ key: selfMaskKey(parameters, seed, hkdf), sign: -1 }];
 }
 
 async function pairMasksOf(
   task: PairMasksTask,
   secretKey: Uint8Array,
   parameters: SecAggParameters,
-  { keyAgreement }: UnmaskCrypto,
+  { keyAgreement, hkdf }: UnmaskCrypto,
 ): Promise<SignedMask[] | undefined> {
   const own = { secretKey, publicKey: task.maskPublicKey };
   if (!sameBytes(await keyAgreement.publicKey(secretKey), task.maskPublicKey)) return undefined;
@@ -121,7 +126,7 @@ async function pairMasksOf(
     const sharedSecrets = await agree(keyAgreement, own, publicKeys);
     return task.survivors.map(({ member, maskPublicKey }, i): SignedMask => {
       const sharedSecret = sharedSecrets[i] ?? new Uint8Array(KEY_BYTES);
-      const key = pairMaskKey(parameters, sharedSecret, task.maskPublicKey, maskPublicKey);
+      const key = pairMaskKey(parameters, sharedSecret, task.maskPublicKey, maskPublicKey, hkdf);
       sharedSecret.fill(0);
       // The survivor added the mask when the other's number is higher, and subtracted it when it is lower.
       return { key, sign: task.member > member ? -1 : 1 };
