@@ -1,5 +1,6 @@
+import { existsSync } from "node:fs";
 import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, join, relative } from "node:path";
 import type { VerificationReport } from "@fedloop/consent";
 import { stringify } from "yaml";
 import { CoordinatorError } from "../errors.js";
@@ -67,6 +68,7 @@ export interface FederationResult {
  */
 export async function runFederation(options: FederationOptions): Promise<FederationResult> {
   const { out, progress, people } = options;
+  requireNotStopped(options.signal);
   const config = await prepare(options);
   const { plan } = await loadPlan(join(out, OUTPUT.plan));
   const rounds = { trained: 0, evaluated: 0, abandoned: 0 };
@@ -78,6 +80,8 @@ export async function runFederation(options: FederationOptions): Promise<Federat
   const server = new ServerProcess({
     config,
     onEvent: (event) => {
+      // What becomes of a round while all is being stopped is nothing to read.
+      if (signal.aborted) return;
       tellRound(event, progress, { rounds, refusals }, plan);
       if (event.event === "paused") stuck.abort(pausedAfter(event));
     },
@@ -85,6 +89,7 @@ export async function runFederation(options: FederationOptions): Promise<Federat
   const stop = (): void => server.stop();
   signal.addEventListener("abort", stop, { once: true });
   try {
+    requireNotStopped(signal);
     const { address, verifierKey } = await server.first("listening");
     const called = options.route === undefined ? address : await options.route(address);
     progress.step(`${people.length} participants enroll and decide`, people.length);
@@ -136,10 +141,19 @@ export async function runFederation(options: FederationOptions): Promise<Federat
   }
 }
 
+function requireNotStopped(signal: AbortSignal): void {
+  if (signal.aborted) throw new CoordinatorError("CANCELLED", "stopped before the end");
+}
+
 /** Writes plan, notice and configuration where the coordinator will read them. @returns path of the configuration */
-async function prepare({ out, plan, notice }: FederationOptions): Promise<string> {
+async function prepare({ out, plan, notice, progress }: FederationOptions): Promise<string> {
   await mkdir(out, { recursive: true });
-  await Promise.all(Object.values(OUTPUT).map((name) => rm(join(out, name), { recursive: true, force: true })));
+  const former = Object.values(OUTPUT)
+    .map((name) => join(out, name))
+    .filter((path) => existsSync(path));
+  if (former.length > 0)
+    progress.step(`What an earlier run left in ${relative(process.cwd(), out) || "."} is replaced`);
+  await Promise.all(former.map((path) => rm(path, { recursive: true, force: true })));
   await copyFile(notice, join(out, basename(notice)));
   await writeFile(join(out, OUTPUT.plan), plan);
   const config = join(out, OUTPUT.config);
@@ -179,6 +193,8 @@ function tellRound(
   plan: PopulationPlan,
 ): void {
   if (event.event !== "round") return;
+  if (event.state === "selecting") progress.meanwhile(`Round ${event.round}: devices verify its plan and join`);
+  if (event.state === "keys") progress.meanwhile(`Round ${event.round}: devices exchange keys for their masks`);
   if (event.state === "masked") progress.step(`Round ${event.round} collects updates`, plan.cohort.target);
   if (event.state === "abandoned") {
     rounds.abandoned += 1;

@@ -26,6 +26,12 @@ export class Progress {
     this.#bar.start(total, 0);
   }
 
+  /** Tells whoever sits at the terminal what goes on between two steps; a log has its steps. */
+  meanwhile(text: string): void {
+    this.end();
+    if (!this.#quiet && this.#terminal) process.stderr.write(`${text}\n`);
+  }
+
   add(): void {
     this.#bar?.increment();
   }

@@ -27,6 +27,7 @@ export interface WorkerOptions {
  * @throws CoordinatorError ROUND_FAILED when a worker dies, CANCELLED
  */
 export async function runWorkers(options: WorkerOptions): Promise<void> {
+  if (options.signal.aborted) throw new CoordinatorError("CANCELLED", "stopped before the end");
   const numbered = options.people.map((person, number): NumberedPerson => ({ ...person, number }));
   const shares = Array.from({ length: options.processes }, (_, worker) =>
     numbered.filter(({ number }) => number % options.processes === worker),

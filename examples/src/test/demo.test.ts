@@ -20,7 +20,10 @@ t.test(
       t.teardown(() => demo.stop());
       const { code, output, errors } = await demo.ended;
       t.equal(code, 0, errors);
-      t.strictSame(shape(`${errors}\n${output}`), shape(block(text("README.md"), "output", "demo")), time);
+      const shown = shape(block(text("README.md"), "output", "demo"));
+      const replaced = "What an earlier run left in fedloop-demo is replaced";
+      const expected = time === "first" ? shown : [...shown.slice(0, 1), replaced, ...shown.slice(1)];
+      t.strictSame(shape(`${errors}\n${output}`), expected, time);
     }
   },
 );
