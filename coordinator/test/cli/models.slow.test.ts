@@ -8,7 +8,7 @@ import { decodeSafetensors } from "../../src/models/safetensors.js";
 import { HTTP } from "../admin/api.js";
 import { fromFolder } from "../models/from-folder.js";
 import { Federation } from "../server/federation.js";
-import { POPULATION } from "../server/plans.js";
+import { type PlanChanges, POPULATION } from "../server/plans.js";
 import { typedFor } from "./typed.js";
 
 async function trained(federation: Federation): Promise<void> {
@@ -70,27 +70,36 @@ t.test("an export is the file that the ledger names; the layers format asks for 
   t.match(wrong, { exitCode: 3, err: /"BAD_DATA"/ });
 });
 
-t.test("TensorFlow.js loads what the layers export writes, with the weights that were trained", async (t) => {
-  await setBackend("cpu");
-  const built = sequential({ layers: [layers.dense({ name: "out", inputShape: [2], units: 1 })] });
-  const tensors = { kernel: [2, 1], bias: [1] };
-  const federation = await Federation.open(t, { plan: { model: { tensors } } });
-  await trained(federation);
-  const topology = join(federation.folder, "topology.json");
-  writeFileSync(topology, JSON.stringify(built.toJSON(null, false)));
-  const folder = join(federation.folder, "out", "tfjs");
-  const exported = await typedFor(
-    federation,
-    ...["models", "export", POPULATION, "1", "--format", "tfjs", "--out", folder, "--topology", topology],
-  );
-  t.match(
-    exported,
-    { exitCode: 0, body: { format: "tfjs", files: [join(folder, "model.json"), String] } },
-    exported.err,
-  );
-  const loaded = await loadLayersModel(fromFolder(folder));
-  t.strictSame(
-    loaded.getWeights().flatMap((weight) => [...weight.dataSync()]),
-    await federation.model(),
-  );
-});
+const TENSORS = { kernel: [2, 1], bias: [1] };
+const PLANS: readonly (readonly [string, PlanChanges])[] = [
+  ["a model", { model: { tensors: TENSORS } }],
+  [
+    "SCAFFOLD's model, without the control variate behind it",
+    {
+      model: { tensors: { ...TENSORS, "variate.kernel": [2, 1], "variate.bias": [1] } },
+      strategy: { id: "scaffold", settings: { devices: 3 } },
+    },
+  ],
+];
+
+for (const [what, plan] of PLANS) {
+  t.test(`TensorFlow.js loads what the layers export writes of ${what}`, async (t) => {
+    await setBackend("cpu");
+    const built = sequential({ layers: [layers.dense({ name: "out", inputShape: [2], units: 1 })] });
+    const federation = await Federation.open(t, { plan });
+    await trained(federation);
+    const topology = join(federation.folder, "topology.json");
+    writeFileSync(topology, JSON.stringify(built.toJSON(null, false)));
+    const folder = join(federation.folder, "out", "tfjs");
+    const exported = await typedFor(
+      federation,
+      ...["models", "export", POPULATION, "1", "--format", "tfjs", "--out", folder, "--topology", topology],
+    );
+    const files = [join(folder, "model.json"), String];
+    t.match(exported, { exitCode: 0, body: { format: "tfjs", files } }, exported.err);
+    const loaded = await loadLayersModel(fromFolder(folder));
+    const weights = loaded.getWeights().flatMap((weight) => [...weight.dataSync()]);
+    t.strictSame(weights, (await federation.model()).slice(0, 3));
+    t.ok(weights.every((weight) => weight !== 0));
+  });
+}
