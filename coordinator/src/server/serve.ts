@@ -16,7 +16,7 @@ import type { RoundNotice } from "../rounds/engine.js";
 import type { PausedNotice } from "../rounds/round-driver.js";
 import { environmentCertificates, fileCertificates, ServerCertificates } from "../tls/server-certificates.js";
 import { Coordinator } from "./coordinator.js";
-import { letHeapGrow } from "./heap.js";
+import { tuneHeap } from "./heap.js";
 import { loadClusterKey } from "./keys.js";
 import { LoopDelay } from "./loop-delay.js";
 import type { ServeRole } from "./roles.js";
@@ -65,7 +65,7 @@ export type ServeEvent =
  * drains. Log lines go to standard error and hold no payloads.
  */
 export async function runServe(options: ServeOptions): Promise<void> {
-  letHeapGrow();
+  tuneHeap();
   const config = await loadConfig(options.config, options.environment);
   const log = pino({ level: config.log.level, base: null }, pino.destination({ fd: 2, sync: true }));
   const tell = (event: ServeEvent): void => {

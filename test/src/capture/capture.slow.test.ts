@@ -11,17 +11,18 @@ t.setTimeout(880_000);
 const PEOPLE =
   process.env.FEDLOOP_CAPTURE_PEOPLE === undefined ? undefined : Number(process.env.FEDLOOP_CAPTURE_PEOPLE);
 
-t.test("traffic and files of the main job, with all its people, tell nobody's events, updates or counts", async (t) => {
-  checkCapture(
-    t,
-    await captureRun({
-      out: join(temporaryFolder(t), "run"),
-      // One of training and the evaluation; a second training on top of the first is in the run of the fast test.
-      rounds: 1,
-      ...(PEOPLE === undefined ? {} : { participants: PEOPLE }),
-    }),
-  );
-});
+t.test(
+  "traffic and files of a full run of the main job, with all its people, tell nobody's events, updates or counts",
+  async (t) => {
+    checkCapture(
+      t,
+      await captureRun({
+        out: join(temporaryFolder(t), "run"),
+        ...(PEOPLE === undefined ? {} : { participants: PEOPLE }),
+      }),
+    );
+  },
+);
 
 t.test("the same search finds every update where a plan does without masks and noise", async (t) => {
   const out = join(temporaryFolder(t), "run");

@@ -38,7 +38,7 @@ export const LONG_FILES: ReadonlyMap<string, LongFile> = new Map([
   ["test/dist/src/audit/report.test.js", long(11, 0.8)],
   ["coordinator/dist/test/rpc/rounds.test.js", long(10, 0.5)],
   ["examples/dist/src/test/app.test.js", long(10, 0.9)],
-  ["examples/dist/src/test/demo.test.js", long(10, 1.7)],
+  ["examples/dist/src/test/demo.test.js", long(10, 1.2)],
 ]);
 const SHORT = long(0, 0.8);
 

@@ -13,6 +13,9 @@ export interface MaskPoolOptions {
   readonly script?: URL;
 }
 
+/** Vectors lie outside a thread's heap. Left alone its young part would take up to 48 MB, and keep them between sums. */
+const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 6 };
+
 interface Job {
   readonly id: number;
   readonly batches: UnmaskWork[];
@@ -100,7 +103,11 @@ export class MaskPool implements UnmaskEngine, AsyncDisposable {
   }
 
   #start(): Thread {
-    const thread: Thread = { worker: new Worker(this.#script), ready: false, job: undefined };
+    const thread: Thread = {
+      worker: new Worker(this.#script, { resourceLimits: RESOURCE_LIMITS }),
+      ready: false,
+      job: undefined,
+    };
     this.#listen(thread);
     thread.worker.unref();
     return thread;
@@ -116,7 +123,7 @@ export class MaskPool implements UnmaskEngine, AsyncDisposable {
   /** A thread that died takes its parts of sums along: its jobs fail, and a fresh thread takes its place. */
   #restart(thread: Thread, died: Worker, cause: unknown): void {
     if (this.#closed || thread.worker !== died) return;
-    thread.worker = new Worker(this.#script);
+    thread.worker = new Worker(this.#script, { resourceLimits: RESOURCE_LIMITS });
     thread.ready = false;
     thread.job = undefined;
     this.#listen(thread);
