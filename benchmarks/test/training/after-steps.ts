@@ -22,7 +22,7 @@ function minus(a: Float32Array, b: Float32Array): Float32Array {
  * a pooling window), takes the other side at one engine, and the engines part by 1e-3. TensorFlow.js' own cpu and wasm do.
  */
 function startOf(length: number): Float32Array {
-  let state = 3 * 7919;
+  let state = 7919;
   return Float32Array.from({ length }, () => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
     return (0.05 * state) / 2 ** 31;

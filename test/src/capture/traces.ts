@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { decodeDistributed, encodeDistributed, systemRandom } from "@fedloop/privacy";
 import { centre, packResidues, unpackResidues } from "@fedloop/privacy/secagg";
 import type { SubmitMaskedRequest } from "@fedloop/proto";
@@ -85,12 +86,23 @@ function isWhole({ request }: RecordedCall): boolean {
   return request.length >= 5 && request.length === 5 + request.readUInt32BE(1);
 }
 
+/**
+ * The vectors that devices sent. One that was sent again counts once, if it is the same to the byte: another under the same
+ * masks would give their difference away.
+ */
 export function sentVectors({ calls }: CapturedRun): SentVector[] {
-  return calls.flatMap((call) => {
-    if (call.path !== "/fedloop.v1.Rounds/SubmitMasked" || call.device === undefined || !isWhole(call)) return [];
+  const vectors = new Map<string, SentVector>();
+  for (const call of calls) {
+    if (call.path !== "/fedloop.v1.Rounds/SubmitMasked" || call.device === undefined || !isWhole(call)) continue;
     const { round, inlineUpdate } = requestOf(call) as SubmitMaskedRequest;
-    return [{ device: call.device, round: Number(round), bytes: inlineUpdate }];
-  });
+    const digest = createHash("sha256").update(inlineUpdate).digest("hex");
+    vectors.set(`${call.device} ${round} ${digest}`, {
+      device: call.device,
+      round: Number(round),
+      bytes: inlineUpdate,
+    });
+  }
+  return [...vectors.values()];
 }
 
 /**
@@ -174,7 +186,7 @@ export function telltales(
     byField.set(field, values.set(device, (values.get(device) ?? 0) + amount));
   };
   for (const call of run.calls) {
-    if (call.device === undefined || call.request.length < 5) continue;
+    if (call.device === undefined || !isWhole(call)) continue;
     add(`${call.path} calls`, call.device, 1);
     add(`${call.path} bytes`, call.device, call.request.length);
     add(`${call.path} headers`, call.device, call.headers.length);
