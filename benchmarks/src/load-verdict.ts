@@ -1,10 +1,10 @@
 import type { RoundCounts } from "./load-rounds.js";
 import { slope } from "./statistics.js";
 
-/** The coordinator's memory after everything that is not in use was collected, which is done once a minute. */
+/** The coordinator's memory, once a minute, when everything that is not in use has been collected. */
 export interface MemorySample {
   readonly minute: number;
-  /** Of the whole process, when the collector's threads have given pages back. */
+  /** Of the whole process: the median of what was read each second of the minute before. */
   readonly residentMb: number;
   /** JavaScript's heap, and what it holds outside. */
   readonly inUseMb: number;

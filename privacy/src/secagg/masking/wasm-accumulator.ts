@@ -1,7 +1,7 @@
 import { SecAggError } from "../errors.js";
 import { GROUP_COORDINATES, type MaskAccumulator, PIECE_COORDINATES, streamBits } from "./accumulator.js";
-import { KERNEL_WASM } from "./kernel-wasm.js";
 import { packedLength, unpackResidues } from "./packing.js";
+import { giveBackKernel, takeKernel } from "./wasm-kernel.js";
 
 // Layout of the kernel's memory, in bytes.
 const TABLE = 0;
@@ -10,9 +10,6 @@ const SCRATCH = TABLE + TABLE_BYTES;
 /** One piece as words, or as a keystream of at most 32 bits a coordinate, and what the kernel reads past it. */
 const SCRATCH_BYTES = PIECE_COORDINATES * 4 + 32;
 const SUM = SCRATCH + SCRATCH_BYTES;
-const PAGE_BYTES = 65_536;
-
-type KernelFunction = (...operands: number[]) => number;
 
 /**
  * The same sums as `plainAccumulator` in WebAssembly SIMD (kernel/kernel.as), 0.2 ms a million coordinates.
@@ -24,8 +21,10 @@ type KernelFunction = (...operands: number[]) => number;
 export function wasmAccumulator(length: number, bits: number): MaskAccumulator {
   const groups = Math.ceil(length / GROUP_COORDINATES);
   const width = streamBits(bits);
-  const { memory, addStream, addWords, finish, pack } = instantiate(SUM + groups * GROUP_COORDINATES * 4);
-  const bytes = new Uint8Array(memory.buffer);
+  const usedBytes = SUM + groups * GROUP_COORDINATES * 4;
+  const kernel = takeKernel(usedBytes);
+  const { memory, addStream, addWords, finish, pack } = kernel;
+  const bytes = new Uint8Array(memory.buffer, 0, usedBytes);
   const scratchWords = new Uint32Array(memory.buffer, SCRATCH, PIECE_COORDINATES);
   writeTable(new DataView(memory.buffer, TABLE, TABLE_BYTES), bits, width);
   let open = true;
@@ -35,8 +34,10 @@ export function wasmAccumulator(length: number, bits: number): MaskAccumulator {
   }
 
   function close(): void {
-    bytes.fill(0);
+    if (!open) return;
     open = false;
+    bytes.fill(0);
+    giveBackKernel(kernel);
   }
 
   function addPiece(first: number, stream: Uint8Array, sign: 1 | -1): void {
@@ -106,41 +107,6 @@ export function wasmAccumulator(length: number, bits: number): MaskAccumulator {
     },
     close,
   };
-}
-
-interface Kernel {
-  readonly memory: WebAssembly.Memory;
-  readonly addStream: KernelFunction;
-  readonly addWords: KernelFunction;
-  readonly finish: KernelFunction;
-  readonly pack: KernelFunction;
-}
-
-let compiled: WebAssembly.Module | undefined;
-
-function instantiate(memoryBytes: number): Kernel {
-  try {
-    compiled ??= new WebAssembly.Module(Uint8Array.from(atob(KERNEL_WASM), (character) => character.charCodeAt(0)));
-    const pages = Math.ceil(memoryBytes / PAGE_BYTES);
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-    const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
-    return {
-      memory,
-      addStream: kernelFunction(exports.addStream),
-      addWords: kernelFunction(exports.addWords),
-      finish: kernelFunction(exports.finish),
-      pack: kernelFunction(exports.pack),
-    };
-  } catch (cause) {
-    throw new SecAggError("CRYPTO_UNAVAILABLE", "WebAssembly SIMD cannot be used here; use plainAccumulator.", {
-      cause,
-    });
-  }
-}
-
-function kernelFunction(exported: WebAssembly.ExportValue | undefined): KernelFunction {
-  if (typeof exported !== "function") throw new TypeError("The masking kernel lacks a function; rebuild it.");
-  return (...operands) => Number(exported(...operands));
 }
 
 /** See the head of kernel/kernel.as for what the table means. */
