@@ -5,7 +5,7 @@ import { appendFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { isMainThread } from "node:worker_threads";
-import { quantile } from "./statistics.js";
+import { median } from "./statistics.js";
 
 const EVERY_MS = 60_000;
 const READING_MS = 1_000;
@@ -22,7 +22,7 @@ if (path !== undefined && isMainThread) {
     collect();
     const pauseMs = Math.round(performance.now() - begunMs);
     const { heapUsed, external } = process.memoryUsage();
-    const residentMb = mb(quantile(readings, 0.5));
+    const residentMb = mb(median(readings));
     readings = [];
     const line = { timeMs, residentMb, inUseMb: mb(heapUsed + external), outsideMb: mb(external), pauseMs };
     appendFileSync(path, `${JSON.stringify(line)}\n`);
