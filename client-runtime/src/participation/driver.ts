@@ -187,7 +187,7 @@ export class Driver {
     void watchRounds(
       { client, population, clock, random, retry, knownTreeSize: () => keeper.current.checkpoint?.size ?? 0 },
       (event) => this.#post({ type: "news", news: newsOf(event, keeper.current.checkpoint) }),
-      () => this.#post({ type: "watchResumed" }),
+      (isOpen) => this.#post({ type: isOpen ? "watchOpened" : "watchBroken" }),
       this.#run.signal,
     ).catch((cause: unknown) => {
       this.#failure = cause;

@@ -17,6 +17,7 @@ import {
   refuse,
   rest,
   restAndTell,
+  restUntilCalled,
   stay,
   verify,
 } from "./moves.js";
@@ -44,10 +45,11 @@ import {
 const LISTEN_MS = 30_000;
 
 export const newParticipation: Participation = {
-  phase: { type: "resting", offered: null, round: null },
+  phase: { type: "resting", offered: null, round: null, idle: null },
   task: 0,
   lastRefused: 0,
   lastHeard: 0,
+  stream: "none",
 };
 
 /** The plan of the round that the device has joined or is joining. */
@@ -83,8 +85,10 @@ export function stepParticipation(from: Participation, message: ParticipationMes
       return failed(from, message.failure);
     case "news":
       return news(from, message.news);
-    case "watchResumed":
-      return watchResumed(from);
+    case "watchOpened":
+      return watchOpened(from);
+    case "watchBroken":
+      return watchBroken(from);
     case "withdrawn":
       return withdrawn(from, message.purposes, message.remaining);
   }
@@ -95,15 +99,7 @@ function checkedIn(from: Participation, outcome: CheckInOutcome): ParticipationS
     case "finished":
       return finish(from);
     case "wait":
-      if (from.phase.type === "checking" && from.phase.heard !== null) {
-        return come(from, from.phase.heard);
-      }
-      return restAndTell(
-        from,
-        outcome.window,
-        outcome.reason,
-        outcome.window.beforeMs <= LISTEN_MS ? [{ type: "watch" }] : [],
-      );
+      return toldToWait(from, outcome);
     case "offer":
       return verify(from, outcome);
     case "joined": {
@@ -115,11 +111,25 @@ function checkedIn(from: Participation, outcome: CheckInOutcome): ParticipationS
       const { model = null } = outcome;
       const joined: Participation = { ...from, phase: { type: "joined", plan: phase.plan, model } };
       // The event that the cohort is complete may overtake the answer that this device belongs to it.
-      const later = phase.heard !== null && phase.heard.state > outcome.news.state ? phase.heard : outcome.news;
-      const step = news(joined, later);
+      const { heard } = phase;
+      const isLater = heard !== null && (heard.round > phase.plan.round || heard.state > outcome.news.state);
+      const step = news(joined, isLater ? heard : outcome.news);
       return { ...step, effects: [{ type: "watch" }, ...step.effects] };
     }
   }
+}
+
+/** What was heard while the answer was under way is newer than the answer. */
+function toldToWait(
+  from: Participation,
+  { window, reason }: Extract<CheckInOutcome, { readonly type: "wait" }>,
+): ParticipationStep {
+  const { phase } = from;
+  const heard = phase.type === "checking" || phase.type === "joining" ? phase.heard : null;
+  if (heard?.isLast === true) return finish(from);
+  const isNext = phase.type !== "joining" || (heard !== null && heard.round > phase.plan.round);
+  if (isNext && heard?.state === RoundState.SELECTING) return come({ ...from, lastHeard: heard.round }, heard);
+  return restUntilCalled(from, { asked: window, reason }, window.beforeMs <= LISTEN_MS ? [{ type: "watch" }] : []);
 }
 
 function verified(from: Participation, verdict: Verdict): ParticipationStep {
@@ -238,6 +248,7 @@ function news(from: Participation, came: RoundNews): ParticipationStep {
   const { phase } = from;
   const plan = planOf(phase);
   if (came.isLast && phase.type === "resting") return finish(from);
+  if (came.isLast && phase.type === "checking") return stay({ ...from, phase: { ...phase, heard: came } });
   // A round begins to select: who waits checks in, spread out as the coordinator asks.
   if (came.state === RoundState.SELECTING && came.round > from.lastHeard) {
     const heard = { ...from, lastHeard: came.round };
@@ -249,7 +260,7 @@ function news(from: Participation, came: RoundNews): ParticipationStep {
   if (isComing && came.round === phase.round && came.state > RoundState.SELECTING) return goneBy(from, came);
   if (plan === undefined || came.round < plan.round) return stay(from);
   if (phase.type === "joining") {
-    return came.round === plan.round ? stay({ ...from, phase: { ...phase, heard: came } }) : stay(from);
+    return stay({ ...from, phase: { ...phase, heard: came } });
   }
   // A later round has begun: this one ended unseen, and the log will tell how.
   if (came.round > plan.round) {
@@ -307,12 +318,26 @@ function afterSubmission(
   if (course === "released") {
     return { participation: { ...from, phase: { ...phase, released: true } }, effects: tell };
   }
-  return isLast ? finish(from, tell) : restAndTell(from, next ?? OTHERWISE, "round-over", tell);
+  return isLast ? finish(from, tell) : restUntilCalled(from, { asked: next ?? OTHERWISE, reason: "round-over" }, tell);
 }
 
 /** A coordinator that was started anew has forgotten who had joined a round that still selects. */
-function watchResumed(from: Participation): ParticipationStep {
-  return from.phase.type === "joined" ? join(from, from.phase.plan) : stay(from);
+function watchOpened(from: Participation): ParticipationStep {
+  if (from.stream === "open") return stay(from);
+  const open: Participation = { ...from, stream: "open" };
+  return from.stream === "broken" && from.phase.type === "joined" ? join(open, from.phase.plan) : restAnew(open);
+}
+
+/** Nobody calls any more, and a round may begin to select anew meanwhile. */
+function watchBroken(from: Participation): ParticipationStep {
+  return from.stream === "broken" ? stay(from) : restAnew({ ...from, stream: "broken", lastHeard: 0 });
+}
+
+/** How long a device with nothing to do rests depends on whether it listens. */
+function restAnew(from: Participation): ParticipationStep {
+  return from.phase.type === "resting" && from.phase.idle !== null
+    ? restUntilCalled(from, from.phase.idle)
+    : stay(from);
 }
 
 function withdrawn(from: Participation, purposes: readonly string[], remaining: number): ParticipationStep {

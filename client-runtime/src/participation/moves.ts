@@ -2,7 +2,15 @@
 import { RoundState } from "@fedloop/proto";
 import type { GuardCode } from "../errors.js";
 import type { WaitingReason } from "./events.js";
-import type { Offered, Participation, ParticipationEffect, ParticipationStep, RoundNews, Window } from "./phases.js";
+import type {
+  Idle,
+  Offered,
+  Participation,
+  ParticipationEffect,
+  ParticipationStep,
+  RoundNews,
+  Window,
+} from "./phases.js";
 
 /** Where the coordinator names no window. */
 export const OTHERWISE: Window = { afterMs: 1_000, beforeMs: 5_000 };
@@ -28,7 +36,7 @@ export function checkIn(from: Participation, before: Effects = []): Participatio
 export function rest(from: Participation, window: Window, before: Effects = []): ParticipationStep {
   const task = from.task + 1;
   return {
-    participation: { ...from, phase: { type: "resting", offered: null, round: null }, task },
+    participation: { ...from, phase: { type: "resting", offered: null, round: null, idle: null }, task },
     effects: [...before, { type: "rest", task, window }],
   };
 }
@@ -40,15 +48,16 @@ export function come(
   before: Effects = [],
 ): ParticipationStep {
   const { participation, effects } = rest(from, next ?? AT_ONCE, before);
-  return { participation: { ...participation, phase: { type: "resting", offered: offered ?? null, round } }, effects };
+  const phase = { type: "resting", offered: offered ?? null, round, idle: null } as const;
+  return { participation: { ...participation, phase }, effects };
 }
 
 /** The round that the device was to come to has gone on without it: a call would only be told so. */
 export function goneBy(from: Participation, { state, next }: RoundNews): ParticipationStep {
   const course = courseOf(state);
   return course === "abandoned" || course === "closed"
-    ? restAndTell(from, next ?? OTHERWISE, "no-round")
-    : restAndTell(from, UNLESS_HEARD, "cohort-full");
+    ? restUntilCalled(from, { asked: next ?? OTHERWISE, reason: "no-round" })
+    : restUntilCalled(from, { asked: AFTER_REFUSAL, reason: "cohort-full" });
 }
 
 export function verify(from: Participation, { offer, known }: Offered): ParticipationStep {
@@ -66,6 +75,17 @@ export function restAndTell(
   before: Effects = [],
 ): ParticipationStep {
   return rest(from, window, [...before, { type: "emit", event: { type: "waiting", reason, ...window } }]);
+}
+
+/**
+ * Rests with nothing to do. The next round's beginning calls a device that listens, so it rests longer than it was asked to, as
+ * long as its stream is open.
+ */
+export function restUntilCalled(from: Participation, idle: Idle, before: Effects = []): ParticipationStep {
+  const { asked, reason } = idle;
+  const isCalled = from.stream === "open" && asked.beforeMs < UNLESS_HEARD.beforeMs;
+  const { participation, effects } = restAndTell(from, isCalled ? UNLESS_HEARD : asked, reason, before);
+  return { participation: { ...participation, phase: { type: "resting", offered: null, round: null, idle } }, effects };
 }
 
 export function finish(from: Participation, before: Effects = []): ParticipationStep {

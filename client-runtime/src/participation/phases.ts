@@ -10,13 +10,27 @@ export interface Window {
   readonly beforeMs: number;
 }
 
+/** A wait until the next round. */
+export interface Idle {
+  readonly asked: Window;
+  readonly reason: WaitingReason;
+}
+
 /** The steps of secure aggregation, named after the round's states. */
 export type SecureStep = "keys" | "shares" | "masked" | "consistency" | "unmask";
 
 /** Where a participant stands. */
 export type Phase =
-  /** `offered`: the round to verify after the rest; without one the device checks in. `round`: the one that it is to come to. */
-  | { readonly type: "resting"; readonly offered: Offered | null; readonly round: number | null }
+  /**
+   * `offered`: the round to verify after the rest; without one the device checks in. `round`: the one that it is to come to.
+   * `idle`: when it was asked to come, and why it waits, where there is nothing to come to.
+   */
+  | {
+      readonly type: "resting";
+      readonly offered: Offered | null;
+      readonly round: number | null;
+      readonly idle: Idle | null;
+    }
   | { readonly type: "checking"; readonly heard: RoundNews | null }
   | { readonly type: "verifying"; readonly round: number }
   /** Asks for a place; `heard` is what was told of the round meanwhile. */
@@ -46,6 +60,8 @@ export interface Participation {
   readonly lastRefused: number;
   /** The last round that was heard to select, so that its beginning is acted on once. */
   readonly lastHeard: number;
+  /** Whether round events come: not yet, now, or no longer. */
+  readonly stream: "none" | "open" | "broken";
 }
 
 /** An offer, and the checkpoint from which it proves that the log grew. */
@@ -88,8 +104,10 @@ export type ParticipationMessage =
   | { readonly type: "submitted"; readonly task: number; readonly accepted: boolean }
   | { readonly type: "failed"; readonly task: number; readonly failure: Failure }
   | { readonly type: "news"; readonly news: RoundNews }
-  /** The stream of round events was opened anew after it broke. */
-  | { readonly type: "watchResumed" }
+  /** The stream of round events is open: its first event follows. */
+  | { readonly type: "watchOpened" }
+  /** It has ended, or could not be opened. */
+  | { readonly type: "watchBroken" }
   | { readonly type: "withdrawn"; readonly purposes: readonly string[]; readonly remaining: number };
 
 /** Why a task did not do what it was to do. */

@@ -20,23 +20,23 @@ export interface WatchDependencies {
  * be down as long as the coordinator is.
  *
  * @throws ClientError BAD_OPTION when the app has more participants than there are connections
- * @param onResumed told when a stream is open again after one broke, before its first event
+ * @param onState told that a stream is open, before its first event, and when it has ended or could not be opened
  */
 export async function watchRounds(
   { client, population, clock, random, retry, knownTreeSize }: WatchDependencies,
   onEvent: (event: RoundEvent) => void,
-  onResumed: () => void,
+  onState: (isOpen: boolean) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  let isResumption = false;
   let failures = 0;
   while (!signal.aborted) {
     let askedMs = 0;
+    let isOpen = false;
     try {
       const request = { population, knownTreeSize: BigInt(knownTreeSize()) };
       for await (const event of client.stream(Rounds.method.watch, request, signal)) {
-        if (isResumption) onResumed();
-        isResumption = false;
+        if (!isOpen) onState(true);
+        isOpen = true;
         failures = 0;
         onEvent(event);
       }
@@ -45,7 +45,7 @@ export async function watchRounds(
       if (cause instanceof ClientError && cause.code === "BAD_OPTION") throw cause;
       if (cause instanceof ClientError) askedMs = cause.retryAfterMs;
     }
-    isResumption = true;
+    onState(false);
     failures += 1;
     try {
       await clock.wait(pauseMs(retry, Math.min(failures, 30), askedMs, random), signal);

@@ -223,7 +223,7 @@ export class TestRounds {
   watch(call: ServerWritableStream<Message, Message>): void {
     this.#watchers.add(call);
     call.on("cancelled", () => this.#watchers.delete(call));
-    if (this.#number > 0) call.write(this.#event());
+    call.write(this.#number > 0 ? this.#event() : create(Rounds.method.watch.output, {}));
   }
 
   #wait(reason: WaitReason) {

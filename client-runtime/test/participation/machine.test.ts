@@ -125,9 +125,84 @@ t.test("the same refusal of the same round is told once", async (t) => {
 });
 
 t.test("a stream that was opened anew asks again for the place in a round that still selects", async (t) => {
-  t.same(begun().offer(1).joined(1).send({ type: "watchResumed" }).types, ["checkIn"]);
-  t.same(atWork().send({ type: "watchResumed" }).types, []);
-  t.same(handedIn().send({ type: "watchResumed" }).types, []);
+  for (const [run, due] of [
+    [begun().offer(1).joined(1), ["checkIn"]],
+    [atWork(), []],
+    [handedIn(), []],
+  ] as const) {
+    t.same(run.send({ type: "watchOpened" }).types, [], "the first stream says nothing about the place");
+    t.same(run.send({ type: "watchBroken" }).types, []);
+    t.same(run.send({ type: "watchOpened" }).types, due);
+  }
+});
+
+const asked = { afterMs: 10_000, beforeMs: 20_000 };
+const wait = (reason: "no-round" | "cohort-full" = "no-round") =>
+  ({ type: "checkedIn", outcome: { type: "wait", window: asked, reason } }) as const;
+
+t.test("who listens rests longer than it was asked to, and hears of the next round", async (t) => {
+  const run = begun().send({ type: "watchOpened" });
+  run.send({ ...wait(), task: run.state.task });
+  t.same(run.types, ["watch", "emit waiting", "rest"]);
+  t.match(run.effects.at(-1), { window: { afterMs: 60_000, beforeMs: 120_000 } });
+  t.match(run.effects[1], { event: { reason: "no-round", afterMs: 60_000, beforeMs: 120_000 } }, "as the app is told");
+  t.match(run.news(2, RoundState.SELECTING).effects, [{ type: "rest", window: { afterMs: 7, beforeMs: 9 } }]);
+  t.same(run.send({ type: "rested", task: run.state.task }).types, ["checkIn"]);
+});
+
+t.test("how long a device with nothing to do rests changes with its stream", async (t) => {
+  const long = { type: "rest", window: { afterMs: 60_000, beforeMs: 120_000 } } as const;
+  for (const [run, asked] of [
+    [begun().send({ ...wait(), task: 1 }), { afterMs: 10_000, beforeMs: 20_000 }],
+    [handedIn().news(1, RoundState.CLOSED), { afterMs: 7, beforeMs: 9 }],
+  ] as const) {
+    const first = run.state.task;
+    t.match(run.effects.at(-1), { type: "rest", window: asked }, "it does not listen yet");
+    t.same(run.send({ type: "watchOpened" }).types, ["emit waiting", "rest"]);
+    t.match(run.effects.at(-1), long);
+    t.same(run.send({ type: "watchOpened" }).types, [], "once");
+    t.same(run.send({ type: "watchBroken" }).types, ["emit waiting", "rest"]);
+    t.match(run.effects.at(-1), { type: "rest", window: asked });
+    t.same(run.send({ type: "watchBroken" }).types, [], "once");
+    t.same(run.send({ type: "rested", task: first }).types, [], "the rest before is over");
+    t.match(run.send({ type: "watchOpened" }).effects.at(-1), long);
+  }
+  const window = { afterMs: 400_000, beforeMs: 410_000 };
+  const outcome = { type: "wait", window, reason: "no-round" } as const;
+  const later = begun().send({ type: "checkedIn", task: 1, outcome }).send({ type: "watchOpened" });
+  t.match(later.effects.at(-1), { type: "rest", window }, "who is asked to come later still comes then");
+});
+
+t.test("a round that selects anew after the stream broke is heard again", async (t) => {
+  const run = begun().send({ type: "watchOpened" }).news(2, RoundState.SELECTING);
+  run.send({ ...wait("cohort-full"), task: run.state.task });
+  t.same(run.types, ["rest"], "it comes to the round");
+  run.send({ type: "rested", task: run.state.task });
+  run.send({ ...wait("cohort-full"), task: run.state.task });
+  t.same(run.news(2, RoundState.SELECTING).types, []);
+  run.send({ type: "watchBroken" }).send({ type: "watchOpened" });
+  t.match(run.news(2, RoundState.SELECTING).effects, [{ type: "rest", window: { afterMs: 7, beforeMs: 9 } }]);
+});
+
+t.test("what overtakes the answer to a join that came too late is not lost to who listens", async (t) => {
+  const joining = (): Run => begun().send({ type: "watchOpened" }).offer(1);
+  const next = joining().news(1, RoundState.ABANDONED).news(2, RoundState.SELECTING);
+  next.send({ ...wait("cohort-full"), task: next.state.task });
+  t.match(next.effects, [{ type: "rest", window: { afterMs: 7, beforeMs: 9 } }], "the next round");
+  t.same(next.news(2, RoundState.SELECTING).types, [], "is heard once");
+  const full = joining().news(1, RoundState.SELECTING);
+  full.send({ ...wait("cohort-full"), task: full.state.task });
+  t.match(full.effects.at(-1), { type: "rest", window: { afterMs: 60_000 } }, "the same round has no place");
+  const place = joining().news(2, RoundState.SELECTING).joined(1);
+  t.same(place.types, ["watch", "stop", "emit abandoned", "rest"]);
+  t.match(place.effects.at(-1), { window: { afterMs: 7, beforeMs: 9 } });
+});
+
+t.test("that the rounds are done is not lost when it overtakes an answer", async (t) => {
+  for (const run of [begun(), begun().offer(1)]) {
+    run.send({ type: "watchOpened" }).news(4, RoundState.CLOSED, true);
+    t.same(run.send({ ...wait(), task: run.state.task }).types, ["stop", "finish"]);
+  }
 });
 
 t.test("a place from before this process began is given back", async (t) => {
@@ -202,7 +277,9 @@ const message: fc.Arbitrary<(run: Run) => unknown> = fc.oneof(
     .map((step) => (run: Run) => run.secured(step)),
   fc.constant((run: Run) => run.fail("unreachable", "UNAVAILABLE")),
   fc.constant((run: Run) => run.fail("local", "TRAINER_FAILED")),
-  fc.constant((run: Run) => run.send({ type: "watchResumed" })),
+  fc.constant((run: Run) => run.send({ type: "watchOpened" })),
+  fc.constant((run: Run) => run.send({ type: "watchBroken" })),
+  fc.constant((run: Run) => run.send({ ...wait(), task: run.state.task })),
   fc.constant((run: Run) => run.send({ type: "withdrawn", purposes: ["p"], remaining: 1 })),
 );
 
@@ -226,6 +303,28 @@ t.test("whatever comes: something is always under way, and no round is submitted
       return true;
     }),
     { seed: 23, numRuns: 500 },
+  );
+  t.pass();
+});
+
+t.test("whatever came before: who is told of a round does not sleep through it", async (t) => {
+  fc.assert(
+    fc.property(fc.array(message, { maxLength: 20 }), (messages) => {
+      const run = begun();
+      for (const send of messages) send(run);
+      let window = { afterMs: 0, beforeMs: 0 };
+      const noted = (): void => {
+        for (const effect of run.effects) if (effect.type === "rest") window = effect.window;
+      };
+      run.news(99, RoundState.SELECTING);
+      noted();
+      // The answer under way, if one is, was written before the round began.
+      const { type } = run.state.phase;
+      if (type === "checking" || type === "joining") run.send({ ...wait("cohort-full"), task: run.state.task });
+      noted();
+      return run.state.phase.type !== "resting" || window.beforeMs <= 20_000;
+    }),
+    { seed: 29, numRuns: 500 },
   );
   t.pass();
 });

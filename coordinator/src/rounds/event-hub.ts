@@ -15,6 +15,11 @@ export class EventHub<Event> {
     return this.#watchers.size;
   }
 
+  /** Whether nothing was published yet. */
+  get isSilent(): boolean {
+    return this.#latest === undefined;
+  }
+
   /** Makes an event the newest and tells all watchers, a few in each turn of the event loop. */
   publish(event: Event): void {
     const news = { event, number: (this.#latest?.number ?? 0) + 1 };

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type OfferSchema, type Rounds, WaitReason, wireRoundState } from "@fedloop/proto";
+import { type OfferSchema, RoundState, type Rounds, WaitReason, wireRoundState } from "@fedloop/proto";
 import { CoordinatorError } from "../errors.js";
 import type { Ledger } from "../ledger/ledger.js";
 import type { Device } from "../registry/device.js";
@@ -20,6 +20,9 @@ const REASON: Readonly<Record<Idle["reason"], WaitReason>> = {
   finished: WaitReason.FINISHED,
   budget: WaitReason.BUDGET,
 };
+
+/** Tells who watches that it is heard, when there is no round to tell of. */
+const NO_ROUND_YET = { round: 0n, state: RoundState.UNSPECIFIED };
 
 export interface RoundsDependencies {
   readonly ledger: Ledger;
@@ -120,6 +123,7 @@ export function roundsService({
       population.farewell.met(device.id);
       const { signal: until, leave } = population.untilSteppedDown(signal);
       try {
+        if (population.hub.isSilent) yield NO_ROUND_YET;
         for await (const notice of population.hub.watch(until)) {
           const offer = await offerWith(population, device, notice, known);
           if (offer !== undefined) known = offer.consistency.newSize;

@@ -362,6 +362,19 @@ t.test("who watches hears the present state first, what follows, and the end whe
   t.match(await last, { done: true });
 });
 
+t.test("who watches before there is a round is told so at once, and then of the round", async (t) => {
+  const federation = await Federation.open(t);
+  const device = await RawDevice.enter(federation.transport);
+  const events = device.open(Rounds.method.watch, { population: POPULATION, knownTreeSize: 0n });
+  const { value } = await events.next();
+  t.match(value, { round: 0n, state: RoundState.UNSPECIFIED, next: undefined, offer: undefined });
+  for (let people = 1; people < 3; people++) await RawDevice.enter(federation.transport);
+  const running = federation.run();
+  t.match((await events.next()).value, { round: 1n, state: RoundState.SELECTING });
+  await federation.coordinator.close();
+  await running;
+});
+
 t.test("who watches with the tree that it knows is offered the round with the event, and joins at once", async (t) => {
   const { devices, end } = await selecting(t);
   const [device] = devices;

@@ -1044,8 +1044,8 @@ export const Rounds: GenService<{
     output: typeof CheckInResponseSchema;
   },
   /**
-   * Round events for this device's population, the current state first. Ends when the server drains; the device
-   * comes back after the window that the last event gives.
+   * Round events for this device's population, the current state first: while there has been none, round 0 without a state.
+   * Ends when the server drains; the device comes back after the window that the last event gives.
    *
    * @generated from rpc fedloop.v1.Rounds.Watch
    */
