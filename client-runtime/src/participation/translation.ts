@@ -70,6 +70,7 @@ const LOCAL: ReadonlySet<string> = new Set([
   "ENCODING",
   "HELD",
   "NON_FINITE",
+  "STORE_BUSY",
   "STORE_FAILED",
   "TRAINER_FAILED",
   "WRONG_LENGTH",

@@ -3,7 +3,7 @@ import { ClientError } from "../errors.js";
 import { committed, openDatabase, settled } from "./database.js";
 import type { DeviceStore } from "./device-store.js";
 import { checkKey } from "./memory.js";
-import { type TabLockOptions, takeTabLock } from "./tab-lock.js";
+import { type TabLockOptions, type TabTurn, takeTabLock } from "./tab-lock.js";
 
 /** What an IndexedDB store may be told. */
 export interface IndexedDbStoreOptions extends Pick<TabLockOptions, "locks" | "indexedDB" | "leaseMs"> {
@@ -16,6 +16,8 @@ export interface IndexedDbStoreOptions extends Pick<TabLockOptions, "locks" | "i
 
 const WAIT_MS = 5_000;
 const VALUES = "values";
+/** Where the values say whose they are. No value has a number for its name. */
+const OWNER = 0;
 
 function failed(verb: string, cause: unknown): ClientError {
   if (cause instanceof ClientError) return cause;
@@ -27,6 +29,8 @@ function failed(verb: string, cause: unknown): ClientError {
 interface Opened {
   readonly database: IDBDatabase;
   readonly release: () => void;
+  /** What the values have to name as their owner, where another tab may take the store unasked; null where none can. */
+  readonly owner: string | null;
 }
 
 class IndexedDbStore implements DeviceStore {
@@ -41,7 +45,7 @@ class IndexedDbStore implements DeviceStore {
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
-    const store = await this.#values("readonly", "read");
+    const { values: store } = await this.#values("readonly", "read");
     try {
       const value: unknown = await settled(store.get(key));
       return value instanceof Uint8Array ? value : undefined;
@@ -54,27 +58,15 @@ class IndexedDbStore implements DeviceStore {
     checkKey(key);
     // A copy now, without what else lies in its buffer: the caller may change the bytes while the database opens.
     const value = bytes.slice();
-    const store = await this.#values("readwrite", "write");
-    try {
-      store.put(value, key);
-      await committed(store.transaction);
-    } catch (cause) {
-      throw failed("write", cause);
-    }
+    await this.#change("write", (values) => values.put(value, key));
   }
 
   async delete(key: string): Promise<void> {
-    const store = await this.#values("readwrite", "delete from");
-    try {
-      store.delete(key);
-      await committed(store.transaction);
-    } catch (cause) {
-      throw failed("delete from", cause);
-    }
+    await this.#change("delete from", (values) => values.delete(key));
   }
 
   async keys(prefix: string): Promise<string[]> {
-    const store = await this.#values("readonly", "list");
+    const { values: store } = await this.#values("readonly", "list");
     try {
       const keys = await settled(store.getAllKeys());
       return keys.filter((key) => typeof key === "string").filter((key) => key.startsWith(prefix));
@@ -90,13 +82,28 @@ class IndexedDbStore implements DeviceStore {
     opened?.release();
   }
 
-  async #values(mode: IDBTransactionMode, verb: string): Promise<IDBObjectStore> {
+  /** Changes the values, unless they are another tab's by now: one transaction sees that and writes. */
+  async #change(verb: string, change: (values: IDBObjectStore) => unknown): Promise<void> {
+    const { values, owner } = await this.#values("readwrite", verb);
+    try {
+      if (owner !== null && (await settled(values.get(OWNER))) !== owner) {
+        values.transaction.abort();
+        throw new ClientError("STORE_BUSY", "expected a store that is still this tab's, another one has it; reload");
+      }
+      change(values);
+      await committed(values.transaction);
+    } catch (cause) {
+      throw failed(verb, cause);
+    }
+  }
+
+  async #values(mode: IDBTransactionMode, verb: string): Promise<{ values: IDBObjectStore; owner: string | null }> {
     if (this.#closed) throw new ClientError("STORE_FAILED", "expected an open store, this one was closed");
     this.#opened ??= this.#open();
     try {
-      const { database } = await this.#opened;
+      const { database, owner } = await this.#opened;
       // Durable before it counts: a charge that a crash forgets would be a budget overrun.
-      return database.transaction(VALUES, mode, { durability: "strict" }).objectStore(VALUES);
+      return { values: database.transaction(VALUES, mode, { durability: "strict" }).objectStore(VALUES), owner };
     } catch (cause) {
       this.#opened = undefined;
       throw failed(verb, cause);
@@ -104,10 +111,10 @@ class IndexedDbStore implements DeviceStore {
   }
 
   async #open(): Promise<Opened> {
-    const release = await exclusive(this.#name, this.#options);
+    const { release, mayExpire } = await exclusive(this.#name, this.#options);
     try {
       const database = await openDatabase(this.#options.indexedDB ?? globalThis.indexedDB, this.#name, VALUES);
-      return { database, release };
+      return { database, release, owner: mayExpire ? await ownedBy(database) : null };
     } catch (cause) {
       release();
       throw cause;
@@ -115,8 +122,17 @@ class IndexedDbStore implements DeviceStore {
   }
 }
 
-/** Takes the name for this tab. @returns what gives it back */
-async function exclusive(name: string, { waitMs = WAIT_MS, ...options }: IndexedDbStoreOptions): Promise<() => void> {
+/** Makes the values this tab's: whoever had them before writes no more. @returns their owner's name */
+async function ownedBy(database: IDBDatabase): Promise<string> {
+  const owner = crypto.randomUUID();
+  const transaction = database.transaction(VALUES, "readwrite", { durability: "strict" });
+  transaction.objectStore(VALUES).put(owner, OWNER);
+  await committed(transaction);
+  return owner;
+}
+
+/** Takes the name for this tab. */
+async function exclusive(name: string, { waitMs = WAIT_MS, ...options }: IndexedDbStoreOptions): Promise<TabTurn> {
   const patience = new AbortController();
   const timer = Number.isFinite(waitMs) ? setTimeout(() => patience.abort(), waitMs) : undefined;
   try {
@@ -132,7 +148,8 @@ async function exclusive(name: string, { waitMs = WAIT_MS, ...options }: Indexed
 
 /**
  * A store in IndexedDB. One tab has it open at a time, from its first use until `close` or the end of the page, since a
- * participant is one device: others meet STORE_BUSY after `waitMs`.
+ * participant is one device: others meet STORE_BUSY after `waitMs`. Without Web Locks a page that was frozen for longer than its
+ * lease meets it, too, with its next write, when another tab has taken the store meanwhile.
  *
  * @param name of the database; one for each participant
  */

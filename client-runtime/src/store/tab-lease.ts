@@ -12,34 +12,45 @@ interface Lease {
   readonly untilMs: number;
 }
 
-/** As `takeTabLock`, by a lease. */
+/**
+ * As `takeTabLock`, by a lease. One that was not renewed in time may be another tab's: whoever relies on it has to fence its writes.
+ *
+ * @returns what gives it back
+ */
 export async function takeLease(
   name: string,
   { indexedDB = globalThis.indexedDB, leaseMs = LEASE_MS, signal }: TabLockOptions,
 ): Promise<() => void> {
   const database = await openDatabase(indexedDB, "fedloop/leases", LEASES);
   const holder = crypto.randomUUID();
-  /** One transaction: of two tabs that find a lease expired, one writes first and the other sees it. */
-  const claim = async (untilMs: number): Promise<boolean> => {
+  /**
+   * One transaction: of two tabs that find a lease expired, one writes first and the other sees it.
+   *
+   * @param isMine whether only a lease that nobody took meanwhile will do
+   */
+  const claim = async (untilMs: number, isMine: boolean): Promise<boolean> => {
     const transaction = database.transaction(LEASES, "readwrite");
     const leases = transaction.objectStore(LEASES);
     const lease: Lease | undefined = await settled(leases.get(name));
-    const isFree = lease === undefined || lease.holder === holder || lease.untilMs <= Date.now();
+    const isFree = lease?.holder === holder || (!isMine && (lease === undefined || lease.untilMs <= Date.now()));
     if (isFree) leases.put({ holder, untilMs } satisfies Lease, name);
     await committed(transaction);
     return isFree;
   };
   try {
-    while (!(await claim(Date.now() + leaseMs))) await pause(leaseMs / LOOKS, signal);
+    while (!(await claim(Date.now() + leaseMs, false))) await pause(leaseMs / LOOKS, signal);
   } catch (cause) {
     database.close();
     throw cause;
   }
-  const renewing = setInterval(() => void claim(Date.now() + leaseMs).catch(() => {}), leaseMs / LOOKS);
+  const renew = async (): Promise<void> => {
+    if (!(await claim(Date.now() + leaseMs, true).catch(() => true))) clearInterval(renewing);
+  };
+  const renewing = setInterval(() => void renew(), leaseMs / LOOKS);
   const release = (): void => {
     clearInterval(renewing);
     globalThis.removeEventListener?.("pagehide", release);
-    void claim(0)
+    void claim(0, true)
       .catch(() => {})
       .finally(() => database.close());
   };

@@ -14,17 +14,24 @@ export interface TabLockOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A name that this tab has. */
+export interface TabTurn {
+  /** Gives it back. */
+  readonly release: () => void;
+  /** Whether another tab may take it unasked: a lease that is not renewed in time, as in a page that was frozen, is over. */
+  readonly mayExpire: boolean;
+}
+
 /**
  * Waits until no other tab has the name, then takes it.
  *
- * @returns what gives it back
  * @throws the signal's reason when it is aborted first; ClientError UNAVAILABLE where the lease's code cannot be fetched
  */
-export async function takeTabLock(name: string, options: TabLockOptions = {}): Promise<() => void> {
+export async function takeTabLock(name: string, options: TabLockOptions = {}): Promise<TabTurn> {
   const locks = options.locks === undefined ? globalThis.navigator.locks : options.locks;
-  if (locks != null) return takeLock(name, locks, options.signal);
+  if (locks != null) return { release: await takeLock(name, locks, options.signal), mayExpire: false };
   const { takeLease } = await loaded(() => import("./tab-lease.js"));
-  return takeLease(name, options);
+  return { release: await takeLease(name, options), mayExpire: true };
 }
 
 function takeLock(name: string, locks: LockManager, signal: AbortSignal | undefined): Promise<() => void> {

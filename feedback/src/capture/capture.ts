@@ -306,7 +306,13 @@ export class Capture<Events extends EventDefinitions<string> = EventDefinitions<
 
   async #flushAll(): Promise<void> {
     if (this.#takeover !== undefined) {
-      await this.#writeAll().catch((cause: unknown) => this.#report(cause));
+      try {
+        await this.#writeAll();
+      } catch (cause) {
+        this.#report(cause);
+        // Another tab may have the store by now: what waits here comes into the log through the list.
+        await this.secure().catch((cause: unknown) => this.#report(cause));
+      }
       return;
     }
     for (const log of this.#logs.values()) {

@@ -1,10 +1,11 @@
 /** Events of several tabs, and of pages that die, over one write-ahead list. Tabs are objects here; a browser's are in `test/`. */
-import { type DeviceStore, memoryStore, memoryWriteAhead, type WriteAhead } from "@fedloop/client-runtime";
+import { ClientError, type DeviceStore, memoryStore, memoryWriteAhead, type WriteAhead } from "@fedloop/client-runtime";
 import t from "tap";
 import * as z from "zod/mini";
 import {
   Capture,
   defineEvents,
+  type FeedbackError,
   purposeGate,
   SettableConsent,
   secureWhenHidden,
@@ -95,6 +96,29 @@ t.test("an important event outlives a page that dies at once, an ordinary one is
   for await (const { sequence } of third.read("mastery")) sequences.push(sequence);
   t.same(sequences, [0, 1, 2]);
   await third.close();
+});
+
+t.test("what waits in a tab whose store is another tab's by now comes into the log through the list", async (t) => {
+  const here = device();
+  let isLost = false;
+  const fenced: DeviceStore = {
+    ...here.store,
+    put: (key, bytes) => (isLost ? Promise.reject(new ClientError("STORE_BUSY", "lost")) : here.store.put(key, bytes)),
+  };
+  const failures: FeedbackError[] = [];
+  const onError = (error: FeedbackError): void => void failures.push(error);
+  const former = await Capture.open({ registry, ...here, store: fenced, gate: gateOf(here.consent), onError });
+  former.record("answer", { n: 0 });
+  await former.flush();
+  isLost = true;
+  const next = await opened(here);
+  former.record("answer", { n: 1 });
+  next.record("answer", { n: 2 });
+  here.clock.advance(500);
+  while ((await numbers(next)).length < 3) await new Promise((resolve) => setImmediate(resolve));
+  t.same((await numbers(next)).sort(), [0, 1, 2]);
+  t.match(failures, [{ code: "STORE_FAILED", cause: { code: "STORE_BUSY" } }]);
+  await next.close();
 });
 
 t.test("what a dead page left is taken over though it arrives late", async (t) => {
