@@ -36,13 +36,15 @@ async function headOf(source: Stream<Uint8Array>, verifier: SignatureVerifier, s
   let entries = 0;
   let last: Uint8Array = new Uint8Array(0);
   const tree = new MerkleTree();
-  for await (const { bytes } of bundleLines(source, signal)) {
-    if (vkey === undefined) {
-      ({ vkey, entries } = parseHeaderLine(bytes));
-    } else if (tree.size < entries) {
-      tree.append(leafHash(bytes));
-    } else {
-      last = bytes;
+  for await (const lines of bundleLines(source, signal)) {
+    for (const { bytes } of lines) {
+      if (vkey === undefined) {
+        ({ vkey, entries } = parseHeaderLine(bytes));
+      } else if (tree.size < entries) {
+        tree.append(leafHash(bytes));
+      } else {
+        last = bytes;
+      }
     }
   }
   if (vkey === undefined) throw new LedgerError("BAD_BUNDLE", "The bundle is empty.");

@@ -15,23 +15,28 @@ const mostPoints = 512;
 
 /** Follows consent entries in index order. */
 export class ConsentTimeline {
-  readonly #standing = new Set<string>();
+  /** Subjects whose decision about a purpose permits, by purpose. */
+  readonly #permitting = new Map<string, Set<string>>();
   readonly #subjects = new Set<string>();
   #points: ConsentPoint[] = [];
   #stride = 1;
   #entries = 0;
+  #standing = 0;
   #withdrawals = 0;
   #last: ConsentPoint | undefined;
 
   /** Counts an entry. */
   add(index: number, entry: ConsentEntry): void {
     const { subject, purpose, event } = entry.body.record;
-    const key = `${subject} ${purpose}`;
-    if (event.state === "given" || event.state === "reaffirmed") this.#standing.add(key);
-    else this.#standing.delete(key);
+    const permitting = this.#permitting.get(purpose) ?? new Set();
+    this.#permitting.set(purpose, permitting);
+    const before = permitting.size;
+    if (event.state === "given" || event.state === "reaffirmed") permitting.add(subject);
+    else permitting.delete(subject);
+    this.#standing += permitting.size - before;
     if (event.state === "withdrawn") this.#withdrawals++;
     this.#subjects.add(subject);
-    this.#last = { index, time: entry.ts, standing: this.#standing.size, withdrawals: this.#withdrawals };
+    this.#last = { index, time: entry.ts, standing: this.#standing, withdrawals: this.#withdrawals };
     if (this.#entries++ % this.#stride !== 0) return;
     this.#points.push(this.#last);
     if (this.#points.length < mostPoints) return;
@@ -52,7 +57,7 @@ export class ConsentTimeline {
     return {
       subjects: this.#subjects.size,
       entries: this.#entries,
-      standing: this.#standing.size,
+      standing: this.#standing,
       withdrawals: this.#withdrawals,
       timeline: complete,
     };

@@ -102,9 +102,14 @@ class BundleAudit {
   async run(source: Stream<Uint8Array>): Promise<VerificationReport> {
     const { signal } = this.#options;
     try {
-      for await (const line of bundleLines(source, signal)) {
-        await this.#line(line);
-        if (this.#lines % progressEvery === 0) this.#progress();
+      for await (const lines of bundleLines(source, signal)) {
+        for (const line of lines) {
+          // Only what comes after the entries has anything to wait for.
+          const work = this.#line(line);
+          if (work !== undefined) await work;
+          if (this.#lines % progressEvery === 0) this.#progress();
+        }
+        await this.#signatures.pace();
       }
     } catch (error) {
       if (!(error instanceof LedgerError)) throw error;
@@ -116,21 +121,20 @@ class BundleAudit {
     return this.#report();
   }
 
-  async #line({ bytes, terminated }: BundleLine): Promise<void> {
+  #line({ bytes, terminated }: BundleLine): Promise<void> | undefined {
     const number = this.#lines++;
     this.#bytes += bytes.length + 1;
-    if (number === 0) this.#readHeader(bytes);
-    const header = this.#header;
-    if (header !== undefined && number > 0) {
-      const index = number - 1;
-      const blob = index - header.entries;
-      if (blob < 0) this.#readEntry(index, bytes);
-      else if (blob < header.blobs) await this.#readBlob(blob, bytes);
-      else if (blob === header.blobs) await this.#readCheckpoint(header, bytes);
-    }
     if (!terminated)
       this.#sink.add("BUNDLE_FRAMING", "checkpoint", null, "The last line is cut off: no newline ends it.");
-    await this.#signatures.pace();
+    if (number === 0) this.#readHeader(bytes);
+    const header = this.#header;
+    if (header === undefined || number === 0) return undefined;
+    const index = number - 1;
+    const blob = index - header.entries;
+    if (blob < 0) this.#readEntry(index, bytes);
+    else if (blob < header.blobs) return this.#readBlob(blob, bytes);
+    else if (blob === header.blobs) return this.#readCheckpoint(header, bytes);
+    return undefined;
   }
 
   #readHeader(bytes: Uint8Array): void {

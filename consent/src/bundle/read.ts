@@ -16,23 +16,34 @@ export type BundlePart =
   | { readonly type: "blob"; readonly index: number; readonly bytes: Uint8Array }
   | { readonly type: "checkpoint"; readonly checkpoint: string };
 
+/** So many lines are handed on at once that waiting for them costs nothing, and so few that they are not much to hold. */
+const linesAtOnce = 64;
+
 /**
- * The lines of a file that arrives in pieces of any size.
+ * The lines of a file that arrives in pieces of any size, a few at a time.
  * @throws LedgerError TOO_LARGE for a line over the limit; the signal's reason when aborted.
  */
-export async function* bundleLines(source: Stream<Uint8Array>, signal?: AbortSignal): AsyncGenerator<BundleLine> {
+export async function* bundleLines(
+  source: Stream<Uint8Array>,
+  signal?: AbortSignal,
+): AsyncGenerator<readonly BundleLine[]> {
   let held: Uint8Array[] = [];
   let heldBytes = 0;
   for await (const piece of source) {
     signal?.throwIfAborted();
     let start = 0;
+    let lines: BundleLine[] = [];
     for (let end = piece.indexOf(10); end >= 0; end = piece.indexOf(10, start)) {
       const last = piece.subarray(start, end);
-      yield { bytes: held.length === 0 ? last : concatBytes(...held, last), terminated: true };
+      lines.push({ bytes: held.length === 0 ? last : concatBytes(...held, last), terminated: true });
       held = [];
       heldBytes = 0;
       start = end + 1;
+      if (lines.length < linesAtOnce) continue;
+      yield lines;
+      lines = [];
     }
+    if (lines.length > 0) yield lines;
     if (start < piece.length) {
       held.push(piece.subarray(start));
       heldBytes += piece.length - start;
@@ -40,7 +51,7 @@ export async function* bundleLines(source: Stream<Uint8Array>, signal?: AbortSig
         throw new LedgerError("TOO_LARGE", `A line of the bundle is longer than ${maxLineBytes} bytes.`);
     }
   }
-  if (held.length > 0) yield { bytes: concatBytes(...held), terminated: false };
+  if (held.length > 0) yield [{ bytes: concatBytes(...held), terminated: false }];
 }
 
 /**
@@ -50,19 +61,21 @@ export async function* bundleLines(source: Stream<Uint8Array>, signal?: AbortSig
 export async function* readBundle(source: Stream<Uint8Array>, signal?: AbortSignal): AsyncGenerator<BundlePart> {
   let header: BundleHeader | undefined;
   let number = 0;
-  for await (const { bytes, terminated } of bundleLines(source, signal)) {
-    if (!terminated) throw new LedgerError("BAD_BUNDLE", "The bundle's last line is cut off: no newline ends it.");
-    if (header === undefined) {
-      header = parseHeaderLine(bytes);
-      yield { type: "header", header };
-      continue;
+  for await (const lines of bundleLines(source, signal)) {
+    for (const { bytes, terminated } of lines) {
+      if (!terminated) throw new LedgerError("BAD_BUNDLE", "The bundle's last line is cut off: no newline ends it.");
+      if (header === undefined) {
+        header = parseHeaderLine(bytes);
+        yield { type: "header", header };
+        continue;
+      }
+      const blobIndex = number - header.entries;
+      if (blobIndex < 0) yield { type: "entry", index: number, bytes };
+      else if (blobIndex < header.blobs) yield { type: "blob", index: blobIndex, bytes };
+      else if (blobIndex === header.blobs) yield { type: "checkpoint", checkpoint: parseCheckpointLine(bytes) };
+      else throw new LedgerError("BAD_BUNDLE", "The bundle goes on after its checkpoint.");
+      number++;
     }
-    const blobIndex = number - header.entries;
-    if (blobIndex < 0) yield { type: "entry", index: number, bytes };
-    else if (blobIndex < header.blobs) yield { type: "blob", index: blobIndex, bytes };
-    else if (blobIndex === header.blobs) yield { type: "checkpoint", checkpoint: parseCheckpointLine(bytes) };
-    else throw new LedgerError("BAD_BUNDLE", "The bundle goes on after its checkpoint.");
-    number++;
   }
   if (header === undefined) throw new LedgerError("BAD_BUNDLE", "The bundle is empty.");
   if (number !== header.entries + header.blobs + 1)

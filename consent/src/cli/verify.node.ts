@@ -9,6 +9,7 @@ import { latencyText } from "../audit/withdrawal-latency.js";
 import type { SignatureVerifier } from "../crypto/ed25519.js";
 import { decodeBase64Url } from "../crypto/encoding.js";
 import { nodeVerifier } from "../crypto/node-crypto.node.js";
+import { keptKeys } from "../crypto/verify-batch.node.js";
 import { verifierPool } from "../crypto/verify-pool.node.js";
 import { type BoxRecipient, recipientFromBytes } from "../vault/sealed-box.js";
 import {
@@ -47,7 +48,7 @@ async function verifierFor(path: string): Promise<{ readonly verifier: Signature
     const pool = verifierPool();
     return { verifier: pool, close: () => pool.close() };
   }
-  return { verifier: nodeVerifier(), close: async () => undefined };
+  return { verifier: nodeVerifier({ keys: keptKeys }), close: async () => undefined };
 }
 
 /** The flags that every command which verifies has. */

@@ -3,20 +3,25 @@
 // signed document be altered unseen.
 import { LedgerError } from "../errors.js";
 
-const alphabet64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-const alphabet64Url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const utf8Encoder = new TextEncoder();
+const utf8Decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-function tableOf(alphabet: string): Uint8Array {
+const alphabet64 = utf8Encoder.encode("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+const alphabet64Url = utf8Encoder.encode("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
+
+function tableOf(alphabet: Uint8Array): Uint8Array {
   const table = new Uint8Array(128).fill(255);
-  for (let value = 0; value < 64; value++) table[alphabet.charCodeAt(value)] = value;
+  for (const [value, code] of alphabet.entries()) table[code] = value;
   return table;
 }
 
 const values64 = tableOf(alphabet64);
 const values64Url = tableOf(alphabet64Url);
 
-function encode(bytes: Uint8Array, alphabet: string): string {
-  let text = "";
+/** In one piece: a text that grows by characters is kept as a tree of its parts, at many times its size. */
+function encode(bytes: Uint8Array, alphabet: Uint8Array): string {
+  const codes = new Uint8Array(Math.ceil((bytes.length * 4) / 3));
+  let at = 0;
   let bits = 0;
   let held = 0;
   for (const byte of bytes) {
@@ -24,10 +29,11 @@ function encode(bytes: Uint8Array, alphabet: string): string {
     bits += 8;
     while (bits >= 6) {
       bits -= 6;
-      text += alphabet.charAt((held >> bits) & 63);
+      codes[at++] = alphabet[(held >> bits) & 63] ?? 0;
     }
   }
-  return bits > 0 ? text + alphabet.charAt((held << (6 - bits)) & 63) : text;
+  if (bits > 0) codes[at] = alphabet[(held << (6 - bits)) & 63] ?? 0;
+  return utf8Decoder.decode(codes);
 }
 
 function decode(text: string, values: Uint8Array, name: string): Uint8Array {
@@ -81,9 +87,6 @@ export function decodeBase64(text: string): Uint8Array {
   const body = text.replace(/={1,2}$/, "");
   return decode(body, values64, "base64");
 }
-
-const utf8Encoder = new TextEncoder();
-const utf8Decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Text as UTF-8. */
 export function encodeUtf8(text: string): Uint8Array {

@@ -1,6 +1,9 @@
 // How signatures travel to a worker thread: one buffer of records [key 32 | signature 64 | length 4 | message].
 import { publicKeyBytes, signatureBytes } from "./ed25519.js";
 
+/** Keys kept for a whole log: most sign one entry or a few, and what is kept longer has the garbage collector look at it. */
+export const keptKeys = 4_096;
+
 const headBytes = publicKeyBytes + signatureBytes + 4;
 
 /** One signature to check. */

@@ -58,10 +58,9 @@ export function entryLeafHash(entry: Entry): string {
 export function entryMessage(entry: Entry): Uint8Array {
   const { bytes } = originOf(entry);
   // Members are sorted, so the signature stands just before ts, type and v; all from there on is ASCII.
-  const rest = `"ts":${entry.ts},"type":"${entry.type}","v":1}`;
-  const signature = `"sig":"${entry.sig}",`;
-  const head = bytes.subarray(0, bytes.length - rest.length - signature.length);
-  return concatBytes(signaturePrefix, head, encodeUtf8(rest));
+  const rest = bytes.length - `"ts":${entry.ts},"type":"${entry.type}","v":1}`.length;
+  const signature = `"sig":"${entry.sig}",`.length;
+  return concatBytes(signaturePrefix, bytes.subarray(0, rest - signature), bytes.subarray(rest));
 }
 
 /** Whether the entry is signed by the key (32 bytes). */

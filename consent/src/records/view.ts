@@ -58,7 +58,21 @@ function stateOf(entry: ConsentEntry): Decision["state"] {
 /** A view of a large log keeps one of these for every decision: little of a record, and nothing that holds the rest. */
 function termsOf(entry: ConsentEntry): ConsentTerms {
   const { id, key, population, purpose, policy, event, limits, ageBand } = entry.body.record;
-  return { id, key, population, purpose, policy, event, limits, ...(ageBand === undefined ? {} : { ageBand }) };
+  const terms = { id, key, population, purpose, policy, event, limits };
+  return ageBand === undefined ? terms : { ...terms, ageBand };
+}
+
+/** The last decision about a purpose whose index lies before the tree size. */
+function lastAbout(
+  purpose: string,
+  decisions: readonly Decision[] | undefined,
+  treeSize: number,
+): Decision | undefined {
+  for (let at = (decisions?.length ?? 0) - 1; at >= 0; at--) {
+    const decision = decisions?.[at];
+    if (decision !== undefined && decision.index < treeSize && decision.record.purpose === purpose) return decision;
+  }
+  return undefined;
 }
 
 /** The last element whose index lies before the tree size. */
@@ -78,7 +92,8 @@ function lastBefore<T extends { readonly index: number }>(
  * after checking signatures and admission (see `admitEntry`); it never looks at a clock.
  */
 export class ConsentView {
-  readonly #decisions = new Map<string, Map<string, Decision[]>>();
+  /** Each subject's decisions about all purposes, in index order: most have few. */
+  readonly #decisions = new Map<string, Decision[]>();
   readonly #actors = new Map<string, ActorState>();
   /** Keys that were replaced, with the index of the entry that replaced them. */
   readonly #formerKeys = new Map<string, { readonly index: number; readonly key: string }[]>();
@@ -124,7 +139,7 @@ export class ConsentView {
    * `validUntil` is "expired" too. With a tree size, only the entries before it count.
    */
   status(subject: string, purpose: string, at?: number, treeSize: number = this.#size): ConsentStatus {
-    const decision = lastBefore(this.#decisions.get(subject)?.get(purpose), treeSize);
+    const decision = lastAbout(purpose, this.#decisions.get(subject), treeSize);
     if (decision === undefined || this.isErased(subject, treeSize)) return none;
     const { index, leafHash, record } = decision;
     return { state: this.#stateAt(decision, at, treeSize), index, leafHash, record };
@@ -148,12 +163,12 @@ export class ConsentView {
   /** Consents that are given by their latest entry and whose `validUntil` has come, in no order. */
   ended(at: number): ConsentStatus[] {
     const ended: ConsentStatus[] = [];
-    for (const [subject, purposes] of this.#decisions) {
+    for (const [subject, decisions] of this.#decisions) {
       if (this.isErased(subject)) continue;
-      for (const decisions of purposes.values()) {
-        const latest = decisions.at(-1);
-        const { validUntil = null } = latest?.record.event ?? {};
-        if (latest?.state === "given" && validUntil !== null && at >= validUntil) ended.push(latest);
+      for (const decision of decisions) {
+        const { purpose, event } = decision.record;
+        if (decision.state !== "given" || event.validUntil === null || at < event.validUntil) continue;
+        if (lastAbout(purpose, decisions, this.#size) === decision) ended.push(decision);
       }
     }
     return ended;
@@ -191,12 +206,9 @@ export class ConsentView {
   }
 
   #decide(subject: string, decision: Decision): void {
-    const { purpose } = decision.record;
-    const purposes = this.#decisions.get(subject) ?? new Map<string, Decision[]>();
-    const decisions = purposes.get(purpose) ?? [];
-    decisions.push(decision);
-    purposes.set(purpose, decisions);
-    this.#decisions.set(subject, purposes);
+    const decisions = this.#decisions.get(subject);
+    if (decisions === undefined) this.#decisions.set(subject, [decision]);
+    else decisions.push(decision);
   }
 
   #stateAt({ state, record }: Decision, at: number | undefined, treeSize: number): Decision["state"] {
