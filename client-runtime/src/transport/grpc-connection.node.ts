@@ -7,17 +7,18 @@ import {
 } from "node:http2";
 import { FLOW_CONTROL_WINDOW_BYTES } from "@fedloop/proto";
 
-/** How a connection that died without a word is noticed, so that no round event is waited for in vain. */
-export interface Keepalive {
+/** How a connection that died without a word, or is never made, is noticed, so that no round event is waited for in vain. */
+export interface ConnectionTimes {
   /** After so long without a word from the other side it is asked for one, milliseconds. */
   readonly silenceMs: number;
   /** It has so long to answer, milliseconds: more than the longest that a busy coordinator keeps its event loop. */
   readonly answerMs: number;
+  /** A connection has so long to be made, milliseconds. */
+  readonly connectMs: number;
 }
 
 /** Ten thousand devices that only listen cost a coordinator half a hundredth of its time: 10 µs for each of 500 pings a second. */
-const KEEPALIVE: Keepalive = { silenceMs: 20_000, answerMs: 20_000 };
-const CONNECT_TIMEOUT_MS = 20_000;
+const TIMES: ConnectionTimes = { silenceMs: 20_000, answerMs: 20_000, connectMs: 20_000 };
 /** For so long after a failure nobody tries again: the calls of a process fail at once, and come back as their retries have it. */
 const PAUSE_MS = 100;
 
@@ -28,7 +29,7 @@ const PAUSE_MS = 100;
 export class GrpcConnection {
   readonly #authority: string;
   readonly #tls: SecureClientSessionOptions;
-  readonly #keepalive: Keepalive;
+  readonly #times: ConnectionTimes;
   #session: Promise<ClientHttp2Session> | undefined;
   #current: ClientHttp2Session | undefined;
   #failure: { readonly cause: unknown; readonly untilMs: number } | undefined;
@@ -36,8 +37,8 @@ export class GrpcConnection {
   #isClosed = false;
 
   /** @param authority "http://host:port" or "https://host:port" */
-  constructor(authority: string, tls: SecureClientSessionOptions, keepalive: Keepalive = KEEPALIVE) {
-    this.#keepalive = keepalive;
+  constructor(authority: string, tls: SecureClientSessionOptions, times: ConnectionTimes = TIMES) {
+    this.#times = times;
     this.#authority = authority;
     this.#tls = tls;
   }
@@ -91,17 +92,19 @@ export class GrpcConnection {
         maxSessionMemory: Number.MAX_SAFE_INTEGER,
         settings: { enablePush: false, initialWindowSize: FLOW_CONTROL_WINDOW_BYTES },
       });
-      const late = setTimeout(() => session.destroy(new Error("no connection in time")), CONNECT_TIMEOUT_MS);
+      const late = setTimeout(() => session.destroy(new Error("no connection in time")), this.#times.connectMs);
       // A call may have made the next connection before this one is wholly gone.
       const forget = (): void => {
         if (this.#current === session) this.#session = undefined;
       };
       let keepalive: NodeJS.Timeout | undefined;
       session.once("connect", () => {
+        // Node tells of a connection even when the session was given up a moment before, and nothing can be asked of it then.
+        if (session.destroyed) return;
         clearTimeout(late);
         this.#current = session;
         session.setLocalWindowSize(FLOW_CONTROL_WINDOW_BYTES);
-        keepalive = keepAlive(session, this.#keepalive);
+        keepalive = keepAlive(session, this.#times);
         resolve(session);
       });
       session.on("error", reject);
@@ -117,7 +120,7 @@ export class GrpcConnection {
   }
 }
 
-function keepAlive(session: ClientHttp2Session, { silenceMs, answerMs }: Keepalive): NodeJS.Timeout {
+function keepAlive(session: ClientHttp2Session, { silenceMs, answerMs }: ConnectionTimes): NodeJS.Timeout {
   let heardBytes = 0;
   return setInterval(() => {
     if (session.destroyed) return;

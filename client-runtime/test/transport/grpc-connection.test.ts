@@ -5,6 +5,7 @@ import t, { type Test } from "tap";
 import { GrpcConnection } from "../../src/transport/grpc-connection.node.js";
 
 const HEADERS = { ":method": "POST", ":path": "/" };
+const PATIENT = { silenceMs: 60_000, answerMs: 60_000, connectMs: 60_000 };
 
 async function portOf(server: Http2Server | ReturnType<typeof createTcpServer>): Promise<number> {
   server.listen(0, "127.0.0.1");
@@ -45,7 +46,11 @@ async function hangingRoad(t: Test, to: number): Promise<{ port: number; hang: (
 t.test("a call to a server that hangs ends, and the next one gets a connection of its own", async (t) => {
   const { port: server } = await silentServer(t);
   const road = await hangingRoad(t, server);
-  const connection = new GrpcConnection(`http://127.0.0.1:${road.port}`, {}, { silenceMs: 50, answerMs: 50 });
+  const connection = new GrpcConnection(
+    `http://127.0.0.1:${road.port}`,
+    {},
+    { ...PATIENT, silenceMs: 50, answerMs: 50 },
+  );
   const stream = await connection.request(HEADERS);
   stream.on("error", () => undefined);
   const ended = once(stream, "close");
@@ -59,12 +64,23 @@ t.test("a call to a server that hangs ends, and the next one gets a connection o
 
 t.test("a server that only listens is asked every now and then, and kept", async (t) => {
   const { port, next } = await silentServer(t);
-  const connection = new GrpcConnection(`http://127.0.0.1:${port}`, {}, { silenceMs: 10, answerMs: 60_000 });
+  const connection = new GrpcConnection(`http://127.0.0.1:${port}`, {}, { ...PATIENT, silenceMs: 10 });
   const coming = next();
   const stream = await connection.request(HEADERS);
   stream.on("error", () => undefined);
   const session = await coming;
   for (let pings = 0; pings < 3; pings++) await once(session, "ping");
   t.notOk(stream.destroyed);
+  await connection.close();
+});
+
+t.test("a connection that is made a moment after it was given up fails its call, and not the process", async (t) => {
+  const { port } = await silentServer(t);
+  const connection = new GrpcConnection(`http://127.0.0.1:${port}`, {}, { ...PATIENT, connectMs: 1 });
+  const call = connection.request(HEADERS);
+  // The server's kernel has answered by then, and of two things that are due Node looks at timers first.
+  const untilMs = performance.now() + 20;
+  while (performance.now() < untilMs);
+  await t.rejects(call, { message: "no connection in time" });
   await connection.close();
 });
