@@ -3,7 +3,7 @@ import { ROUND_STATES } from "@fedloop/proto";
 import { sql } from "kysely";
 import * as z from "zod";
 import { CoordinatorError } from "../errors.js";
-import { releaseIndex } from "../rounds/logged-round.js";
+import { membersOf, releaseIndex } from "../rounds/logged-round.js";
 import { type PARTICIPANT_STATES, ROUND_KINDS, type RoundsTable } from "../store/database.js";
 import type { AdminDependencies } from "./dependencies.js";
 import { pageFrom, pageOf, pageQuery, readCursor } from "./page.js";
@@ -52,7 +52,10 @@ export const roundSchema: z.ZodType<RoundResource> = z
       .describe("the release's entry in the log, by which `fedloop journal` names it; null until the round is closed"),
     participants: z
       .object({ joined: count, submitted: count, left: count, dropped: count })
-      .describe("as the database has them: from the configured cohort on"),
+      .describe(
+        "from the configured cohort on; once a round is closed `submitted` is what its close in the ledger says, while the others count " +
+          "those only who were not erased since",
+      ),
     live: z
       .object({
         expected: z.int().describe("devices that the present state waits for"),
@@ -156,6 +159,7 @@ export async function readRounds(
 
 async function resource(deps: AdminDependencies, row: RoundsTable): Promise<RoundResource> {
   const { population, round } = row;
+  const planIndex = row.state === "closed" ? row.plan_index : null;
   return {
     population,
     round,
@@ -167,11 +171,11 @@ async function resource(deps: AdminDependencies, row: RoundsTable): Promise<Roun
     reason: row.reason,
     plan:
       row.plan_index === null || row.plan_hash === null ? null : { index: row.plan_index, hash: named(row.plan_hash) },
-    journal:
-      row.plan_index === null || row.state !== "closed"
-        ? null
-        : await releaseIndex(deps.store, row.plan_index, population),
-    participants: await participantCounts(deps, population, round),
+    journal: planIndex === null ? null : await releaseIndex(deps.store, { ...row, planIndex }),
+    participants: {
+      ...(await participantCounts(deps, population, round)),
+      ...(planIndex === null ? {} : { submitted: await membersOf(deps.store, { population, round, planIndex }) }),
+    },
     live: liveCounts(deps, population, round),
     metrics: row.metrics === null ? null : JSON.parse(row.metrics),
     modelIn: row.model_in === null ? null : named(row.model_in),

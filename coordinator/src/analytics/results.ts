@@ -80,7 +80,7 @@ export async function answeredQueries(
       population: row.population,
       round: row.round,
       planIndex: row.plan_index,
-      journal: await releaseIndex(store, row.plan_index, row.population),
+      journal: await releaseIndex(store, { ...row, kind: "evaluate", planIndex: row.plan_index }),
       closedMs: row.state_since_ms,
       epsilon,
       ownEpsilon: costOf(entry.body.privacy.event, delta),

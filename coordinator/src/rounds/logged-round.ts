@@ -1,16 +1,26 @@
 // What the log says of a round after its plan. A population has one round at a time, so the first entry of a kind that comes
 // after the plan is the round's.
-import { type Entry, type EntryType, parseEntry } from "@fedloop/consent";
+import type { EntryType } from "@fedloop/consent";
 import { CoordinatorError } from "../errors.js";
+import { entriesOfType } from "../ledger/typed-entries.js";
+import type { RoundKind } from "../store/database.js";
 import type { StoreReader } from "../store/sqlite-reader.js";
 
 type Reading = Pick<StoreReader, "db">;
 
+const RELEASE: Readonly<Record<RoundKind, EntryType>> = { train: "model.release", evaluate: "analytics.release" };
+
 /** Where the release of a closed round stands in the log, by which the release journal names it. */
-export async function releaseIndex(store: Reading, planIndex: number, population: string): Promise<number> {
-  for await (const { index, entry } of entriesAfter(store, planIndex, ["analytics.release", "model.release"])) {
-    const isRelease = entry.type === "analytics.release" || entry.type === "model.release";
-    if (isRelease && entry.body.population === population) return index;
+export async function releaseIndex(
+  { db }: Reading,
+  {
+    population,
+    kind,
+    planIndex,
+  }: { readonly population: string; readonly kind: RoundKind; readonly planIndex: number },
+): Promise<number> {
+  for await (const { index, entry } of entriesOfType(db, RELEASE[kind], { after: planIndex })) {
+    if ("population" in entry.body && entry.body.population === population) return index;
   }
   throw new CoordinatorError("LEDGER_CORRUPT", `expected a release after the plan at ${planIndex}, there is none`);
 }
@@ -24,7 +34,7 @@ export async function membersOf(
   store: Reading,
   { population, round, planIndex }: { readonly population: string; readonly round: number; readonly planIndex: number },
 ): Promise<number> {
-  for await (const { entry } of entriesAfter(store, planIndex, ["round.close"])) {
+  for await (const { entry } of entriesOfType(store.db, "round.close", { after: planIndex })) {
     if (entry.type !== "round.close" || entry.body.population !== population) continue;
     if (entry.body.round === round && entry.body.cohort !== null) return entry.body.cohort.size;
     break;
@@ -44,29 +54,8 @@ export async function closeIndex(store: Reading, plan: Uint8Array): Promise<numb
   const row = await store.db.selectFrom("rounds").select("plan_index").where("plan_hash", "=", plan).executeTakeFirst();
   if (row === undefined || row.plan_index === null) return undefined;
   const name = Buffer.from(plan).toString("base64url");
-  for await (const { index, entry } of entriesAfter(store, row.plan_index, ["round.close"])) {
+  for await (const { index, entry } of entriesOfType(store.db, "round.close", { after: row.plan_index })) {
     if (entry.type === "round.close" && entry.body.plan === name) return index;
   }
   return undefined;
-}
-
-/** The entries of some types after an index, one read at a time. */
-async function* entriesAfter(
-  { db }: Reading,
-  planIndex: number,
-  types: readonly EntryType[],
-): AsyncIterable<{ readonly index: number; readonly entry: Entry }> {
-  for (let after = planIndex; ; ) {
-    const row = await db
-      .selectFrom("entries")
-      .select(["index", "bytes"])
-      .where("index", ">", after)
-      .where("type", "in", types)
-      .orderBy("index")
-      .limit(1)
-      .executeTakeFirst();
-    if (row === undefined) return;
-    yield { index: row.index, entry: parseEntry(row.bytes) };
-    after = row.index;
-  }
 }

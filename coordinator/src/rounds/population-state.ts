@@ -1,5 +1,6 @@
 import { parseEntry } from "@fedloop/consent";
 import { type DpEvent, parseDpEvent } from "@fedloop/privacy";
+import { entriesOfType, FROM_THE_END } from "../ledger/typed-entries.js";
 import type { TensorFile } from "../models/safetensors.js";
 import type { RoundKind } from "../store/database.js";
 import type { StoreReader } from "../store/sqlite-reader.js";
@@ -143,35 +144,21 @@ async function paidFor(
 }
 
 /** Leaf hash of a population's newest budget.debit. */
-async function newestDebit(store: StoreReader, population: string): Promise<Uint8Array | undefined> {
-  const debits = await store.db
-    .selectFrom("entries")
-    .select(["bytes", "leaf_hash"])
-    .where("type", "=", "budget.debit")
-    .orderBy("index", "desc")
-    .execute();
-  for (const { bytes, leaf_hash: hash } of debits) {
-    const entry = parseEntry(bytes);
-    if (entry.type === "budget.debit" && entry.body.population === population) return hash;
+async function newestDebit({ db }: StoreReader, population: string): Promise<Uint8Array | undefined> {
+  for await (const { entry, leafHash } of entriesOfType(db, "budget.debit", FROM_THE_END)) {
+    if (entry.type === "budget.debit" && entry.body.population === population) return leafHash;
   }
   return undefined;
 }
 
 /** Index of the round.close entry by which a population's round released a model; undefined while it is not closed. */
 export async function closeOfModel(
-  store: StoreReader,
+  { db }: StoreReader,
   population: string,
   model: Uint8Array,
 ): Promise<number | undefined> {
-  const closes = await store.db
-    .selectFrom("entries")
-    .select(["index", "bytes"])
-    .where("type", "=", "round.close")
-    .orderBy("index", "desc")
-    .execute();
   const name = Buffer.from(model).toString("base64url");
-  for (const { index, bytes } of closes) {
-    const entry = parseEntry(bytes);
+  for await (const { index, entry } of entriesOfType(db, "round.close", FROM_THE_END)) {
     if (entry.type !== "round.close" || entry.body.population !== population) continue;
     if (entry.body.modelOut === name) return index;
   }

@@ -1,6 +1,7 @@
-import { latencyText, parseEntry, type WithdrawalLatency } from "@fedloop/consent";
+import { latencyText, type WithdrawalLatency } from "@fedloop/consent";
 import { type ConfigEnvironment, loadConfig } from "../config/config.js";
 import { storagePlaces } from "../config/storage-places.js";
+import { entriesOfType, FROM_THE_END } from "../ledger/typed-entries.js";
 import type { PopulationPlan } from "../plan/population-plan.js";
 import { openStoreReader } from "../store/location.js";
 import type { StoreReader } from "../store/sqlite-reader.js";
@@ -94,27 +95,12 @@ async function populationStatus(store: StoreReader, name: string, plan: Populati
   };
 }
 
-const DEBITS_AT_A_TIME = 32;
-
 /** ε as the newest debit of the population claims it. */
-export async function claimedByLedger(store: StoreReader, population: string): Promise<string> {
-  // Newest first, a few at a time: one of the first is the population's.
-  for (let before = Number.MAX_SAFE_INTEGER; ; ) {
-    const debits = await store.db
-      .selectFrom("entries")
-      .select(["index", "bytes"])
-      .where("type", "=", "budget.debit")
-      .where("index", "<", before)
-      .orderBy("index", "desc")
-      .limit(DEBITS_AT_A_TIME)
-      .execute();
-    for (const { index, bytes } of debits) {
-      before = index;
-      const entry = parseEntry(bytes);
-      if (entry.type === "budget.debit" && entry.body.population === population) return entry.body.epsilon;
-    }
-    if (debits.length < DEBITS_AT_A_TIME) return "0";
+export async function claimedByLedger({ db }: StoreReader, population: string): Promise<string> {
+  for await (const { entry } of entriesOfType(db, "budget.debit", FROM_THE_END)) {
+    if (entry.type === "budget.debit" && entry.body.population === population) return entry.body.epsilon;
   }
+  return "0";
 }
 
 function statusText({ origin, ledger, populations }: Status): string {

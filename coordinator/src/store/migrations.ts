@@ -264,6 +264,15 @@ function lastEnrolments(dialect: SchemaDialect): Migration {
   };
 }
 
+/** The few entries of a type among very many others. */
+function entryTypes(): Migration {
+  return {
+    async up({ schema }: Kysely<unknown>): Promise<void> {
+      await schema.createIndex("entries_of_type").on("entries").columns(["type", "index"]).execute();
+    },
+  };
+}
+
 /** All versions of the schema for a dialect, for Kysely's `Migrator`. */
 export function migrationsFor(dialect: SchemaDialect): MigrationProvider {
   const migrations: Readonly<Record<string, Migration>> = {
@@ -274,6 +283,7 @@ export function migrationsFor(dialect: SchemaDialect): MigrationProvider {
     "0005-operations": operationsTables(dialect),
     "0006-pauses": pauses(dialect),
     "0007-last-enrolments": lastEnrolments(dialect),
+    "0008-entry-types": entryTypes(),
   };
   return { getMigrations: () => Promise.resolve(migrations) };
 }

@@ -99,6 +99,10 @@ t.test("populations, rounds, models and ledger are told as the database and the 
     { type: "model.release", body: { round: 2 } },
   ]);
 
+  await participants[0]?.erase();
+  const { body: later } = await get(`/populations/${POPULATION}/rounds/2`);
+  t.same(later.participants, first.items[0].participants, "who took part is counted though one of them was erased");
+
   const { body: models } = await get("/models");
   t.strictSame(
     models.items.map(({ round }: { round: number }) => round),

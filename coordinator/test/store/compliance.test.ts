@@ -1,7 +1,7 @@
 // One suite for each thing that is kept, over every database.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { sql } from "kysely";
+import { CompiledQuery, sql } from "kysely";
 import t from "tap";
 import { accessStorePath } from "../../src/access/access-store.js";
 import { openAccess } from "../../src/access/open-access.js";
@@ -19,6 +19,10 @@ t.test("SQLite", async (t) => {
   const sqlite: StoreUnderTest = {
     place: async (t) => join(temporaryFolder(t), "data", "fedloop.sqlite"),
     open: (path) => openSqliteStore(path),
+    plan: async (db, query, parameters) => {
+      const explained = CompiledQuery.raw(`explain query plan ${query}`, [...parameters]);
+      return JSON.stringify((await db.executeQuery(explained)).rows);
+    },
   };
   storeCompliance(t, sqlite);
   webhooksCompliance(t, sqlite);
@@ -37,7 +41,14 @@ t.test("SQLite", async (t) => {
 t.test("PostgreSQL", { skip: withoutPostgres() }, async (t) => {
   const server = await PostgresServer.start();
   t.teardown(() => server.close());
-  const postgres: StoreUnderTest = { place: () => server.database(), open: (url) => openPostgresStore(url) };
+  const postgres: StoreUnderTest = {
+    place: () => server.database(),
+    open: (url) => openPostgresStore(url),
+    plan: async (db, query, parameters) => {
+      const explained = CompiledQuery.raw(`explain ${query}`, [...parameters]);
+      return JSON.stringify((await db.executeQuery(explained)).rows);
+    },
+  };
   storeCompliance(t, postgres);
   webhooksCompliance(t, postgres);
   sharedWebhooks(t, server);

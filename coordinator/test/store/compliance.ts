@@ -2,15 +2,19 @@
 import { sql } from "kysely";
 import type { Test } from "tap";
 import { Ledger } from "../../src/ledger/ledger.js";
+import { FROM_THE_END, nextOfType, type ReadingOrder } from "../../src/ledger/typed-entries.js";
 import { failuresInARow, pausePopulation, readPause, resumePopulation } from "../../src/rounds/pause.js";
 import type { AbandonReason } from "../../src/rounds/states.js";
 import type { Store } from "../../src/store/database.js";
+import { statementRows } from "../../src/store/statement-rows.js";
 import { openLedger, policyBody, TestDevice } from "../ledger/fixture.js";
 
 export interface StoreUnderTest {
   /** A place of its own, empty. */
   place(t: Test): Promise<string>;
   open(place: string): Promise<Store>;
+  /** How the database would find what a query asks for, in its own words. */
+  plan(db: Store["db"], query: string, parameters: readonly unknown[]): Promise<string>;
 }
 
 async function addPopulation(store: Store, name = "lecturers"): Promise<void> {
@@ -33,6 +37,24 @@ export function storeCompliance(t: Test, under: StoreUnderTest): void {
     await first.close();
     await using second = await under.open(place);
     t.same(await second.db.selectFrom("meta").selectAll().execute(), [{ key: "origin", value: "example.org/log" }]);
+  });
+
+  t.test("entries of a type are found among many others by the index, in either direction", async (t) => {
+    const { db } = await opened(t, under);
+    const entry = { actor: "a", leaf_hash: new Uint8Array(32), bytes: new Uint8Array(0) };
+    const types = (index: number): string => (index % 400 === 399 ? "round.close" : "consent.given");
+    const rows = Array.from({ length: 2_000 }, (_, index) => {
+      return { ...entry, index, id: `e${index}`, type: types(index), aseq: index };
+    });
+    for (const some of statementRows(rows)) await db.insertInto("entries").values(some).execute();
+    await sql`analyze`.execute(db);
+    const found = async (order: ReadingOrder) => (await nextOfType(db, "round.close", order).executeTakeFirst())?.index;
+    t.same([await found({ after: 399 }), await found({ before: 1_999 })], [799, 1_599]);
+    t.same([await found({ after: 1_999 }), await found({ before: 399 })], [undefined, undefined]);
+    for (const order of [{ after: 399 }, FROM_THE_END]) {
+      const { sql: text, parameters } = nextOfType(db, "round.close", order).compile();
+      t.match(await under.plan(db, text, parameters), /entries_of_type/);
+    }
   });
 
   t.test(
