@@ -48,6 +48,9 @@ export interface TokenTerms {
 
 export const LONGEST_LIFE_MS: number = 366 * 24 * 60 * 60 * 1_000;
 
+/** Tokens of operators that are remembered, the newest. */
+const MOST_REMEMBERED = 1_000;
+
 /** The prefix lets scanners of source code find a token that was committed by mistake. */
 const FORM = /^fedloop_([0-9a-f]{12})_([A-Za-z0-9_-]{43})$/;
 
@@ -67,6 +70,8 @@ const NOBODY: Buffer = Buffer.alloc(32);
 export class AccessTokens {
   readonly #store: AccessStore;
   readonly #clock: { now(): number };
+  /** Operators' tokens as the store had them last. */
+  #operators: ReadonlyMap<string, AccessTokensTable> = new Map();
 
   constructor(store: AccessStore, clock: { now(): number }) {
     this.#store = store;
@@ -142,9 +147,36 @@ export class AccessTokens {
 
   /** What a token is good for now; undefined when it is for nothing: unknown, expired, revoked or not a token at all. */
   async verify(token: string): Promise<Access | undefined> {
-    const [, id, secret] = FORM.exec(token) ?? [];
-    if (id === undefined || secret === undefined) return undefined;
-    const row = await this.#store.db.selectFrom("access_tokens").selectAll().where("id", "=", id).executeTakeFirst();
+    const id = FORM.exec(token)?.[1];
+    if (id === undefined) return undefined;
+    return this.#accessBy(
+      token,
+      await this.#store.db.selectFrom("access_tokens").selectAll().where("id", "=", id).executeTakeFirst(),
+    );
+  }
+
+  /** Reads the operators' tokens in force, for the time when their store cannot be reached. */
+  async remember(): Promise<void> {
+    const now = this.#clock.now();
+    const rows = await this.#store.db
+      .selectFrom("access_tokens")
+      .selectAll()
+      .where("role", "=", "operator" satisfies Role)
+      .where("revoked_ms", "is", null)
+      .where("expires_ms", ">", now)
+      .orderBy("created_ms", "desc")
+      .limit(MOST_REMEMBERED)
+      .execute();
+    this.#operators = new Map(rows.map((row) => [row.id, row]));
+  }
+
+  /** The same as `verify` by what was last remembered: a token that was revoked since still counts. */
+  verifyRemembered(token: string): Access | undefined {
+    return this.#accessBy(token, this.#operators.get(FORM.exec(token)?.[1] ?? ""));
+  }
+
+  #accessBy(token: string, row: AccessTokensTable | undefined): Access | undefined {
+    const secret = FORM.exec(token)?.[2] ?? "";
     const isRight = timingSafeEqual(hashOf(secret), row === undefined ? NOBODY : Buffer.from(row.sha256));
     if (row === undefined || !isRight) return undefined;
     const { state, ...access } = listed(row, this.#clock.now());

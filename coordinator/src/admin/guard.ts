@@ -6,6 +6,8 @@ export interface Requirement {
   readonly role: "operator" | "auditor" | "viewer";
   /** `handler` where the route itself keeps to the populations that the caller may see. */
   readonly scope?: "param" | "handler";
+  /** For what has to work while the store of the tokens cannot be reached. */
+  readonly isForEmergencies?: boolean;
 }
 
 /** Makes the hook that lets callers in. */

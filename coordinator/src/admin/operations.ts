@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import * as z from "zod";
 import { CoordinatorError } from "../errors.js";
 import { pausePopulation, resumePopulation } from "../rounds/pause.js";
@@ -9,6 +10,9 @@ import type { ZodRoutes } from "./zod-routes.js";
 const population = z.string().max(63);
 const pausedSchema = z.object({ population, state: z.enum(["running", "paused"]) }).meta({ id: "PopulationState" });
 const drainSchema = z.object({ status: z.literal("draining") }).meta({ id: "Drain" });
+
+/** So long a drain waits until the database has kept that it was asked for, milliseconds. */
+const KEEPING_MS = 3_000;
 
 /** What an operator does about rounds: pause and resume a population, give a round up, drain the coordinator. */
 export function addOperations(app: ZodRoutes, deps: AdminDependencies): void {
@@ -79,7 +83,7 @@ export function addOperations(app: ZodRoutes, deps: AdminDependencies): void {
   app.post(
     "/drain",
     {
-      onRequest: guard({ role: "operator" }),
+      onRequest: guard({ role: "operator", isForEmergencies: true }),
       schema: {
         operationId: "drain",
         summary: "Begin no more rounds, let the ones under way end for a while, then end the process",
@@ -91,10 +95,24 @@ export function addOperations(app: ZodRoutes, deps: AdminDependencies): void {
     },
     async (request, reply) => {
       let isFirst = false;
-      const { answer } = await once(ledger, clock, request, async () => {
+      const done = { status: 202, answer: { status: "draining" } as const };
+      const kept = once(ledger, clock, request, async () => {
         isFirst = true;
-        return { status: 202, answer: { status: "draining" } as const };
+        return done;
       });
+      const answer = await Promise.race([kept, wait(KEEPING_MS, undefined, { ref: false })]).then(
+        (known) => {
+          // No answer yet: the database is away, which is when one drains. That the request was made cannot be kept then.
+          if (known === undefined) isFirst = true;
+          return (known ?? done).answer;
+        },
+        (cause: unknown) => {
+          if (cause instanceof CoordinatorError && cause.code === "CONFLICT") throw cause;
+          isFirst = true;
+          return done.answer;
+        },
+      );
+      kept.catch(() => undefined);
       // The same request sent again, after a start, is not about the process that has started.
       if (isFirst) deps.drain.request();
       return reply.status(202).send(answer);

@@ -312,7 +312,8 @@ export class RoundDriver {
 
   #eligible(spec: RoundSpec, position: RunPosition | null, treeSize?: number): Promise<Eligible> {
     const state = this.#state;
-    if (state === undefined) throw new CoordinatorError("INTERNAL", "expected the population's state to be loaded");
+    // It was loaded before anything is driven, so it is gone because another coordinator leads.
+    if (state === undefined) throw notLeading(this.#name);
     return eligibleParticipants({
       registry: this.#deps.registry,
       ledger: this.#deps.ledger,

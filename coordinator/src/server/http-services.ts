@@ -1,4 +1,6 @@
 import { parseVkey } from "@fedloop/consent";
+import type { FastifyPluginAsync } from "fastify";
+import type { AccessTokens } from "../access/access-tokens.js";
 import { isInScope, requireRole } from "../access/require-role.js";
 import { adminApi } from "../admin/api.js";
 import type { AdminDependencies } from "../admin/dependencies.js";
@@ -11,6 +13,9 @@ import type { CallLimits } from "../limits/call-limits.js";
 import type { Books } from "./books.js";
 import type { Observation } from "./observation.js";
 import type { CoordinatorOptions } from "./options.js";
+
+/** How old what is remembered of operators' tokens gets, milliseconds. */
+const OPERATORS_READ_MS = 30_000;
 
 /** What HTTP shows beside the books. */
 export interface HttpParts
@@ -42,11 +47,28 @@ export async function serveHttp(
     maySee: (request, population) => isInScope(request.access, population),
     onFault,
   };
-  const routes = [tileRoutes(parts.publisher), connect.routes, adminApi(admin), operationsRoutes(admin, metrics)];
+  const routes = [
+    rememberingOperators(accessTokens, store.isShared),
+    tileRoutes(parts.publisher),
+    connect.routes,
+    adminApi(admin),
+    operationsRoutes(admin, metrics),
+  ];
   routes.push(pageRoutes(pagesFolder(), consentCentre(options)));
   const server = await HttpServer.open({ ...http, routes, limits, onFault, onAnswered });
   options.certificates?.onRenewal((tls) => server.renew(tls));
   return server;
+}
+
+/** Where the tokens are in a database of another machine, who may drain this process is known while that one is away. */
+function rememberingOperators(tokens: AccessTokens, isShared: boolean): FastifyPluginAsync {
+  return async (app) => {
+    if (!isShared) return;
+    const read = (): Promise<void> => tokens.remember().catch(() => undefined);
+    await read();
+    const reading = setInterval(() => void read(), OPERATORS_READ_MS);
+    app.addHook("onClose", async () => clearInterval(reading));
+  };
 }
 
 /** What the consent centre asks; null where none is served. */
