@@ -144,7 +144,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     },
   },
   movielens: {
-    summary: "a recommender with local user factors on MovieLens-1M, without noise and at each ε",
+    summary: "the two recommenders on MovieLens-1M, without noise and at each ε",
     options: { epsilons: "none,8,4,2,1" },
     async run({ epsilons = "" }) {
       const { movielensBenchmark } = await import("./movielens/movielens.js");

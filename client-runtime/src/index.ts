@@ -35,12 +35,13 @@ export { type AheadEntry, memoryWriteAhead, type WriteAhead } from "./store/writ
 export { biasedFactorisationTrainer, type Ratings } from "./trainers/biased-factorisation.js";
 export { descendWithNoise, type ExampleLevelModel, type ExampleLevelTask } from "./trainers/example-level.js";
 export {
-  type Interactions,
   implicitFactorisationTrainer,
   implicitScores,
   implicitUpdateLength,
 } from "./trainers/implicit-factorisation.js";
+export type { Interactions } from "./trainers/interactions.js";
 export { type LabelledRows, logisticRegressionTrainer } from "./trainers/logistic-regression.js";
+export { projectionScores, secondMomentsTrainer } from "./trainers/second-moments.js";
 export { choiceSetting, integerSetting, realSetting } from "./trainers/settings.js";
 export type { LocalState, Trainer, TrainerSettings, TrainingTask, UpdateFate } from "./trainers/trainer.js";
 export { defaultRetryPolicy, type RetryPolicy } from "./transport/retry.js";

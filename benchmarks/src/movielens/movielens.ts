@@ -1,88 +1,39 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
-import {
-  implicitFactorisationTrainer,
-  implicitUpdateLength,
-  type Trainer,
-  type TrainerSettings,
-} from "@fedloop/client-runtime";
-import { strategyFor } from "@fedloop/coordinator/simulation";
+import type { Interactions, TrainerSettings } from "@fedloop/client-runtime";
+import { type SumStep, strategyFor } from "@fedloop/coordinator/simulation";
 import { aesCtrRandom } from "@fedloop/privacy/node";
 import { budgetFor, noiseForReleases, PrivateSum } from "../private-sum.js";
 import { sharedData } from "../utility-case.js";
+import {
+  NOISED,
+  NOISED_MOMENTS,
+  PLAIN,
+  PLAIN_MOMENTS,
+  type Regime,
+  SMALL,
+  trainerOf,
+  updateLengthOf,
+} from "./regimes.js";
+import { ITEMS, readWatchers } from "./watchers.js";
 
-const ITEMS = 3706;
 const DELTA = 1e-5;
 
-/** How one training goes. */
-interface Regime {
-  readonly factors: number;
-  readonly rounds: number;
-  readonly clipNorm: number;
-  readonly settings: Readonly<Record<string, number | string>>;
-}
-
-/** Without noise and in a third of the time, for a test: less than the best, and still above the aim of .70 and .42. */
-const SMALL: Regime = {
-  factors: 32,
-  rounds: 5,
-  clipNorm: 1e9,
-  settings: { unobservedWeight: 0.2, ridge: 0.005 },
-};
-
-/** Without noise; what was found best of a few tries. */
-const PLAIN: Regime = {
-  factors: 48,
-  rounds: 7,
-  clipNorm: 1e9, // longer than any update
-  settings: { unobservedWeight: 0.2, ridge: 0.005 },
-};
-
-/** With noise: few factors, few releases, every user's terms of a like size. */
-const NOISED: Regime = {
-  factors: 4,
-  rounds: 3,
-  clipNorm: 1,
-  settings: {
-    unobservedWeight: 0.2,
-    ridge: 0.02,
-    weighting: "root",
-    countScale: 0.5,
-    gramScale: 0.3,
-    minimumCount: 1,
-  },
-};
+/** Width of a quantised coordinate; of 6 040 users none's part is lost in the rounding. */
+const BITS = 24;
 
 /** How a federated recommender did on MovieLens-1M. */
 export interface MovielensResult {
   readonly benchmark: "movielens";
+  readonly trainer: Regime["trainer"];
   readonly epsilon: number | "none";
   readonly delta: number;
   readonly factors: number;
   readonly rounds: number;
   readonly noiseMultiplier: number;
+  /** Of a participant in all training rounds, before masks. */
+  readonly bytesUp: number;
   readonly hitRateAt10: number;
   readonly ndcgAt10: number;
   readonly cpuSeconds: number;
-}
-
-function lines(path: string): string[] {
-  return gunzipSync(readFileSync(path)).toString("utf8").trim().split("\n");
-}
-
-/** A trainer a user, on the split of Neural Collaborative Filtering (He et al. 2017). */
-function usersOf(folder: string): readonly Trainer[] {
-  const held = new Map<number, Int32Array>();
-  for (const line of lines(join(folder, "ncf-ml-1m.test.negative.gz"))) {
-    const [pair = "", ...negatives] = line.split("\t");
-    const [user = 0, item = 0] = pair.replace(/[()]/g, "").split(",").map(Number);
-    held.set(user, Int32Array.of(item, ...negatives.map(Number)));
-  }
-  return lines(join(folder, "ncf-train.by-user.txt.gz")).map((line) => {
-    const [user = 0, ...items] = line.trim().split(/\s+/).map(Number);
-    return implicitFactorisationTrainer({ items: Int32Array.from(items), held: held.get(user) ?? new Int32Array(0) });
-  });
 }
 
 /** Small numbers around 0 to begin with, the same in every run; nothing rests on their being secret. */
@@ -99,26 +50,28 @@ function textSettings(settings: Regime["settings"]): TrainerSettings {
   return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)]));
 }
 
-async function measure(
-  users: readonly Trainer[],
+/** What a training reached, and took. */
+export interface MovielensScore {
+  readonly hitRateAt10: number;
+  readonly ndcgAt10: number;
+  readonly noiseMultiplier: number;
+}
+
+/** Trains in one process: clipping, integer noise, accountant and strategy as rounds have them. */
+export async function trainOnMovielens(
+  watchers: readonly Interactions[],
   regime: Regime,
   epsilon: number,
   report: (text: string) => void,
-): Promise<MovielensResult> {
-  const begun = process.cpuUsage();
+): Promise<MovielensScore> {
   const { factors, rounds, clipNorm, settings } = regime;
+  const users = watchers.map((interactions) => trainerOf(regime, interactions));
   const isNoised = Number.isFinite(epsilon);
   const noiseMultiplier = isNoised ? noiseForReleases(epsilon, rounds) : 0;
-  const strategy = strategyFor({ id: "factor-newton", settings: { ...settings, factors } });
-  const dimension = implicitUpdateLength(ITEMS, factors);
-  const sum = new PrivateSum({
-    clipNorm,
-    noiseMultiplier,
-    dimension,
-    bits: 24,
-    random: aesCtrRandom(),
-    budget: budgetFor(epsilon),
-  });
+  const strategy = strategyFor({ id: regime.strategy, settings: { ...settings, factors } });
+  const dimension = updateLengthOf(regime);
+  const budget = budgetFor(epsilon);
+  const sum = new PrivateSum({ clipNorm, noiseMultiplier, dimension, bits: BITS, random: aesCtrRandom(), budget });
   const task = {
     manifest: [{ name: "items", shape: [ITEMS, factors] }],
     settings: textSettings(settings),
@@ -126,55 +79,67 @@ async function measure(
     signal: new AbortController().signal,
     onProgress: () => {},
   };
-  let parameters = firstFactors(ITEMS * factors, factors);
+  let model: SumStep = { parameters: firstFactors(ITEMS * factors, factors), state: new Float32Array(0) };
   for (let step = 1; step <= rounds; step++) {
     for (const user of users) {
-      const { update } = await user.train({ ...task, parameters, updateLength: dimension });
+      const { update } = await user.train({ ...task, parameters: model.parameters, updateLength: dimension });
       sum.add(update);
     }
     const noiseStdDev = sum.noiseStdDev;
     const released = sum.release();
-    const result = {
-      parameters,
-      sum: released,
-      divisor: users.length,
-      noiseStdDev,
-      step,
-      steps: rounds,
-      state: new Float32Array(0),
-    };
-    parameters = strategy.apply(result).parameters;
-    report(`ε ${isNoised ? epsilon : "none"}: round ${step} of ${rounds}`);
+    model = strategy.apply({ ...model, sum: released, divisor: users.length, noiseStdDev, step, steps: rounds });
+    report(`ε ${isNoised ? epsilon : "none"}, ${regime.trainer}: round ${step} of ${rounds}`);
   }
   let [hits, gain] = [0, 0];
   for (const user of users) {
-    const [hit = 0, discounted = 0] = await user.evaluate({ ...task, parameters, updateLength: 3 });
+    const [hit = 0, discounted = 0] = await user.evaluate({ ...task, parameters: model.parameters, updateLength: 3 });
     hits += hit;
     gain += discounted;
   }
+  return { hitRateAt10: hits / users.length, ndcgAt10: gain / users.length, noiseMultiplier };
+}
+
+async function measure(
+  watchers: readonly Interactions[],
+  regime: Regime,
+  epsilon: number,
+  report: (text: string) => void,
+): Promise<MovielensResult> {
+  const begun = process.cpuUsage();
+  const score = await trainOnMovielens(watchers, regime, epsilon, report);
   const { user, system } = process.cpuUsage(begun);
+  const { trainer, factors, rounds } = regime;
+  const rounded = (value: number): number => Math.round(value * 1e4) / 1e4;
   return {
     benchmark: "movielens",
-    epsilon: isNoised ? epsilon : "none",
+    trainer,
+    epsilon: Number.isFinite(epsilon) ? epsilon : "none",
     delta: DELTA,
     factors,
     rounds,
-    noiseMultiplier: Math.round(noiseMultiplier * 1e4) / 1e4,
-    hitRateAt10: Math.round((1e4 * hits) / users.length) / 1e4,
-    ndcgAt10: Math.round((1e4 * gain) / users.length) / 1e4,
+    noiseMultiplier: rounded(score.noiseMultiplier),
+    bytesUp: (rounds * updateLengthOf(regime) * BITS) / 8,
+    hitRateAt10: rounded(score.hitRateAt10),
+    ndcgAt10: rounded(score.ndcgAt10),
     cpuSeconds: Math.round((user + system) / 1e5) / 10,
   };
 }
 
+/** What each user watched; undefined where the data are not there. */
+export function movielensWatchers(): readonly Interactions[] | undefined {
+  const folder = sharedData("ml-1m");
+  return folder === undefined ? undefined : readWatchers(folder);
+}
+
 /** The smallest training without noise that is measured; undefined where the data are not there. */
 export async function smallMovielensBenchmark(report: (text: string) => void): Promise<MovielensResult | undefined> {
-  const folder = sharedData("ml-1m");
-  return folder === undefined ? undefined : measure(usersOf(folder), SMALL, Number.POSITIVE_INFINITY, report);
+  const watchers = movielensWatchers();
+  return watchers === undefined ? undefined : measure(watchers, SMALL, Number.POSITIVE_INFINITY, report);
 }
 
 /**
- * A recommender on MovieLens-1M in which every user is a participant whose factors stay on its device: the project's own
- * trainer, clipping, integer noise, accountant and strategy, in one process.
+ * The two recommenders on MovieLens-1M in which every user is a participant whose factors stay on its device: the project's own
+ * trainers, clipping, integer noise, accountant and strategies, in one process.
  *
  * @param epsilons for each participant in all rounds together; Infinity for none
  * @throws Error when the data are not there
@@ -183,16 +148,16 @@ export async function movielensBenchmark(
   epsilons: readonly number[],
   report: (text: string) => void,
 ): Promise<readonly MovielensResult[]> {
-  const folder = sharedData("ml-1m");
-  if (folder === undefined) {
+  const watchers = movielensWatchers();
+  if (watchers === undefined) {
     throw new Error(
       "expected MovieLens-1M in ../shared/data/ml-1m; FEDLOOP_DATA names another folder than ../shared/data",
     );
   }
-  const users = usersOf(folder);
   const results: MovielensResult[] = [];
   for (const epsilon of epsilons) {
-    results.push(await measure(users, Number.isFinite(epsilon) ? NOISED : PLAIN, epsilon, report));
+    const regimes = Number.isFinite(epsilon) ? [NOISED_MOMENTS, NOISED] : [PLAIN_MOMENTS, PLAIN];
+    for (const regime of regimes) results.push(await measure(watchers, regime, epsilon, report));
   }
   return results;
 }

@@ -6,77 +6,20 @@
 //
 // whose minimum in u the device finds itself, in closed form, each time anew. For the items it sends what a Newton step takes
 // when the sums over all users are known, and no vector of the user's: see the strategy factor-newton.
-import { ClientError, throwIfAborted } from "../errors.js";
-import { choiceSetting, integerSetting, realSetting } from "./settings.js";
+import type { Interactions } from "./interactions.js";
+import {
+  addOuter,
+  gramOf,
+  type ItemFactors,
+  itemFactors,
+  product,
+  requireItems,
+  solve,
+  sumOfRows,
+} from "./item-factors.js";
+import { recommenderTrainer } from "./recommender.js";
+import { choiceSetting, realSetting } from "./settings.js";
 import type { Trainer, TrainerSettings, TrainingTask } from "./trainer.js";
-
-/** What one participant has watched, bought or read. */
-export interface Interactions {
-  /** Item numbers from 0, each once. */
-  readonly items: Int32Array;
-  /** For evaluation: an item kept back, first, and others that the participant has not had. */
-  readonly held?: Int32Array;
-}
-
-/** Recommendations are judged by the first ten. */
-const TOP = 10;
-
-interface ItemFactors {
-  readonly values: Float32Array;
-  readonly items: number;
-  readonly factors: number;
-}
-
-/** Σ v·vᵀ over all items: the same for every device of one process that trains on the same model. */
-const grams = new WeakMap<Float32Array, Float64Array>();
-
-function gramOf({ values, items, factors }: ItemFactors): Float64Array {
-  const known = grams.get(values);
-  if (known !== undefined) return known;
-  const gram = new Float64Array(factors * factors);
-  for (let item = 0; item < items; item++) addOuter(gram, values, item * factors, factors, 1);
-  grams.set(values, gram);
-  return gram;
-}
-
-function addOuter(sum: Float64Array, values: Float32Array, at: number, factors: number, scale: number): void {
-  for (let a = 0; a < factors; a++) {
-    const left = scale * (values[at + a] ?? 0);
-    for (let b = 0; b <= a; b++) sum[a * factors + b] = (sum[a * factors + b] ?? 0) + left * (values[at + b] ?? 0);
-  }
-}
-
-/** Solves A·x = b for a positive definite A, of which the lower triangle is given and overwritten (Cholesky). */
-function solve(a: Float64Array, b: Float64Array): Float64Array {
-  const n = b.length;
-  for (let j = 0; j < n; j++) {
-    for (let i = j; i < n; i++) {
-      let sum = a[i * n + j] ?? 0;
-      for (let k = 0; k < j; k++) sum -= (a[i * n + k] ?? 0) * (a[j * n + k] ?? 0);
-      a[i * n + j] = i === j ? Math.sqrt(Math.max(sum, 1e-30)) : sum / (a[j * n + j] ?? 1);
-    }
-  }
-  for (let i = 0; i < n; i++) {
-    let sum = b[i] ?? 0;
-    for (let k = 0; k < i; k++) sum -= (a[i * n + k] ?? 0) * (b[k] ?? 0);
-    b[i] = sum / (a[i * n + i] ?? 1);
-  }
-  for (let i = n - 1; i >= 0; i--) {
-    let sum = b[i] ?? 0;
-    for (let k = i + 1; k < n; k++) sum -= (a[k * n + i] ?? 0) * (b[k] ?? 0);
-    b[i] = sum / (a[i * n + i] ?? 1);
-  }
-  return b;
-}
-
-function itemFactors({ parameters, manifest }: Pick<TrainingTask, "parameters" | "manifest">): ItemFactors {
-  const [tensor, ...others] = manifest;
-  const [items, factors, ...more] = tensor?.shape ?? [];
-  if (items === undefined || factors === undefined || more.length > 0 || others.length > 0) {
-    throw new ClientError("WRONG_LENGTH", "expected a model of one tensor, items × factors");
-  }
-  return { values: parameters, items, factors };
-}
 
 /** The user's factors. They are the user's taste: keep them on the device. */
 function userFactors(model: ItemFactors, own: Int32Array, settings: TrainerSettings): Float64Array {
@@ -84,19 +27,9 @@ function userFactors(model: ItemFactors, own: Int32Array, settings: TrainerSetti
   const unobserved = realSetting(settings, "unobservedWeight", 0.2);
   const ridge = realSetting(settings, "ridge", 0.005) * (own.length + unobserved * items);
   const a = gramOf(model).map((value) => unobserved * value);
-  const b = new Float64Array(factors);
-  for (const item of own) {
-    addOuter(a, values, item * factors, factors, 1);
-    for (let f = 0; f < factors; f++) b[f] = (b[f] ?? 0) + (values[item * factors + f] ?? 0);
-  }
+  for (const item of own) addOuter(a, values, item * factors, factors, 1);
   for (let f = 0; f < factors; f++) a[f * factors + f] = (a[f * factors + f] ?? 0) + ridge;
-  return solve(a, b);
-}
-
-function product(user: Float64Array, { values, factors }: ItemFactors, item: number): number {
-  let sum = 0;
-  for (let f = 0; f < factors; f++) sum += (user[f] ?? 0) * (values[item * factors + f] ?? 0);
-  return sum;
+  return solve(a, sumOfRows(model, own));
 }
 
 /** Numbers of an update for so many items and factors: gradient rows, counts, and two symmetric matrices. */
@@ -126,11 +59,6 @@ function updateOf(model: ItemFactors, own: Int32Array, settings: TrainerSettings
     }
   }
   return update;
-}
-
-function requireItems(items: Int32Array, count: number): void {
-  if (items.every((item) => item < count)) return;
-  throw new ClientError("WRONG_LENGTH", `expected a model of all the participant's items, came one of ${count}`);
 }
 
 /**
@@ -165,48 +93,13 @@ export function implicitScores(
  *
  * @throws ClientError BAD_OPTION when an item number is negative or comes twice
  */
-export function implicitFactorisationTrainer({ items: own, held }: Interactions): Trainer {
-  if (own.some((item) => item < 0) || new Set(own).size !== own.length) {
-    throw new ClientError("BAD_OPTION", "expected item numbers from 0, each once");
-  }
-  return {
+export function implicitFactorisationTrainer(interactions: Interactions): Trainer {
+  const recommender = {
     id: "implicit-factorisation",
-    async train(task) {
-      throwIfAborted(task.signal);
-      const model = itemFactors(task);
-      requireItems(own, model.items);
-      const due = implicitUpdateLength(model.items, model.factors);
-      if (task.updateLength !== due) {
-        throw new ClientError(
-          "WRONG_LENGTH",
-          `expected a plan whose update has ${due} numbers, came ${task.updateLength}`,
-        );
-      }
-      const update = updateOf(model, own, task.settings);
-      // A sum of 32-bit floats is finite where they all are; `every` would take longer than the update itself.
-      let total = 0;
-      for (let i = 0; i < update.length; i++) total += update[i] ?? 0;
-      if (!Number.isFinite(total)) {
-        throw new ClientError("NON_FINITE", "the model gave values that are not finite; nothing is sent");
-      }
-      task.onProgress(1);
-      return { update };
-    },
-    async evaluate(task) {
-      throwIfAborted(task.signal);
-      if (task.updateLength !== 3) {
-        throw new ClientError(
-          "WRONG_LENGTH",
-          `expected a plan whose evaluation has 3 numbers, came ${task.updateLength}`,
-        );
-      }
-      if (held === undefined || held.length === 0) return new Float32Array(3);
-      const [kept = 0, ...others] = implicitScores(task, own, held, task.settings);
-      // A tie counts against the model.
-      const place = others.filter((score) => score >= kept).length;
-      task.onProgress(1);
-      const top = integerSetting(task.settings, "top", TOP, 1);
-      return Float32Array.of(place < top ? 1 : 0, place < top ? 1 / Math.log2(place + 2) : 0, 1);
-    },
+    updateLength: ({ items, factors }: ItemFactors) => implicitUpdateLength(items, factors),
+    updateOf,
+    scoresOf: (task: TrainingTask, own: Int32Array, wanted: Int32Array) =>
+      implicitScores(task, own, wanted, task.settings),
   };
+  return recommenderTrainer(recommender, interactions);
 }

@@ -240,5 +240,8 @@ export function contradictions(plan: WrittenPlan): readonly Contradiction[] {
       at("evaluation.length", `an even number from 4, for the bins of true and of false rows, came ${length}`),
     );
   }
+  if (evaluation?.metric === "ranking" && (evaluation.length ?? 3) !== 3) {
+    found.push(at("evaluation.length", `3 with metric ranking: hits, gains, participants; came ${evaluation.length}`));
+  }
   return found;
 }

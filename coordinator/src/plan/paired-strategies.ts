@@ -1,4 +1,5 @@
 /** What plans with strategies that have a device's side of their own must say: both sides read the same plan. */
+import { DEFAULT_FACTORS } from "../strategies/subspace-iteration.js";
 import type { Contradiction } from "./contradictions.js";
 import type { WrittenPlan } from "./schema.js";
 
@@ -26,8 +27,42 @@ function* modelTwice({ tensors }: WrittenPlan["model"]): Generator<Contradiction
   };
 }
 
-/** SCAFFOLD and q-FedAvg. */
-export function* inPaired({ strategy, trainer, model }: WrittenPlan): Generator<Contradiction> {
+/** What the devices multiply by has to be one random matrix at first, and what they send has norm 1. */
+function* forSecondMoments({ strategy, model, privacy }: WrittenPlan): Generator<Contradiction> {
+  if (strategy.id !== "subspace-iteration") {
+    yield {
+      path: ["strategy", "id"],
+      message: `subspace-iteration with trainer second-moments, came ${strategy.id}`,
+    };
+    return;
+  }
+  const shapes = Object.values(model.tensors ?? {});
+  const factors = Number(strategy.settings.factors ?? DEFAULT_FACTORS);
+  if (shapes.length !== 1 || shapes[0]?.length !== 2 || shapes[0][1] !== factors) {
+    const came = shapes.map((shape) => shape.join("×")).join(", ") || "none";
+    yield {
+      path: ["model", "tensors"],
+      message: `with second-moments one tensor, items × the factors of the strategy's settings, ${factors}; came ${came}`,
+    };
+  }
+  if (model.init === "zeros") {
+    yield {
+      path: ["model", "init"],
+      message: "glorot-uniform with second-moments, whose updates of a model of zeros are zeros; came zeros",
+    };
+  }
+  if (privacy.clipNorm !== undefined && privacy.clipNorm !== 1) {
+    yield {
+      path: ["privacy", "clipNorm"],
+      message: `1 with second-moments, the norm of every update, came ${privacy.clipNorm}; leave it out`,
+    };
+  }
+}
+
+/** Strategies with a device's side, and trainers with a server's side, of their own. */
+export function* inPaired(plan: WrittenPlan): Generator<Contradiction> {
+  const { strategy, trainer, model } = plan;
+  if (trainer.id === "second-moments") yield* forSecondMoments(plan);
   if (strategy.id === "scaffold") {
     yield* modelTwice(model);
     yield* sameScale(strategy.settings, trainer.settings, "variateScale");

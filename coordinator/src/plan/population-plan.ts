@@ -235,6 +235,7 @@ const SCORE_BINS = 32;
 
 /** How long the vector of each participant is, and, where it is no matter of the app's, what its trainer puts into it. */
 function reportOf({ metric, length, settings }: NonNullable<WrittenPlan["evaluation"]>) {
+  if (metric === "ranking") return { length: length ?? 3, settings };
   if (metric !== "auc") return { length: length ?? 2, settings };
   return { length: length ?? 2 * SCORE_BINS, settings: { ...settings, report: "scores" } };
 }

@@ -32,7 +32,7 @@ export type Mechanism = (typeof MECHANISMS)[number];
 export const INITIALISATIONS = ["zeros", "glorot-uniform"] as const;
 
 /** What an evaluation reports, as named numbers made from a released sum. */
-export const METRICS = ["rmse", "mean", "auc", "none"] as const;
+export const METRICS = ["rmse", "mean", "auc", "ranking", "none"] as const;
 
 /** Whether a released model goes to devices by itself, or when an operator says so. */
 export const RELEASES = ["automatic", "manual"] as const;

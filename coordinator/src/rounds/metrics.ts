@@ -16,7 +16,7 @@ export type MetricReader = (
  * RMSE = √(c + s·Σ₁/Σ₂).
  * `mean`: [Σx, n] → x̄. `auc`: [scores of true rows | of false rows] over equal bins from 0 to 1 → AUC with its 95 % interval,
  * average precision, and how much the mean label is above the mean score; nothing where noise leaves nothing to say.
- * `none`: the sum itself.
+ * `ranking`: [hits among the first, their discounted gains, n] → both per participant. `none`: the sum itself.
  *
  * @throws CoordinatorError BAD_PLAN for an unknown metric
  */
@@ -33,6 +33,11 @@ export function metricReader(metric: string): MetricReader {
       return (sum) => {
         const [total = Number.NaN, count = Number.NaN] = sum;
         return { mean: total / count, examples: Math.max(Math.round(count), 0) };
+      };
+    case "ranking":
+      return (sum) => {
+        const [hits = Number.NaN, gain = Number.NaN, count = Number.NaN] = sum;
+        return { hitRate: hits / count, ndcg: gain / count, examples: Math.max(Math.round(count), 0) };
       };
     case "auc":
       return (sum, _settings, noiseVariance) => {
@@ -54,7 +59,7 @@ export function metricReader(metric: string): MetricReader {
     default:
       throw new CoordinatorError(
         "BAD_PLAN",
-        `expected evaluation.metric to be rmse, mean, auc or none, came "${metric}"`,
+        `expected evaluation.metric to be rmse, mean, auc, ranking or none, came "${metric}"`,
       );
   }
 }

@@ -18,6 +18,7 @@ import type {
   StrategySettings,
   SumStrategy,
 } from "./strategy.js";
+import { subspaceIteration } from "./subspace-iteration.js";
 
 type Maker<Made> = (settings: StrategySettings) => Made;
 
@@ -32,6 +33,7 @@ const SUM: Readonly<Record<string, Maker<SumStrategy>>> = {
   fedbuff: fedBuff,
   "diagonal-newton": diagonalNewton,
   "factor-newton": factorNewton,
+  "subspace-iteration": subspaceIteration,
 };
 
 const GROUP_SUM: Readonly<Record<string, Maker<GroupSumStrategy>>> = {

@@ -238,6 +238,30 @@ t.test("strategies with a device's side of their own have a plan that both sides
   for (const [text, message] of wrong) await t.rejects(loadPlan(planFile(t, text)), { message });
 });
 
+t.test("a plan for second moments says what devices multiply by, and is told what else it has to be", async (t) => {
+  const written = (model: string, strategy: string, more = ""): string =>
+    SHORTEST.replace("model:\n  parameters: 1128", `model: ${model}`)
+      .replace("trainer:\n  id: biased-factorisation", "trainer: { id: second-moments }")
+      .concat(`strategy: ${strategy}\n${more}`);
+  const model = "{ tensors: { items: [100, 8] }, init: glorot-uniform }";
+  const strategy = "{ id: subspace-iteration, settings: { factors: 8 } }";
+  const ranking = "evaluation: { metric: ranking, clipNorm: 1.75 }\n";
+  const { plan } = await loadPlan(planFile(t, written(model, strategy, ranking)));
+  t.match(plan, { model: { parameters: 800 }, privacy: { clipNorm: 1 }, evaluation: { length: 3 } });
+  const wrong: [string, RegExp][] = [
+    [written(model, "{ id: fedavg }"), /strategy\.id: expected subspace-iteration with .* came fedavg/],
+    [written(model, "{ id: subspace-iteration }"), /model\.tensors: expected with .* the factors .*, 16; came 100×8/],
+    [written("{ parameters: 800, init: glorot-uniform }", strategy), /model\.tensors: expected with .*; came none/],
+    [written("{ tensors: { items: [100, 8] } }", strategy), /model\.init: expected glorot-uniform with .*; came zeros/],
+    [written(model, strategy, "privacy: { clipNorm: 2 }\n"), /privacy\.clipNorm: expected 1 with .*, came 2/],
+    [
+      written(model, strategy, ranking.replace("ranking,", "ranking, length: 2,")),
+      /evaluation\.length: expected 3 with/,
+    ],
+  ];
+  for (const [text, message] of wrong) await t.rejects(loadPlan(planFile(t, text)), { message });
+});
+
 t.test("everything that is wrong is told at once", async (t) => {
   const path = planFile(t, SHORTEST.replace("rounds: 10", "rounds: ten").replace("language: en", "language: 5"));
   await t.rejects(loadPlan(path), { message: /plan\.yaml:6:11 language: .*; .*plan\.yaml:12:9 rounds: / });

@@ -25,8 +25,9 @@ t.test("rmse of nothing but noise is no root of a negative number", async (t) =>
   t.match(metricReader("rmse")(Float32Array.of(-1e6, 3), { centre: 1 }, 0), { rmse: 0 });
 });
 
-t.test("mean divides the sum by the count, and none gives the sum itself", async (t) => {
+t.test("mean and ranking divide sums by the count, and none gives the sum itself", async (t) => {
   t.same(metricReader("mean")(Float32Array.of(6, 4), {}, 0), { mean: 1.5, examples: 4 });
+  t.same(metricReader("ranking")(Float32Array.of(6, 4, 8), {}, 0), { hitRate: 0.75, ndcg: 0.5, examples: 8 });
   t.same(metricReader("none")(Float32Array.of(6, 4, -1), {}, 0), { 0: 6, 1: 4, 2: -1 });
   t.throws(() => metricReader("median"), { code: "BAD_PLAN" });
 });

@@ -70,6 +70,7 @@ export const BUNDLES: readonly Bundle[] = [
   },
   trainer("biasedFactorisationTrainer"),
   trainer("implicitFactorisationTrainer"),
+  trainer("secondMomentsTrainer"),
   trainer("logisticRegressionTrainer"),
   trainer("compiledTrainer", "/engine"),
   { name: "the core of feedback: registry, capture, store, DOM listener", source: CAPTURE },
