@@ -50,6 +50,18 @@ function textSettings(settings: Regime["settings"]): TrainerSettings {
   return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)]));
 }
 
+/** Most of an update is zeros, which stay zeros in the rounding. */
+function addSparse(sum: PrivateSum, update: Float32Array): void {
+  let count = 0;
+  const all = new Int32Array(update.length);
+  for (let at = 0; at < update.length; at++) if (update[at] !== 0) all[count++] = at;
+  const places = all.subarray(0, count);
+  sum.add(
+    Float32Array.from(places, (at) => update[at] ?? 0),
+    places,
+  );
+}
+
 /** What a training reached, and took. */
 export interface MovielensScore {
   readonly hitRateAt10: number;
@@ -83,7 +95,7 @@ export async function trainOnMovielens(
   for (let step = 1; step <= rounds; step++) {
     for (const user of users) {
       const { update } = await user.train({ ...task, parameters: model.parameters, updateLength: dimension });
-      sum.add(update);
+      addSparse(sum, update);
     }
     const noiseStdDev = sum.noiseStdDev;
     const released = sum.release();

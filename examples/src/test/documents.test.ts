@@ -11,6 +11,7 @@ const RUN_BY: Readonly<Record<string, string>> = {
   "examples/src/audit.ts": "examples/src/test/three-users.test.ts",
   "examples/browser/worker.ts": "examples/src/test/browser-app.slow.test.ts",
   "examples/src/answer.ts": "examples/src/test/insight.slow.test.ts",
+  "examples/films/plan.yaml": "examples/src/test/strategies.test.ts",
   "examples/insight/plan.yaml": "examples/src/test/insight.slow.test.ts",
   "examples/insight/operator.sh": "examples/src/test/insight.slow.test.ts",
   "examples/small/plan.yaml": "examples/src/test/three-users.test.ts",

@@ -5,7 +5,7 @@ import { CoordinatorError, parsePlan } from "@fedloop/coordinator";
 import { STRATEGY_IDS } from "@fedloop/coordinator/simulation";
 import t from "tap";
 import { table, text } from "./documents.js";
-import { temporaryFolder } from "./surroundings.js";
+import { repository, temporaryFolder } from "./surroundings.js";
 
 const BASE = `
 population: clothes
@@ -46,4 +46,13 @@ t.test("what each strategy goes with stands in the table, and nothing else", asy
       t.equal(told[i], accepted, `${id}, ${column.trim().replaceAll("\n", ", ")}`);
     }
   }
+});
+
+t.test("the plan of a recommender is one that devices with its trainer can follow", async (t) => {
+  const { plan } = await parsePlan("plan.yaml", text("examples/films/plan.yaml"), join(repository, "examples/films"));
+  t.match(plan, {
+    model: { parameters: 3706 * 16 },
+    privacy: { mechanism: "distributed-discrete-gaussian", clipNorm: 1 },
+    evaluation: { metric: "ranking", length: 3 },
+  });
 });
