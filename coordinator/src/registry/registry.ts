@@ -185,7 +185,7 @@ export class Registry {
       .set({ public_key: newPublicKey })
       .where("device_id", "=", Buffer.from(device.id, "base64url"))
       .execute();
-    this.#devices.set(device.id, { ...device, publicKey: newPublicKey });
+    this.#devices.set(device.id, { ...device, publicKey: own(newPublicKey) });
   }
 
   /** Ends the registration. */
@@ -308,8 +308,20 @@ export class Registry {
   async #newDevice({ population, publicKey }: Enrolment, session: Buffer, sessionExpiresMs: number): Promise<Device> {
     const id = randomBytes(16).toString("base64url");
     const subject = subjectPseudonym(await this.#options.vault.subjects.obtain(id), population);
-    return { id, population, publicKey, subject, session: session.toString("base64url"), sessionExpiresMs };
+    return {
+      id,
+      population,
+      publicKey: own(publicKey),
+      subject,
+      session: session.toString("base64url"),
+      sessionExpiresMs,
+    };
   }
+}
+
+/** Bytes of a message, kept for long: a copy, since they lie in a piece of memory of 8 KiB that would be kept with them. */
+function own(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
 }
 
 /** The enrolment of a key that was signed last, as its row says; null in rows of versions before. */

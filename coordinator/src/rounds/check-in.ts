@@ -99,7 +99,8 @@ export class CheckIns {
     current.engine.join({
       device,
       consentIndex,
-      joinSignature: join.signature,
+      // A copy: what came lies in a piece of memory of 8 KiB, which would be kept with it for each member of the cohort.
+      joinSignature: new Uint8Array(join.signature),
       joinedMs: clock.now(),
       state: "joined",
       submitted: null,

@@ -20,8 +20,19 @@ export function claimedEpsilon(epsilon: number): string {
   return formatEpsilon(roundUpEpsilon(epsilon));
 }
 
+/** An event, and how often it took place. */
+export interface CountedEvent {
+  readonly event: DpEvent;
+  readonly count: number;
+}
+
 /** The ε that a sequence of events has spent at δ, by the accountant of the ledger's claims. */
 export function spentEpsilon(events: readonly DpEvent[], delta: number): number {
+  return countedEpsilon(counted(events), delta);
+}
+
+/** The same of events that are counted already, none of them twice. */
+export function countedEpsilon(events: readonly CountedEvent[], delta: number): number {
   return events.length === 0 ? 0 : by(ACCOUNTANT, composed(events), delta);
 }
 
@@ -33,16 +44,21 @@ export function epsilonsOf(events: readonly DpEvent[], delta: number): Epsilons 
   return { rdp, pld, enforced: Math.max(rdp, pld ?? 0) };
 }
 
-/** All events as one: accountants do the work once for events that are equal. */
-function composed(events: readonly DpEvent[]): DpEvent {
-  const counted = new Map<string, { readonly event: DpEvent; count: number }>();
+/** Accountants do the work once for events that are equal. */
+function counted(events: readonly DpEvent[]): readonly CountedEvent[] {
+  const known = new Map<string, { readonly event: DpEvent; count: number }>();
   for (const event of events) {
     const key = JSON.stringify(event);
-    const known = counted.get(key);
-    if (known === undefined) counted.set(key, { event, count: 1 });
-    else known.count += 1;
+    const same = known.get(key);
+    if (same === undefined) known.set(key, { event, count: 1 });
+    else same.count += 1;
   }
-  const repeated = [...counted.values()].map(
+  return [...known.values()];
+}
+
+/** All events as one. */
+function composed(events: readonly CountedEvent[]): DpEvent {
+  const repeated = events.map(
     ({ event, count }): DpEvent => (count === 1 ? event : { type: "SelfComposed", count, event }),
   );
   return { type: "Composed", events: repeated };
@@ -51,7 +67,7 @@ function composed(events: readonly DpEvent[]): DpEvent {
 /** By privacy loss distributions. */
 function byLosses(events: readonly DpEvent[], delta: number): number | null {
   try {
-    return by("pld", composed(events), delta);
+    return by("pld", composed(counted(events)), delta);
   } catch (cause) {
     if (cause instanceof PrivacyError && (cause.code === "UNSUPPORTED_EVENT" || cause.code === "TOO_COSTLY"))
       return null;

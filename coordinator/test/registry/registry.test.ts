@@ -19,6 +19,20 @@ t.test("a key that enrolls is a device with a pseudonym that says nothing about 
   t.equal(await registry.count(POPULATION), 2);
 });
 
+t.test("a device's key is kept without the message that it came in", async (t) => {
+  const { registry, clock } = await start(t);
+  const message = (bytes: Uint8Array): Uint8Array =>
+    new Uint8Array([...new Uint8Array(8_000), ...bytes]).subarray(8_000);
+  const signer = generateNodeSigner();
+  const { id } = await registry.enroll(enrolment(clock, signer, {}, { publicKey: message(signer.publicKey) }));
+  const device = await registry.find(id);
+  t.equal(device?.publicKey.buffer.byteLength, 32);
+  if (device === undefined) return;
+  const next = generateNodeSigner();
+  await registry.rotateKey(device, message(next.publicKey), rotation(device, next));
+  t.equal((await registry.find(id))?.publicKey.buffer.byteLength, 32);
+});
+
 t.test("the same key again is the same device in a new session, after a restart too", async (t) => {
   const { registry, clock, restarted } = await start(t);
   const signer = generateNodeSigner();
