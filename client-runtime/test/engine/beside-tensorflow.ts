@@ -7,21 +7,11 @@ import { compiledLocalModel } from "../../src/trainers/layers/compiled.js";
 import type { Examples } from "../../src/trainers/layers/examples.js";
 import { startBackend } from "../../src/trainers/tensorflow/index.js";
 import { tensorflowLocalModel } from "../../src/trainers/tensorflow/local-model.js";
+import { numbers, sizeOf } from "../seeded-values.js";
 
 const SEED = 17;
 export const EXAMPLES: number = 3;
 export const ROWS: Uint32Array = Uint32Array.of(0, 1, 2);
-
-/** Numbers in −1 … 1 that depend on the seed alone. */
-export function numbers(count: number, seed: number): Float32Array {
-  let state = seed | 0;
-  return Float32Array.from({ length: count }, () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
-    return state / 2 ** 31;
-  });
-}
-
-export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1);
 
 export interface Case {
   readonly build: () => layers.LayersModel;

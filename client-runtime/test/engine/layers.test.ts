@@ -6,7 +6,8 @@ import t from "tap";
 import { compiledLocalModel } from "../../src/trainers/layers/compiled.js";
 import { startBackend } from "../../src/trainers/tensorflow/index.js";
 import { tensorflowLocalModel } from "../../src/trainers/tensorflow/local-model.js";
-import { type Case, distance, EXAMPLES, examplesOf, numbers, property, ROWS, sizeOf } from "./beside-tensorflow.js";
+import { numbers, sizeOf } from "../seeded-values.js";
+import { type Case, distance, EXAMPLES, examplesOf, property, ROWS } from "./beside-tensorflow.js";
 
 const sequence = (...parts: layers.layers.Layer[]): layers.Sequential => layers.sequential({ layers: parts });
 const extent = (min: number, max: number): fc.Arbitrary<number> => fc.integer({ min, max });

@@ -4,21 +4,11 @@ import * as tf from "@tensorflow/tfjs-core";
 import fc from "fast-check";
 import t from "tap";
 import { startBackend } from "../../src/trainers/tensorflow/index.js";
+import { numbers, sizeOf } from "../seeded-values.js";
 
 const SEED = 61;
 
 type Shape4 = [number, number, number, number];
-
-/** Numbers in −1 … 1 that depend on the seed alone. */
-function numbers(count: number, seed: number): Float32Array {
-  let state = seed | 0;
-  return Float32Array.from({ length: count }, () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
-    return state / 2 ** 31;
-  });
-}
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1);
 
 function tensor<Shape extends readonly number[]>(shape: Shape, seed: number): tf.Tensor {
   return tf.tensor(numbers(sizeOf(shape), seed), [...shape]);

@@ -6,21 +6,12 @@ import * as layers from "@tensorflow/tfjs-layers";
 import t from "tap";
 import { startBackend } from "../../src/trainers/tensorflow/index.js";
 import { tensorflowLocalModel } from "../../src/trainers/tensorflow/local-model.js";
+import { numbers, sizeOf } from "../seeded-values.js";
 
 const kinds = layers.layers;
 type Layer = layers.layers.Layer;
 type Build = () => layers.LayersModel;
 
-/** Numbers in −1 … 1 that depend on the seed alone. */
-function numbers(count: number, seed: number): Float32Array {
-  let state = seed | 0;
-  return Float32Array.from({ length: count }, () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
-    return state / 2 ** 31;
-  });
-}
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1);
 const closed = (shape: readonly (number | null)[]): number[] => shape.map((extent) => extent ?? 2);
 
 const FLAT = { inputShape: [4] };

@@ -9,46 +9,14 @@ import {
   valuesOf,
   wasmBackend,
 } from "./operands.js";
-import { type Axes, forEachMeeting } from "./windows.js";
+import { type Axes, forEachMeeting, volumeAxes } from "./windows.js";
 
 type Extents = [number, number, number, number, number];
 
 /** Of a convolution of volumes; the gradients know no dilation, as TensorFlow.js' own. */
 function axesOf(call: KernelCall, inputShape: Extents, filterShape: Extents): Axes {
-  const info = backend_util.computeConv3DInfo(
-    inputShape,
-    filterShape,
-    tripleAttribute(call, "strides"),
-    1,
-    namedPaddingAttribute(call),
-  );
-  const dilation = 1;
-  return [
-    {
-      input: info.inDepth,
-      output: info.outDepth,
-      window: info.filterDepth,
-      stride: info.strideDepth,
-      dilation,
-      before: info.padInfo.front,
-    },
-    {
-      input: info.inHeight,
-      output: info.outHeight,
-      window: info.filterHeight,
-      stride: info.strideHeight,
-      dilation,
-      before: info.padInfo.top,
-    },
-    {
-      input: info.inWidth,
-      output: info.outWidth,
-      window: info.filterWidth,
-      stride: info.strideWidth,
-      dilation,
-      before: info.padInfo.left,
-    },
-  ];
+  const strides = tripleAttribute(call, "strides");
+  return volumeAxes(backend_util.computeConv3DInfo(inputShape, filterShape, strides, 1, namedPaddingAttribute(call)));
 }
 
 function backpropFilter(call: KernelCall): TensorInfo {

@@ -9,7 +9,7 @@ import {
   valuesOf,
   wasmBackend,
 } from "./operands.js";
-import { type Axes, forEachMeeting } from "./windows.js";
+import { type Axes, forEachMeeting, volumeAxes } from "./windows.js";
 
 interface Pooling {
   readonly axes: Axes;
@@ -27,38 +27,7 @@ function poolingOf(call: KernelCall, x: TensorInfo): Pooling {
     namedPaddingAttribute(call),
     roundingAttribute(call),
   );
-  const dilation = 1;
-  return {
-    images: info.batchSize,
-    channels: info.inChannels,
-    outShape: info.outShape,
-    axes: [
-      {
-        input: info.inDepth,
-        output: info.outDepth,
-        window: info.filterDepth,
-        stride: info.strideDepth,
-        dilation,
-        before: info.padInfo.front,
-      },
-      {
-        input: info.inHeight,
-        output: info.outHeight,
-        window: info.filterHeight,
-        stride: info.strideHeight,
-        dilation,
-        before: info.padInfo.top,
-      },
-      {
-        input: info.inWidth,
-        output: info.outWidth,
-        window: info.filterWidth,
-        stride: info.strideWidth,
-        dilation,
-        before: info.padInfo.left,
-      },
-    ],
-  };
+  return { images: info.batchSize, channels: info.inChannels, outShape: info.outShape, axes: volumeAxes(info) };
 }
 
 function maxPool(call: KernelCall): TensorInfo {

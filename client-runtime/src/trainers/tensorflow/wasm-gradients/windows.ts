@@ -1,3 +1,5 @@
+import type { backend_util } from "@tensorflow/tfjs-core";
+
 /** Where windows lie along one direction of an image or a volume. */
 export interface Axis {
   readonly input: number;
@@ -14,6 +16,37 @@ export type Axes = readonly [Axis, Axis, Axis];
 
 /** The direction that images do not have. */
 export const FLAT: Axis = { input: 1, output: 1, window: 1, stride: 1, dilation: 1, before: 0 };
+
+/** The directions of a volume, of a convolution or a pooling without dilation: TensorFlow.js' own gradients know none. */
+export function volumeAxes(info: backend_util.Conv3DInfo): Axes {
+  const dilation = 1;
+  return [
+    {
+      input: info.inDepth,
+      output: info.outDepth,
+      window: info.filterDepth,
+      stride: info.strideDepth,
+      dilation,
+      before: info.padInfo.front,
+    },
+    {
+      input: info.inHeight,
+      output: info.outHeight,
+      window: info.filterHeight,
+      stride: info.strideHeight,
+      dilation,
+      before: info.padInfo.top,
+    },
+    {
+      input: info.inWidth,
+      output: info.outWidth,
+      window: info.filterWidth,
+      stride: info.strideWidth,
+      dilation,
+      before: info.padInfo.left,
+    },
+  ];
+}
 
 /** For each place of the output and each of its window inside the input, in the window's order. */
 function along({
