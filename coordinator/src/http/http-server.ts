@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { createServer as createPlainServer, type Server } from "node:http";
 import { createServer as createTlsServer, Server as TlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import type { SecureVersion } from "node:tls";
 import helmet from "@fastify/helmet";
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from "fastify";
@@ -126,7 +125,11 @@ export class HttpServer {
         { cause },
       );
     }
-    const address = app.server.address() as AddressInfo;
+    const address = app.server.address();
+    if (address === null || typeof address === "string") {
+      await app.close();
+      throw new CoordinatorError("INTERNAL", `expected a port of ${host} to serve HTTP on, came none`);
+    }
     return new HttpServer(app, host, address.port);
   }
 

@@ -31,8 +31,13 @@ const AGAIN_MS = 100;
 /** A consumer that hears nothing from the server for so long looks whether it still is one, milliseconds. */
 const SILENT_MS = 5_000;
 
+const WORK_KINDS = ["open", "vector", "finish", "ask", "drop", "sum", "lost"] as const;
 /** What a message is about. */
-export type WorkKind = "open" | "vector" | "finish" | "ask" | "drop" | "sum" | "lost";
+export type WorkKind = (typeof WORK_KINDS)[number];
+
+function isWorkKind(word: string): word is WorkKind {
+  return WORK_KINDS.some((kind) => kind === word);
+}
 
 /** A message to be sent. */
 export interface Outgoing {
@@ -175,9 +180,12 @@ export class WorkStream {
       const field = (name: string): string => message.headers?.get(name) ?? "";
       // Handed over at most once: a vector is added once or not at all, and a sum that misses one is of no use to anyone.
       message.ack();
+      const kind = field("kind");
+      // A process of another version may send what this one does not know.
+      if (!isWorkKind(kind)) continue;
       const whole = torn.take({
         group: field("group"),
-        kind: field("kind") as WorkKind,
+        kind,
         from: field("from"),
         number: Number(field("number")),
         part: Number(field("part")),
