@@ -11,7 +11,10 @@ interface CreateFlags extends Json {
   readonly expiresIn: number;
 }
 
-const DAY_MS = 24 * 60 * 60 * 1_000;
+/** A time whose default help shows as one types it. */
+function spanOption(flags: string, description: string, usual: string): Option {
+  return new Option(flags, description).argParser(timeSpan).default(timeSpan(usual), usual);
+}
 
 /** `fedloop tokens …`: who may use the HTTP API. */
 export function addTokens(program: Command, surroundings: Surroundings): void {
@@ -22,7 +25,7 @@ export function addTokens(program: Command, surroundings: Surroundings): void {
     .addOption(new Option("--role <role>", "what its holder may do").choices(ROLES).makeOptionMandatory())
     .requiredOption("--name <name>", "who or what holds it", someText)
     .option("--population <name...>", "the populations that it speaks for; all unless given")
-    .option("--expires-in <time>", "how long it is good for, as in 90d or 12h", timeSpan, 90 * DAY_MS)
+    .addOption(spanOption("--expires-in <time>", "how long it is good for, as in 90d or 12h", "90d"))
     .addOption(jsonOption())
     .action(async ({ json, role, name, population, expiresIn }: CreateFlags, command: Command) => {
       const { createToken } = await import("./tokens.js");
@@ -50,7 +53,7 @@ export function addTokens(program: Command, surroundings: Surroundings): void {
     .command("rotate")
     .description("make a token in the place of another and print it; the one before ends a little later")
     .argument("<id>", "as the list shows it")
-    .option("--grace <time>", "for how long the one before stays good", timeSpan, DAY_MS)
+    .addOption(spanOption("--grace <time>", "for how long the one before stays good", "1d"))
     .addOption(jsonOption())
     .action(async (id: string, { json, grace }: Json & { grace: number }, command: Command) => {
       const { rotateToken } = await import("./tokens.js");
@@ -76,7 +79,7 @@ export function addInvitations(program: Command, surroundings: Surroundings): vo
     .requiredOption("--name <name>", "whom it is for", someText)
     .option("--population <name>", "the population that it lets in; all unless given", populationName)
     .option("--uses <n>", "how many devices it lets in", wholeNumber(1), 1)
-    .option("--expires-in <time>", "how long it is good for, as in 7d or 12h", timeSpan, 7 * DAY_MS)
+    .addOption(spanOption("--expires-in <time>", "how long it is good for, as in 7d or 12h", "7d"))
     .addOption(jsonOption())
     .action(async ({ json, name, population, uses, expiresIn }: InvitationFlags, command: Command) => {
       const { createInvitation } = await import("./tokens.js");

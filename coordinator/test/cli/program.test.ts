@@ -58,6 +58,13 @@ t.test("help lists the commands and the exit codes; every command has its own", 
     const { out } = await run([...words, "--help"]);
     t.match(out, "--json");
   }
+  for (const words of [
+    ["tokens", "create"],
+    ["tokens", "rotate"],
+    ["invitations", "create"],
+  ]) {
+    t.match((await run([...words, "--help"])).out, /default: \d+d\)/, "a time as one types it");
+  }
 });
 
 /** Command lines that are wrong, and what the message must say. */
