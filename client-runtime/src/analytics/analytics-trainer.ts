@@ -5,6 +5,7 @@ import {
   type AnalyticsQuery,
   contribution,
   contributionLength,
+  newestTrial,
   parseQuery,
   type Row,
 } from "@fedloop/privacy/analytics";
@@ -40,13 +41,21 @@ function queryOf(settings: TrainerSettings): AnalyticsQuery {
  * different turns is then about different people, as analyses of several looks need it. A turn that is tried again counts.
  *
  * @param answer emptied where another turn has counted it
+ * @param trial what is tried, in an experiment that counts once for each thing tried; what came before it is forgotten
  */
-async function countOnce(answer: Float32Array, { name, turn }: TrainerSettings, state: LocalState): Promise<void> {
+async function countOnce(
+  answer: Float32Array,
+  { name, turn }: TrainerSettings,
+  trial: string | undefined,
+  state: LocalState,
+): Promise<void> {
   if (answer.every((value) => value === 0)) return;
   const key = `analytics/${String(name)}`;
-  const counted = await state.get(key);
-  if (counted === undefined) await state.put(key, new TextEncoder().encode(String(turn)));
-  else if (new TextDecoder().decode(counted) !== String(turn)) answer.fill(0);
+  const now = new TextEncoder().encode(trial === undefined ? String(turn) : `${turn} ${trial}`);
+  const counted = new TextDecoder().decode(await state.get(key));
+  const [countedTurn = "", ...countedTrial] = counted.split(" ");
+  if (countedTurn === "" || countedTrial.join(" ") !== (trial ?? "")) await state.put(key, now);
+  else if (countedTurn !== String(turn)) answer.fill(0);
 }
 
 /**
@@ -81,7 +90,7 @@ export function analyticsTrainer({ tables, accepts }: AnalyticsOptions): Trainer
       const rows = typeof source === "function" ? await source(signal) : source;
       throwIfAborted(signal);
       const answer = contribution(query, rows);
-      if (query.kind === "experiment") await countOnce(answer, settings, state);
+      if (query.kind === "experiment") await countOnce(answer, settings, newestTrial(query, rows), state);
       onProgress(1);
       return answer;
     },

@@ -30,6 +30,11 @@ export interface ReleasedModel extends Model {
   readonly round: number;
   /** Of its file, base64url: what the round's close in the log names. */
   readonly sha256: string;
+  /**
+   * What is tried out, as the log says: the round of the canary, and which model this device has. For the rows of an experiment by which
+   * a plan moves its canary. Undefined while there is no canary, and for a model that was kept from before.
+   */
+  readonly trial?: { readonly round: number; readonly arm: "live" | "canary" } | undefined;
 }
 
 export interface ModelShelfDependencies {
@@ -73,9 +78,11 @@ export class ModelShelf {
       if (kept === undefined) throw cause;
       return kept;
     }
-    const name = await this.#verified(answer, seen, signal);
-    if (name === undefined) return undefined;
-    return (await this.#read(name)) ?? this.#fetch(name, Number(answer.totalBytes), signal);
+    const verified = await this.#verified(answer, seen, signal);
+    if (verified === undefined) return undefined;
+    const { name, trial } = verified;
+    const model = (await this.#read(name)) ?? (await this.#fetch(name, Number(answer.totalBytes), signal));
+    return trial === undefined ? model : { ...model, trial };
   }
 
   /** @throws ClientError GUARD_STAGE, BAD_RECEIPT */
@@ -83,8 +90,8 @@ export class ModelShelf {
     { close, stage }: GetModelResponse,
     seen: number,
     signal: AbortSignal | undefined,
-  ): Promise<ModelName | undefined> {
-    const given = await this.#given(stage, seen, signal);
+  ): Promise<{ readonly name: ModelName; readonly trial: ReleasedModel["trial"] } | undefined> {
+    const { given, canary } = await this.#given(stage, seen, signal);
     if (given === null) await this.#forgetAfter(0);
     if (close === undefined) {
       if (given === null) return undefined;
@@ -101,7 +108,8 @@ export class ModelShelf {
       throw badStage(expected, `the model of round ${name.round}; it is not, or no longer, this device's`);
     }
     await this.#forgetAfter(name.round);
-    return name;
+    const arm = given.round === canary?.round ? "canary" : "live";
+    return { name, trial: canary === null ? undefined : { round: canary.round, arm } };
   }
 
   /** What the newest entry about stages gives this device. @throws ClientError GUARD_STAGE, BAD_RECEIPT */
@@ -109,11 +117,11 @@ export class ModelShelf {
     stage: LogReceipt | undefined,
     seen: number,
     signal: AbortSignal | undefined,
-  ): Promise<GivenModel | null> {
+  ): Promise<{ readonly given: GivenModel | null; readonly canary: GivenModel | null }> {
     const { keeper, log, store } = this.#dependencies;
     const { population, subject } = keeper.current;
     if (stage === undefined) {
-      if (seen < 0) return null;
+      if (seen < 0) return { given: null, canary: null };
       throw badStage(`the log's entry at ${seen} or a later one about stages of models`, "none");
     }
     const what = "about stages of models";
@@ -124,7 +132,8 @@ export class ModelShelf {
     if (index < seen)
       throw badStage(`the log's entry at ${seen} or a later one about stages of models`, `that at ${index}`);
     await store.put(this.#stageKey, encodeUtf8(String(index)));
-    return modelGiven(population, entry.body.standing, subject);
+    const { standing } = entry.body;
+    return { given: modelGiven(population, standing, subject), canary: standing.canary };
   }
 
   /** An entry that is proven to be in the log and that the operator signed. @throws ClientError BAD_RECEIPT */

@@ -58,6 +58,23 @@ t.test("an experiment counts a participant in one turn only, and a turn that is 
   t.same(await ask({ name: "other", turn: 3, query: experiment }, 6), counted, "another experiment");
 });
 
+t.test("an experiment per thing tried counts a participant once for each, by its rows about the newest", async (t) => {
+  const rows: Row[] = [];
+  const ask = asking({ tables: { events: async () => rows } });
+  const query = JSON.stringify({ ...JSON.parse(experiment), per: "trial" });
+  const turn = (number: number): Promise<number[]> => ask({ name: "test", turn: number, query }, 6);
+  rows.push({ arm: "b" });
+  const nothing = [0, 0, 0, 0, 0, 0];
+  t.same(await turn(1), nothing, "a row that says of nothing what is tried");
+  rows.push({ arm: "b", trial: "round 2" });
+  t.same(await turn(2), [0, 0, 0, 1, 0, 0]);
+  t.same(await turn(3), nothing);
+  rows.push({ arm: "b", trial: "round 3" });
+  t.same(await turn(3), [0, 0, 0, 1, 0, 0], "one row of it, not two");
+  t.same(await turn(3), [0, 0, 0, 1, 0, 0], "tried again");
+  t.same(await turn(4), nothing);
+});
+
 t.test("what the app did not give or does not accept is not answered", async (t) => {
   const ask = asking({ tables: { events: [{}] }, accepts: (query) => query.kind !== "experiment" });
   const refused: readonly [TrainingTask["settings"], number, string][] = [

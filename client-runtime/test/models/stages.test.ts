@@ -85,6 +85,22 @@ for (const [name, prepare] of Object.entries(given)) {
   });
 }
 
+t.test("an app is told what is tried out, and which of the two its device has", async (t) => {
+  const shown = await candidates(t);
+  const { models, participant } = shown;
+  const trial = async () => (await participant.model())?.trial;
+  await models.stage(1, "live");
+  models.give = 1;
+  t.equal(await trial(), undefined, "nothing is tried");
+  await models.stage(2, "canary", { share: shareWithout(shown, 2) });
+  t.same(await trial(), { round: 2, arm: "live" });
+  await models.stage(2, "canary", { share: 10_000 });
+  models.give = 2;
+  t.same(await trial(), { round: 2, arm: "canary" });
+  await models.stage(2, "live");
+  t.equal(await trial(), undefined, "it has become everybody's");
+});
+
 const stage = "GUARD_STAGE";
 const receipt = "BAD_RECEIPT";
 

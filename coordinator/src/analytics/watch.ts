@@ -1,15 +1,15 @@
 // Drift and canaries, acted on: what a population has answered lets another one train again, or moves its canary.
 import type { Ledger } from "../ledger/ledger.js";
 import type { ArtifactStore } from "../models/artifact-store.js";
-import { commitMove, readRegistry } from "../models/model-registry.js";
+import { commitMove, type RegisteredModel, readRegistry } from "../models/model-registry.js";
 import type { PopulationPlan } from "../plan/population-plan.js";
 import type { PlanWatch } from "../plan/watch.js";
 import type { Store } from "../store/database.js";
-import { type CanaryVerdict, judgeCanary } from "./canary.js";
+import { type CanaryDifference, type CanaryVerdict, judgeCanary } from "./canary.js";
 import { type DriftReport, driftReports } from "./drift.js";
-import { experimentAnalyses } from "./experiments.js";
+import { type ExperimentAnalysis, experimentAnalyses } from "./experiments.js";
 import { plannedTurns } from "./planned-turns.js";
-import { answeredQueries } from "./results.js";
+import { type AnsweredQuery, answeredQueries } from "./results.js";
 
 /** How long a plan that waits for drift waits to be told of a closed round, before it looks itself. Milliseconds. */
 const LOOK_AGAIN_MS = 30_000;
@@ -131,17 +131,43 @@ export class Watch {
   /** Moves a canary when the answers that came since it is one say so. */
   async #judge(population: string, { canary, population: answering }: PlanWatch): Promise<void> {
     const { store, ledger, clock, onNotice } = this.#options;
-    const model = (await readRegistry(store.db, population)).find(({ stage }) => stage === "canary");
+    const models = await readRegistry(store.db, population);
+    const model = models.find(({ stage }) => stage === "canary");
     if (canary === undefined || model === undefined) return;
     const all = await answeredQueries(this.#options, answering);
-    const since = all.filter(({ name, closedMs }) => name === canary.query && closedMs >= model.sinceMs);
-    const [analysis] = experimentAnalyses(since, { plannedLooks: await plannedTurns(store) });
-    const verdict = judgeCanary(analysis?.analyses[0]?.analysis?.sequential.interval, canary.margin);
+    const since = all.filter((answer) => isAbout(model, models, answer));
+    const analyses = experimentAnalyses(since, { plannedLooks: await plannedTurns(store) });
+    const differences = [canary.query, ...(canary.segments ?? [])].map((query) =>
+      differenceIn(analyses.find(({ name }) => name === query)),
+    );
+    const verdict = judgeCanary(differences, canary.margin);
     if (verdict === "wait") return;
     const type = verdict === "promote" ? ("promote" as const) : ("rollback" as const);
     await commitMove(ledger, population, { type, round: model.round, nowMs: clock.now() });
     await onNotice?.({ type: "canary", population, round: model.round, verdict });
   }
+}
+
+/**
+ * Whether an answer is about a canary and no other. What was asked before it became one, devices may have answered before that:
+ * about the canary before, unless that was over by then, or, where the query does not ask per trial, about none at all.
+ */
+function isAbout(
+  { entryIndex, sinceMs, round }: RegisteredModel,
+  models: readonly RegisteredModel[],
+  { query, planIndex, closedMs }: AnsweredQuery,
+): boolean {
+  if (entryIndex === null) return false;
+  const before = models.flatMap((other) => (other.round === round ? [] : (other.entryIndex ?? [])));
+  const since = Math.max(...before.filter((index) => index < entryIndex), 0);
+  const isPerTrial = query.kind === "experiment" && query.per !== undefined;
+  return planIndex > (isPerTrial ? since : entryIndex) && closedMs >= sinceMs;
+}
+
+/** Canary less live; undefined where an arm has fewer devices than the query lets be told, or too few for its noise. */
+function differenceIn(experiment: ExperimentAnalysis | undefined): CanaryDifference {
+  if (experiment === undefined || experiment.arms.some(({ count }) => count === null)) return undefined;
+  return experiment.analyses[0]?.analysis?.sequential.interval;
 }
 
 /** How many drifts must have been found before a plan trains the round after so many. */

@@ -3,6 +3,7 @@ import { httpWitness } from "@fedloop/consent";
 import { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js";
 import pino from "pino";
 import { API_PREFIX } from "../admin/api.js";
+import type { CanaryVerdict } from "../analytics/canary.js";
 import { type Config, type ConfigEnvironment, loadConfig } from "../config/config.js";
 import { storagePlaces } from "../config/storage-places.js";
 import { CoordinatorError } from "../errors.js";
@@ -56,6 +57,9 @@ export type ServeEvent =
       readonly processorMs: number;
     } & RoundNotice)
   | ({ readonly event: "paused"; readonly population: string } & PausedNotice)
+  /** Answers have moved a canary, or have shown drift. */
+  | { readonly event: "canary"; readonly population: string; readonly round: number; readonly verdict: CanaryVerdict }
+  | { readonly event: "drift"; readonly population: string; readonly query: string; readonly turn: number | null }
   | { readonly event: "aggregating"; readonly name: string }
   | { readonly event: "finished"; readonly population: string; readonly why: string }
   | { readonly event: "stopped"; readonly peakServerMb: number };
@@ -118,8 +122,14 @@ export async function runServe(options: ServeOptions): Promise<void> {
     onWatch: (notice) => {
       if (notice.type === "drift") {
         const { population, name, looks } = notice.report;
-        log.warn({ population, query: name, turn: looks.at(-1)?.turn }, "drift");
-      } else log.warn({ population: notice.population, round: notice.round }, `canary: ${notice.verdict}`);
+        const found = { population, query: name, turn: looks.at(-1)?.turn ?? null };
+        log.warn(found, "drift");
+        tell({ event: "drift", ...found });
+      } else {
+        const { population, round, verdict } = notice;
+        log.warn({ population, round }, `canary: ${verdict}`);
+        tell({ event: "canary", population, round, verdict });
+      }
     },
     onPaused: (population, notice) => {
       const { reason, round, failures, lastReason } = notice;

@@ -32,6 +32,14 @@ export const WRONG: readonly (readonly [string, RegExp])[] = [
     "privacy: { mechanism: gaussian }\n",
     /privacy\.mechanism: expected one of central-discrete-gaussian, .*came "gaussian"/,
   ],
+  [
+    "watch: { population: insight, canary: { query: a, margin: 0.1, segments: [a] } }\n",
+    /watch\.canary\.segments: expected queries other than watch\.canary\.query, each named once/,
+  ],
+  [
+    "watch: { population: insight, canary: { query: a, margin: 0.1, segments: [] } }\n",
+    /watch\.canary\.segments: expected at least one query/,
+  ],
   ["privacy: { mechanism: none }\n", /privacy\.mechanism: expected a reason beside mechanism none/],
   ["privacy: { mechanism: none, reason: fun, epsilon: 3 }\n", /privacy: expected no noiseMultiplier, epsilon or delta/],
   ["privacy: { mechanism: none, reason: fun }\npolicy: { epsilon: 1, delta: 1e-5 }\n", /policy: expected no cap/],

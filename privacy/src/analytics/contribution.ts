@@ -14,9 +14,22 @@ import { contributionLength, followedPrefixes } from "./shape.js";
 export function contribution(query: AnalyticsQuery, rows: readonly Row[]): Float32Array {
   const out = new Float32Array(contributionLength(query));
   const { where } = query;
-  const kept = where === undefined ? rows : rows.filter((row) => rowMeets(row, where));
+  const newest = ofNewestTrial(query, rows);
+  const kept = where === undefined ? newest : newest.filter((row) => rowMeets(row, where));
   if (kept.length > 0) fill(out, query, kept);
   return out;
+}
+
+/** What the newest row of an experiment is about, in an experiment that counts once for each thing tried; else undefined. */
+export function newestTrial(query: AnalyticsQuery, rows: readonly Row[]): string | undefined {
+  return query.kind === "experiment" && query.per !== undefined ? lastText(rows, query.per) : undefined;
+}
+
+function ofNewestTrial(query: AnalyticsQuery, rows: readonly Row[]): readonly Row[] {
+  if (query.kind !== "experiment" || query.per === undefined) return rows;
+  const { per } = query;
+  const trial = newestTrial(query, rows);
+  return trial === undefined ? [] : rows.filter((row) => textIn(row, per) === trial);
 }
 
 function add(out: Float32Array, at: number, amount: number): void {

@@ -1,4 +1,4 @@
-export { contribution } from "./contribution.js";
+export { contribution, newestTrial } from "./contribution.js";
 export {
   type Divergence,
   type Drift,

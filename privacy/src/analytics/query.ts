@@ -100,6 +100,11 @@ export interface ExperimentQuery extends Asked, Bounded {
   readonly kind: "experiment";
   readonly arm: string;
   readonly arms: readonly string[];
+  /**
+   * Column that says what is tried, such as the round of a canary: a participant is counted once for each, by its rows about the newest.
+   * Once in all unless given.
+   */
+  readonly per?: string | undefined;
 }
 
 /** Each participant's vote for the candidate that did best on its own data. */
@@ -265,7 +270,7 @@ const schema = z.discriminatedUnion(
       label: name,
       bins: z._default(whole(2, MAX_CELLS), 32),
     }),
-    section({ kind: z.literal("experiment"), ...asked, ...bounded, arm: name, arms: labels(2) }),
+    section({ kind: z.literal("experiment"), ...asked, ...bounded, arm: name, arms: labels(2), per: z.optional(name) }),
     section({ kind: z.literal("votes"), ...asked, candidate: name, loss: name, candidates: labels(2) }),
     section({
       kind: z.literal("heavy-hitters"),

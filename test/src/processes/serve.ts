@@ -28,6 +28,8 @@ export interface ServeLine {
   readonly deadlineMs?: number | null;
   readonly why?: string;
   readonly peakServerMb?: number;
+  readonly population?: string;
+  readonly verdict?: string;
 }
 
 /** Sections of a plan, as JSON (which YAML includes). */
@@ -63,15 +65,30 @@ export interface HttpSection {
   readonly consentCentre?: { readonly jurisdiction: string };
 }
 
-/** Writes configuration, plan and notice. @returns path of the configuration */
-export function writeConfiguration(folder: string, plan: PlanSections = {}, port = 0, http?: HttpSection): string {
+/**
+ * Writes configuration, plans and notice.
+ *
+ * @param others sections of further populations' plans
+ * @returns path of the configuration
+ */
+export function writeConfiguration(
+  folder: string,
+  plan: PlanSections = {},
+  port = 0,
+  http?: HttpSection,
+  others: readonly PlanSections[] = [],
+): string {
   writeFileSync(join(folder, "notice.md"), "Your ratings train a model. They stay with you.\n");
-  writeFileSync(join(folder, "plan.yaml"), JSON.stringify({ ...PLAN, ...plan }));
+  const plans = [plan, ...others].map((sections, at) => {
+    const name = at === 0 ? "plan.yaml" : `plan-${at + 1}.yaml`;
+    writeFileSync(join(folder, name), JSON.stringify({ ...PLAN, ...sections }));
+    return name;
+  });
   const config = join(folder, "fedloop.yaml");
   const listen = { host: "127.0.0.1", port };
   writeFileSync(
     config,
-    JSON.stringify({ origin: ORIGIN, dataDir: "data", listen, http, plans: ["plan.yaml"], log: { level: "warn" } }),
+    JSON.stringify({ origin: ORIGIN, dataDir: "data", listen, http, plans, log: { level: "warn" } }),
   );
   return config;
 }
