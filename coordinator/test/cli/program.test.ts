@@ -63,7 +63,7 @@ t.test("help lists the commands and the exit codes; every command has its own", 
     ["tokens", "rotate"],
     ["invitations", "create"],
   ]) {
-    t.match((await run([...words, "--help"])).out, /default: \d+d\)/, "a time as one types it");
+    t.match((await run([...words, "--help"])).out, /default:\s+\d+d\)/, "a time as one types it");
   }
 });
 
