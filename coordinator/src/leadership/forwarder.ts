@@ -42,6 +42,8 @@ export interface ForwarderOptions {
   readonly secret: Uint8Array;
   /** Whether this process leads a population. */
   readonly leads: (population: string) => boolean;
+  /** A clock that nobody sets, milliseconds. The platform's unless given. */
+  readonly monotonic?: { now(): number };
 }
 
 interface Passed {
@@ -59,13 +61,21 @@ export class Forwarder implements CallForwarder {
   readonly #clients = new Map<string, Client>();
   readonly #known = new Map<string, { readonly leader: Leader | undefined; readonly atMs: number }>();
   readonly #passed = new Set<Passed>();
+  readonly #monotonic: { readonly now: () => number };
   readonly #checking: NodeJS.Timeout;
 
   constructor(options: ForwarderOptions) {
     this.#options = options;
+    const { monotonic = performance } = options;
+    this.#monotonic = { now: () => monotonic.now() };
     // A leader that was stopped, or cut off, never answers: what waits for it is cancelled when another one leads.
     this.#checking = setInterval(() => void this.#check(), options.leases.intervalMs);
     this.#checking.unref();
+  }
+
+  /** Coordinators that there is a channel to. */
+  get channels(): number {
+    return this.#clients.size;
   }
 
   async leaderFor(header: Header): Promise<RemoteLeader | undefined> {
@@ -107,9 +117,10 @@ export class Forwarder implements CallForwarder {
 
   async #leader(population: string, maxAgeMs = KNOWN_MS): Promise<Leader | undefined> {
     const known = this.#known.get(population);
-    if (known !== undefined && performance.now() - known.atMs < maxAgeMs) return known.leader;
+    const { now } = this.#monotonic;
+    if (known !== undefined && now() - known.atMs < maxAgeMs) return known.leader;
     const leader = await this.#options.leases.leader(population);
-    this.#known.set(population, { leader, atMs: performance.now() });
+    this.#known.set(population, { leader, atMs: now() });
     return leader;
   }
 
@@ -126,6 +137,7 @@ export class Forwarder implements CallForwarder {
   #client(address: string): Client {
     const known = this.#clients.get(address);
     if (known !== undefined) return known;
+    this.#closeUnused();
     const client = new Client(address, this.#options.credentials, {
       "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
       "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
@@ -137,6 +149,17 @@ export class Forwarder implements CallForwarder {
     });
     this.#clients.set(address, client);
     return client;
+  }
+
+  /** A coordinator that is started anew may have another address: its former one's channel would try to connect for good. */
+  #closeUnused(): void {
+    const used = new Set([...this.#passed].map(({ address }) => address));
+    for (const { leader } of this.#known.values()) if (leader !== undefined) used.add(leader.address);
+    for (const [address, client] of [...this.#clients]) {
+      if (used.has(address)) continue;
+      client.close();
+      this.#clients.delete(address);
+    }
   }
 
   #remote(population: string, address: string): RemoteLeader {

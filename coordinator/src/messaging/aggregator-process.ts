@@ -2,14 +2,13 @@ import { setTimeout as wait } from "node:timers/promises";
 import { type MaskAccumulator, maskAccumulator, type UnmaskEngine } from "@fedloop/privacy/secagg";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { groupSumBytes, parseGroupShape } from "./group-messages.js";
+import { DRAINING } from "./presence.js";
 import { GroupSeal } from "./seal.js";
 import { parseUnmaskText } from "./unmask-text.js";
 import { contentsOf, type WorkMessage, WorkStream } from "./work-stream.js";
 
 /** An aggregator says so often that it is there, milliseconds. */
 export const PRESENT_MS = 500;
-/** What an aggregator that takes no more groups adds to its name. */
-export const DRAINING = " draining";
 /** One that can receive nothing for so long says no more that it is there: nothing would come of its groups. Milliseconds. */
 const DEAF_MS = 10_000;
 /** A group of which nothing more is heard is dropped, milliseconds. */

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { MaskAccumulator, UnmaskEngine, UnmaskOutcome, UnmaskWork } from "@fedloop/privacy/secagg";
 import type { NatsConnection, Subscription } from "@nats-io/transport-node";
-import { DRAINING, PRESENT_MS } from "./aggregator-process.js";
+import { PRESENT_MS } from "./aggregator-process.js";
 import { groupShapeText, parseGroupSum } from "./group-messages.js";
+import { Presence } from "./presence.js";
 import { GroupSeal } from "./seal.js";
 import { unmaskText } from "./unmask-text.js";
 import { contentsOf, type WorkMessage, WorkStream } from "./work-stream.js";
@@ -48,8 +49,8 @@ export interface AggregatorsOptions {
 export class Aggregators implements AsyncDisposable {
   readonly #options: AggregatorsOptions;
   readonly #stream: WorkStream;
-  readonly #seenMs = new Map<string, number>();
-  readonly #draining = new Set<string>();
+  readonly #aggregators = new Presence(GONE_MS);
+  /** Groups at each one that has any. */
   readonly #load = new Map<string, number>();
   readonly #waiting = new Map<string, (message: WorkMessage) => void>();
   readonly #presence: Subscription;
@@ -61,11 +62,7 @@ export class Aggregators implements AsyncDisposable {
     this.#stream = stream;
     this.#presence = options.connection.subscribe(stream.presence, {
       callback: (cause, message) => {
-        if (cause !== null) return;
-        const said = message.string();
-        const name = said.endsWith(DRAINING) ? said.slice(0, -DRAINING.length) : said;
-        this.#seenMs.set(name, performance.now());
-        if (name !== said) this.#draining.add(name);
+        if (cause === null) this.#aggregators.heard(message.string());
       },
     });
   }
@@ -81,9 +78,7 @@ export class Aggregators implements AsyncDisposable {
 
   /** Names of those that were heard of lately and take groups. */
   present(): string[] {
-    const now = performance.now();
-    const heard = [...this.#seenMs].filter(([, seenMs]) => now - seenMs < GONE_MS).map(([name]) => name);
-    return heard.filter((name) => !this.#draining.has(name));
+    return this.#aggregators.taking();
   }
 
   /**
@@ -94,18 +89,24 @@ export class Aggregators implements AsyncDisposable {
   assign(parameters: { readonly length: number; readonly bits: number }): RemoteGroup | undefined {
     const [name] = this.present().sort((a, b) => (this.#load.get(a) ?? 0) - (this.#load.get(b) ?? 0));
     if (name === undefined) return undefined;
-    this.#load.set(name, (this.#load.get(name) ?? 0) + 1);
+    this.#count(name, 1);
     const group = new AssignedGroup({
       name,
       parameters,
       stream: this.#stream,
       secret: this.#options.secret,
-      isPresent: () => performance.now() - (this.#seenMs.get(name) ?? 0) < GONE_MS,
+      isPresent: () => this.#aggregators.isThere(name),
       waiting: this.#waiting,
       askMs: this.#options.askMs ?? ASK_MS,
-      onEnd: () => this.#load.set(name, (this.#load.get(name) ?? 1) - 1),
+      onEnd: () => this.#count(name, -1),
     });
     return { sum: group, engine: group };
+  }
+
+  #count(name: string, more: number): void {
+    const load = (this.#load.get(name) ?? 0) + more;
+    if (load > 0) this.#load.set(name, load);
+    else this.#load.delete(name);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
