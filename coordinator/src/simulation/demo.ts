@@ -83,6 +83,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoSummary> {
     participants: people.length,
     consented: result.consented,
     rounds: result.rounds.trained,
+    evaluations: result.rounds.evaluated,
     metric: {
       name: "rmse",
       value: rounded(result.metrics?.rmse ?? Number.NaN),

@@ -11,6 +11,7 @@ import type { FromWorker, SimulatedPerson } from "./messages.js";
 import { collectOutcome } from "./outcome.js";
 import type { Progress } from "./progress.js";
 import { ServerProcess } from "./server-process.js";
+import { roundName } from "./summary.js";
 import { runWorkers } from "./workers.js";
 
 /** Name of the log that a simulation's coordinator keeps. */
@@ -193,13 +194,14 @@ function tellRound(
   plan: PopulationPlan,
 ): void {
   if (event.event !== "round") return;
-  if (event.state === "selecting") progress.meanwhile(`Round ${event.round}: devices verify its plan and join`);
-  if (event.state === "keys") progress.meanwhile(`Round ${event.round}: devices exchange keys for their masks`);
-  if (event.state === "masked") progress.step(`Round ${event.round} collects updates`, plan.cohort.target);
+  const name = roundName(event);
+  if (event.state === "selecting") progress.meanwhile(`${name}: devices verify its plan and join`);
+  if (event.state === "keys") progress.meanwhile(`${name}: devices exchange keys for their masks`);
+  if (event.state === "masked") progress.step(`${name} collects updates`, plan.cohort.target);
   if (event.state === "abandoned") {
     rounds.abandoned += 1;
     const why = [...refusals].map(([code, devices]) => `, ${devices} refused or failed with ${code}`).join("");
-    progress.step(`Round ${event.round} was abandoned: ${event.reason}${why}`);
+    progress.step(`${name} was abandoned: ${event.reason}${why}`);
   }
   if (event.state === "closed") {
     if (event.kind === "train") rounds.trained += 1;

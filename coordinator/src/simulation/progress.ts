@@ -20,7 +20,7 @@ export class Progress {
       return;
     }
     this.#bar = new SingleBar(
-      { format: `${text.padEnd(34)} {bar} {value}/{total}`, stream: process.stderr, hideCursor: true, fps: 8 },
+      { format: `${text.padEnd(40)} {bar} {value}/{total}`, stream: process.stderr, hideCursor: true, fps: 8 },
       Presets.shades_grey,
     );
     this.#bar.start(total, 0);

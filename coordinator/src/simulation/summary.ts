@@ -1,11 +1,14 @@
 import { relative } from "node:path";
+import type { RoundKind } from "../store/database.js";
 
 /** What `npm start -- --json` prints as its last line. */
 export interface DemoSummary {
   readonly population: string;
   readonly participants: number;
   readonly consented: number;
+  /** Of training, and of evaluation: they are numbered together. */
   readonly rounds: number;
+  readonly evaluations: number;
   readonly metric: {
     readonly name: "rmse";
     /** Of the federated model, from a federated evaluation. */
@@ -29,6 +32,17 @@ export interface DemoSummary {
   readonly peakServerMb: number;
 }
 
+/** What a person is told of a round as it goes on: evaluations are numbered with the others. */
+export function roundName({ round, kind }: { readonly round: number; readonly kind: RoundKind }): string {
+  return kind === "train" ? `Round ${round}` : `Round ${round} (evaluation)`;
+}
+
+function courseText({ rounds, evaluations }: DemoSummary): string {
+  const trained = `${rounds} ${rounds === 1 ? "round" : "rounds"} of training`;
+  if (evaluations === 0) return trained;
+  return `${trained} and ${evaluations === 1 ? "an evaluation" : `${evaluations} evaluations`}`;
+}
+
 /** The summary for a person, with what to look at next. */
 export function demoText(summary: DemoSummary): string {
   const { metric, privacy, ledger } = summary;
@@ -40,7 +54,7 @@ export function demoText(summary: DemoSummary): string {
       ? "no differential privacy, as asked; the ledger holds the reason"
       : `ε = ${privacy.epsilon} at δ = ${privacy.delta} for each ${privacy.unit}, in all (${privacy.accountant})`;
   return `
-${summary.consented} of ${summary.participants} people took part in ${summary.rounds} rounds; ${declined} had refused or withdrawn and were not used.
+${summary.consented} of ${summary.participants} people took part in ${courseText(summary)}; ${declined} had refused or withdrawn and were not used.
 
   test RMSE    ${metric.value}   (predicting the mean ${metric.globalMean}, all data on one server ${metric.central})
   privacy      ${budget}
