@@ -1,7 +1,8 @@
 import { roundUpEpsilon } from "@fedloop/consent";
 import type { DpEvent } from "@fedloop/privacy";
 import { CoordinatorError } from "../errors.js";
-import { claimedEpsilon, type Epsilons, epsilonsOf } from "./epsilons.js";
+import { claimedEpsilon, countedEpsilons, type Epsilons } from "./epsilons.js";
+import { EventTally } from "./event-tally.js";
 
 /** What a population or participant may spend in all. */
 export interface BudgetCap {
@@ -34,7 +35,9 @@ export function eventsOf(costs: Iterable<RoundCost>): DpEvent[] {
  */
 export class PopulationBudget {
   readonly cap: BudgetCap;
-  readonly #costs: RoundCost[];
+  readonly #costs: RoundCost[] = [];
+  readonly #events = new EventTally();
+  readonly #runs = new Set<string>();
   /** What the costs before come to, and with which one more: most questions are asked again. */
   readonly #known = new Map<string, Epsilons>();
   #reserved: RoundCost | undefined;
@@ -42,7 +45,7 @@ export class PopulationBudget {
   /** @param spent costs of all rounds whose noised sum was made, oldest first */
   constructor(cap: BudgetCap, spent: readonly RoundCost[]) {
     this.cap = cap;
-    this.#costs = [...spent];
+    for (const cost of spent) this.#add(cost);
   }
 
   /** ε so far. */
@@ -100,18 +103,29 @@ export class PopulationBudget {
   /** Turns the reservation into spending. @returns the population's ε */
   debit(): number {
     if (this.#reserved === undefined) throw new CoordinatorError("INTERNAL", "expected a reservation before a debit");
-    this.#costs.push(this.#reserved);
+    this.#add(this.#reserved);
     this.#reserved = undefined;
     return this.spent;
   }
 
+  #add(cost: RoundCost): void {
+    this.#costs.push(cost);
+    if (this.#isNew(cost)) this.#events.add(cost.event);
+    if (cost.run !== null) this.#runs.add(cost.run);
+  }
+
+  /** Whether it is yet to be paid for: a run's event is once. */
+  #isNew({ run }: RoundCost): boolean {
+    return run === null || !this.#runs.has(run);
+  }
+
   #epsilons(next: RoundCost | undefined): Epsilons {
-    const costs = next === undefined ? this.#costs : [...this.#costs, next];
-    const events = eventsOf(costs);
-    const key = JSON.stringify([this.#costs.length, events.length, next?.event]);
+    const more = next !== undefined && this.#isNew(next) ? next.event : undefined;
+    const key = JSON.stringify([this.#costs.length, more]);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const epsilons = epsilonsOf(events, this.cap.delta);
+    const events = more === undefined ? this.#events.counted : this.#events.with(more);
+    const epsilons = countedEpsilons(events, this.cap.delta);
     if (this.#known.size > 8) this.#known.clear();
     this.#known.set(key, epsilons);
     return epsilons;

@@ -1,5 +1,6 @@
 import { formatEpsilon, roundUpEpsilon } from "@fedloop/consent";
 import { type AccountantName, type DpEvent, defaultRelation, epsilonOf, PrivacyError } from "@fedloop/privacy";
+import { type CountedEvent, EventTally } from "./event-tally.js";
 
 /** Accountant of the ledger's claims, and of what each participant has spent. */
 export const ACCOUNTANT = "rdp" as const;
@@ -20,12 +21,6 @@ export function claimedEpsilon(epsilon: number): string {
   return formatEpsilon(roundUpEpsilon(epsilon));
 }
 
-/** An event, and how often it took place. */
-export interface CountedEvent {
-  readonly event: DpEvent;
-  readonly count: number;
-}
-
 /** The ε that a sequence of events has spent at δ, by the accountant of the ledger's claims. */
 export function spentEpsilon(events: readonly DpEvent[], delta: number): number {
   return countedEpsilon(counted(events), delta);
@@ -38,22 +33,22 @@ export function countedEpsilon(events: readonly CountedEvent[], delta: number): 
 
 /** The same by both accountants. */
 export function epsilonsOf(events: readonly DpEvent[], delta: number): Epsilons {
+  return countedEpsilons(counted(events), delta);
+}
+
+/** By both accountants, of events that are counted already. */
+export function countedEpsilons(events: readonly CountedEvent[], delta: number): Epsilons {
   if (events.length === 0) return NOTHING_SPENT;
-  const rdp = spentEpsilon(events, delta);
+  const rdp = countedEpsilon(events, delta);
   const pld = byLosses(events, delta);
   return { rdp, pld, enforced: Math.max(rdp, pld ?? 0) };
 }
 
 /** Accountants do the work once for events that are equal. */
 function counted(events: readonly DpEvent[]): readonly CountedEvent[] {
-  const known = new Map<string, { readonly event: DpEvent; count: number }>();
-  for (const event of events) {
-    const key = JSON.stringify(event);
-    const same = known.get(key);
-    if (same === undefined) known.set(key, { event, count: 1 });
-    else same.count += 1;
-  }
-  return [...known.values()];
+  const tally = new EventTally();
+  for (const event of events) tally.add(event);
+  return tally.counted;
 }
 
 /** All events as one. */
@@ -65,9 +60,9 @@ function composed(events: readonly CountedEvent[]): DpEvent {
 }
 
 /** By privacy loss distributions. */
-function byLosses(events: readonly DpEvent[], delta: number): number | null {
+function byLosses(events: readonly CountedEvent[], delta: number): number | null {
   try {
-    return by("pld", composed(counted(events)), delta);
+    return by("pld", composed(events), delta);
   } catch (cause) {
     if (cause instanceof PrivacyError && (cause.code === "UNSUPPORTED_EVENT" || cause.code === "TOO_COSTLY"))
       return null;

@@ -1,6 +1,7 @@
 import type { DpEvent } from "@fedloop/privacy";
 import type { RoundCost } from "./budget.js";
-import { type CountedEvent, countedEpsilon } from "./epsilons.js";
+import { countedEpsilon } from "./epsilons.js";
+import type { CountedEvent } from "./event-tally.js";
 
 /** A participant's part in a run. */
 export interface RunPart {
