@@ -1,5 +1,5 @@
 import { formatForkEvidence, type SignatureVerifier } from "@fedloop/consent";
-import { Transparency } from "@fedloop/proto";
+import { type ConsistencyProof, Transparency } from "@fedloop/proto";
 import { ClientError } from "../errors.js";
 import {
   type ForkClaim,
@@ -14,6 +14,21 @@ import type { StateKeeper } from "./device-state.js";
 
 function evidenceKey(population: string): string {
   return `${population}/fork`;
+}
+
+function isProof(
+  older: SeenCheckpoint,
+  newer: SeenCheckpoint,
+  given: Pick<ConsistencyProof, "path"> | undefined,
+): boolean {
+  if (given === undefined) return false;
+  try {
+    requireExtension(older, newer, given);
+    return true;
+  } catch (cause) {
+    if (cause instanceof ForkError) return false;
+    throw cause;
+  }
 }
 
 /** The log as this device has seen it: one growing tree, or evidence that it is not. */
@@ -33,15 +48,18 @@ export class LogView {
   /**
    * Remembers a signed checkpoint, once it is proven to be of the same growing tree as the last one.
    *
+   * @param given a proof that came with the checkpoint, perhaps from another tree; one that does not prove it is as none
    * @throws ForkError, after the evidence was kept
    */
-  async advance(came: SeenCheckpoint, signal?: AbortSignal): Promise<void> {
+  async advance(came: SeenCheckpoint, signal?: AbortSignal, given?: Pick<ConsistencyProof, "path">): Promise<void> {
     for (;;) {
       const { checkpoint: seen } = this.#keeper.current;
       if (seen !== null && seen.size === came.size && seen.root === came.root) return;
       const [older, newer] = seen !== null && seen.size > came.size ? [came, seen] : [seen, came];
       const isGrowth = older !== null && older.size < newer.size;
-      await this.#require(older, newer, isGrowth ? await this.#proof(older.size, newer.size, signal) : []);
+      if (!isGrowth || !isProof(older, newer, given)) {
+        await this.#require(older, newer, isGrowth ? await this.#proof(older.size, newer.size, signal) : []);
+      }
       if (newer === seen) return;
       // Another call of this participant may have moved on while the proof came.
       if (this.#keeper.current.checkpoint === seen) return this.#keeper.change({ checkpoint: newer });

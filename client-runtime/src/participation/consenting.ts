@@ -273,12 +273,14 @@ export class Consenting {
 
   async #send(purpose: string, entry: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
     const { client, keeper, log } = this.#dependencies;
-    const { receipt } = await client.call(Consent.method.recordConsent, { entry }, signal);
+    const knownTreeSize = BigInt(keeper.current.checkpoint?.size ?? 0);
+    const request = { entry, knownTreeSize };
+    const { receipt, consistency } = await client.call(Consent.method.recordConsent, request, signal);
     if (receipt === undefined || !equalBytes(receipt.entry, entry)) {
       throw new ClientError("BAD_RECEIPT", "expected a receipt for the consent entry that was sent, came another");
     }
     const { index, leafHash, checkpoint } = await this.#openReceipt(receipt, readConsentEntry);
-    await log.advance(checkpoint, signal);
+    await log.advance(checkpoint, signal, consistency);
     const { consents, receipts } = keeper.current;
     const consent = ownConsent(keeper.current, purpose);
     if (consent === undefined) return;

@@ -19,5 +19,9 @@ export interface Lies {
   /** Called before each chunk of a download is sent; it may throw `Told`. */
   beforeChunk?: (offset: number) => void;
   notice?: Uint8Array;
+  /** The proof that comes with a consent's receipt, if one does. */
+  consistency?: (answer: { consistency?: OfferMessage["consistency"] }) => {
+    consistency?: OfferMessage["consistency"];
+  };
   released?: (answer: ReleasedMessage) => ReleasedMessage;
 }

@@ -237,7 +237,9 @@ export class TestCoordinator {
     const { getNotice, recordConsent, getConsent } = Consent.method;
     server.addService(serviceDefinition(Consent), {
       getNotice: this.#answer(getNotice, () => this.#notice()),
-      recordConsent: this.#unary(recordConsent, ({ entry }) => this.#record(entry)),
+      recordConsent: this.#unary(recordConsent, ({ entry, knownTreeSize }) =>
+        this.#record(entry, Number(knownTreeSize ?? 0n)),
+      ),
       getConsent: this.#unary(getConsent, ({ purpose }, device) => this.#consent(device, purpose)),
     });
     const { checkIn, submitMasked, leave } = Rounds.method;
@@ -297,7 +299,14 @@ export class TestCoordinator {
     return { notice: this.lies.notice ?? NOTICE, mediaType: "text/plain", policy: await this.log.receipt(index) };
   }
 
-  async #record(bytes: Uint8Array) {
+  async #record(bytes: Uint8Array, known: number) {
+    const recorded = await this.#recorded(bytes);
+    const { size } = this.log.tree;
+    const proof = known > 0 && known <= size ? { consistency: this.log.consistency(known, size) } : {};
+    return { ...recorded, ...(this.lies.consistency?.(proof) ?? proof) };
+  }
+
+  async #recorded(bytes: Uint8Array) {
     const known = this.log.entries.findIndex((entry) => Buffer.from(entry).equals(bytes));
     if (known >= 0) return { receipt: await this.log.receipt(known) };
     const entry = parseEntry(bytes);

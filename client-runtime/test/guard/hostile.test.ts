@@ -4,6 +4,7 @@ import { type RoundPlan, verifyForkEvidence } from "@fedloop/consent";
 import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import t, { type Test } from "tap";
 import type { GuardCode, JoinOptions, PrivacyFloors } from "../../src/index.js";
+import type { Lies } from "../coordinator/lies.js";
 import { type Started, start, TERMS, take } from "../coordinator/participants.js";
 import { PURPOSE, type TestRound } from "../coordinator/plans.js";
 import type { TestCoordinatorOptions } from "../coordinator/test-coordinator.js";
@@ -376,6 +377,23 @@ t.test("the evidence of a fork is kept, and convinces whoever knows the log's ke
   const proven = await verifyForkEvidence((await participant.forkEvidence()) ?? "", nodeVerifier());
   t.same(proven, { origin: coordinator.log.origin, oldSize: 3, newSize: 4 });
 });
+
+t.test(
+  "a proof of the log's growth comes with the consent's receipt; without one, or with a false one, it is asked for",
+  async (t) => {
+    const asked = async (lie: Lies["consistency"]): Promise<number> => {
+      const { coordinator, join } = await start(t, { rounds: [{}] });
+      if (lie !== undefined) coordinator.lies.consistency = lie;
+      await join();
+      await join();
+      return coordinator.calls.filter((call) => call.includes("GetConsistencyProof")).length;
+    };
+    t.equal(await asked(undefined), 0, "a call less for each participant");
+    t.equal(await asked(() => ({})), 2, "an older coordinator gives none");
+    const false_ = { oldSize: 1n, newSize: 2n, path: [new Uint8Array(32)] };
+    t.equal(await asked(() => ({ consistency: false_ })), 2);
+  },
+);
 
 t.test("a coordinator whose log fell behind what the device has seen ends the run with GUARD_FORK", async (t) => {
   const { coordinator, join } = await start(t, { rounds: [{}] });

@@ -21,7 +21,7 @@ import type { Erasures } from "../vault/erasures.js";
 import { exportSubject } from "../vault/export.js";
 import type { Vault } from "../vault/vault.js";
 import type { ServiceHandlers } from "./service.js";
-import { receiptOf } from "./transparency.js";
+import { consistencyMessage, receiptOf } from "./transparency.js";
 
 export interface ConsentDependencies {
   readonly ledger: Ledger;
@@ -61,7 +61,10 @@ export function consentService(deps: ConsentDependencies): ServiceHandlers<typeo
       if (isNo(entry)) await populations.of(device).beforeWithdrawal(device);
       const { result } = await populations.of(device).ledger.commit((tx) => tx.appendSigned(request.entry));
       populations.of(device).consentChanged();
-      return { receipt: (await receiptOf(ledger, result.index)).message };
+      const { message, size } = await receiptOf(ledger, result.index);
+      const known = Number(request.knownTreeSize ?? 0n);
+      const isKnown = known > 0 && known <= size;
+      return { receipt: message, ...(isKnown ? { consistency: consistencyMessage(ledger, known, size) } : {}) };
     },
     async getConsent(request, { device }) {
       populations.named(request.population, device);

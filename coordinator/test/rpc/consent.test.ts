@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { encodeBase64Url, leafHash, openCheckpoint, verifyInclusion } from "@fedloop/consent";
+import { encodeBase64Url, leafHash, openCheckpoint, verifyConsistency, verifyInclusion } from "@fedloop/consent";
 import { generateNodeSigner, nodeVerifier } from "@fedloop/consent/node";
 import { Consent, type GetConsentResponse, type LogReceipt } from "@fedloop/proto";
 import t, { type Test } from "tap";
@@ -76,6 +76,25 @@ t.test("the same entry again gets its first place again, and undoes nothing that
   t.equal((await federation.entries("consent.given")).length, 1);
   const status = federation.coordinator.ledger.view.status(device.subject, PURPOSE);
   t.equal(status.state, "withdrawn", "a repeated consent does not undo the withdrawal after it");
+});
+
+t.test("who names the tree that it knows gets the proof that the log grew from it with its receipt", async (t) => {
+  const federation = await Federation.open(t);
+  const device = await RawDevice.enter(federation.transport, { consents: false });
+  const { size, text } = federation.coordinator.ledger.checkpoint();
+  const entry = await device.consent("given");
+  const record = (knownTreeSize?: bigint) =>
+    device.call(Consent.method.recordConsent, { entry, ...(knownTreeSize === undefined ? {} : { knownTreeSize }) });
+  const { receipt, consistency } = await record(BigInt(size));
+  const vkey = federation.coordinator.verifierKey;
+  const [older, newer] = await Promise.all(
+    [text, receipt?.checkpoint ?? ""].map((note) => openCheckpoint(note, { vkey }, nodeVerifier())),
+  );
+  if (older === undefined || newer === undefined) throw new Error("expected two checkpoints");
+  t.same([consistency?.oldSize, consistency?.newSize], [BigInt(older.size), BigInt(newer.size)]);
+  const grown = { oldSize: older.size, oldRoot: older.root, newSize: newer.size, newRoot: newer.root };
+  t.ok(verifyConsistency({ ...grown, path: consistency?.path ?? [] }));
+  for (const none of [undefined, 0n, BigInt(size + 100)]) t.equal((await record(none)).consistency, undefined);
 });
 
 t.test("two entries in the same place of the chain: one is taken, the other refused", async (t) => {

@@ -6,7 +6,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { LogReceipt } from "./transparency_pb.js";
+import type { ConsistencyProof, LogReceipt } from "./transparency_pb.js";
 import { file_fedloop_v1_transparency } from "./transparency_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 import { compactFile } from "../../../compact-file.js";
@@ -19,8 +19,8 @@ export const file_fedloop_v1_consent: GenFile = /*@__PURE__*/
     messages: [
       ["GetNoticeRequest",[["population",1,9]]],
       ["GetNoticeResponse",[["notice",1,12],["media_type",2,9],["policy",3,"fedloop.v1.LogReceipt"]]],
-      ["RecordConsentRequest",[["entry",1,12]]],
-      ["RecordConsentResponse",[["receipt",1,"fedloop.v1.LogReceipt"]]],
+      ["RecordConsentRequest",[["entry",1,12],["known_tree_size",2,4,"optional"]]],
+      ["RecordConsentResponse",[["receipt",1,"fedloop.v1.LogReceipt"],["consistency",2,"fedloop.v1.ConsistencyProof"]]],
       ["GetConsentRequest",[["population",1,9],["purpose",2,9]]],
       ["GetConsentResponse",[["latest",1,"fedloop.v1.LogReceipt"],["next_actor_sequence",2,4],["previous_leaf_hash",3,12]]],
       ["ExportRequest",[]],
@@ -93,6 +93,13 @@ export type RecordConsentRequest = Message<"fedloop.v1.RecordConsentRequest"> & 
    * @generated from field: bytes entry = 1;
    */
   entry: Uint8Array;
+
+  /**
+   * The newest checkpoint that the device has verified; set, the answer proves that the log grew from it.
+   *
+   * @generated from field: optional uint64 known_tree_size = 2;
+   */
+  knownTreeSize?: bigint | undefined;
 };
 
 /**
@@ -110,6 +117,13 @@ export type RecordConsentResponse = Message<"fedloop.v1.RecordConsentResponse"> 
    * @generated from field: fedloop.v1.LogReceipt receipt = 1;
    */
   receipt?: LogReceipt | undefined;
+
+  /**
+   * From the known_tree_size of the request to the checkpoint of the receipt, where one was named and the log has so many entries.
+   *
+   * @generated from field: optional fedloop.v1.ConsistencyProof consistency = 2;
+   */
+  consistency?: ConsistencyProof | undefined;
 };
 
 /**
