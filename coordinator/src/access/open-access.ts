@@ -1,6 +1,5 @@
 import { type StoragePlaces, storeLocation } from "../server/storage.js";
 import { type AccessStore, accessStorePath, openAccessStore } from "./access-store.js";
-import { openSharedAccessStore } from "./shared-access-store.js";
 
 /**
  * Opens the access store that belongs to a coordinator's storage: a file beside an embedded database, a schema inside of a
@@ -8,8 +7,9 @@ import { openSharedAccessStore } from "./shared-access-store.js";
  *
  * @throws CoordinatorError STORE_UNREADABLE
  */
-export function openAccess(places: StoragePlaces): Promise<AccessStore> {
+export async function openAccess(places: StoragePlaces): Promise<AccessStore> {
   const location = storeLocation(places);
-  if (location.type === "postgres") return openSharedAccessStore(location.url);
-  return openAccessStore(accessStorePath(places.dataDir));
+  if (location.type === "sqlite") return openAccessStore(accessStorePath(places.dataDir));
+  const { openSharedAccessStore } = await import("./shared-access-store.js");
+  return openSharedAccessStore(location.url);
 }

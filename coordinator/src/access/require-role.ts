@@ -1,7 +1,7 @@
 import type { FastifyRequest, onRequestAsyncHookHandler } from "fastify";
 import { CoordinatorError } from "../errors.js";
 import type { CallLimiter } from "../limits/call-limits.js";
-import { StoreUnreachable } from "../store/postgres-pool.js";
+import { StoreUnreachable } from "../store/store-unreachable.js";
 import { type Access, type AccessTokens, ROLES, type Role } from "./access-tokens.js";
 
 declare module "fastify" {

@@ -5,6 +5,7 @@ import { addAlerts } from "./alerts.js";
 import { addAnswers } from "./analytics/answers.js";
 import { addDrift } from "./analytics/drift.js";
 import { addExperiments } from "./analytics/experiments.js";
+import { API_PREFIX } from "./api-prefix.js";
 import type { AdminDependencies } from "./dependencies.js";
 import { addLedger } from "./ledger.js";
 import { addModels } from "./models.js";
@@ -16,8 +17,7 @@ import { addRounds } from "./rounds.js";
 import { addWebhooks } from "./webhooks.js";
 import { withZod } from "./zod-routes.js";
 
-/** The version of this interface: of its path, and in its document. */
-export const API_PREFIX = "/api/v1";
+/** Of this interface, in its document. */
 const API_VERSION = "1.0.0";
 
 /** The API for operators, auditors and dashboards, under `/api/v1`. */

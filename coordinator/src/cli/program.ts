@@ -8,7 +8,6 @@ import { positiveNumber, someText, wholeNumber } from "./arguments.js";
 import { addBackup } from "./backup-commands.js";
 import { EXIT_CODES, type ExitCode } from "./exit-codes.js";
 import { addExperiments } from "./experiment-commands.js";
-import { failureOf } from "./failure.js";
 import { configOf, type Json, jsonOption } from "./flags.js";
 import { addModels } from "./models-commands.js";
 import { addPopulations } from "./populations-commands.js";
@@ -323,6 +322,8 @@ export async function runFedloop(words: readonly string[], surroundings: Surroun
     return exitCode;
   } catch (cause) {
     if (cause instanceof CommanderError && cause.exitCode === 0) return 0;
+    // It knows the errors of all packages, which most commands have no other use for.
+    const { failureOf } = await import("./failure.js");
     const failure = failureOf(cause, surroundings.signal);
     const { code, message } = failure;
     const json = words.includes("--json");

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import * as z from "zod";
 import { AccessTokens } from "../access/access-tokens.js";
 import { openAccess } from "../access/open-access.js";
-import { API_PREFIX } from "../admin/api.js";
+import { API_PREFIX } from "../admin/api-prefix.js";
 import { type ConfigEnvironment, loadConfig } from "../config/config.js";
 import { storagePlaces } from "../config/storage-places.js";
 import { COORDINATOR_ERROR_CODES, CoordinatorError, type CoordinatorErrorCode } from "../errors.js";

@@ -2,7 +2,7 @@ import { setTimeout as wait, setImmediate as yieldToEventLoop } from "node:timer
 import { CompiledQuery, type ControlledTransaction } from "kysely";
 import { CoordinatorError } from "../errors.js";
 import type { Database, Store } from "../store/database.js";
-import { StoreUnreachable } from "../store/postgres-pool.js";
+import { StoreUnreachable } from "../store/store-unreachable.js";
 import { type Appended, EntryGroup, type EntryGroupOptions } from "./entry-group.js";
 import type { KnownLog } from "./known-log.js";
 import { readLog } from "./log-state.js";

@@ -4,6 +4,7 @@ import type { NatsConnection, Subscription } from "@nats-io/transport-node";
 import { PRESENT_MS } from "./aggregator-process.js";
 import { groupShapeText, parseGroupSum } from "./group-messages.js";
 import { Presence } from "./presence.js";
+import { GroupLost, type RemoteGroup } from "./remote-group.js";
 import { GroupSeal } from "./seal.js";
 import { unmaskText } from "./unmask-text.js";
 import { contentsOf, type WorkMessage, WorkStream } from "./work-stream.js";
@@ -19,22 +20,6 @@ const ASK_MS = 10_000;
 
 /** No group is waited for longer, milliseconds: the stream keeps nothing that is older. */
 const ANSWER_MS = 15 * 60_000;
-
-/** A group's work in another process. */
-export interface RemoteGroup {
-  /** Takes vectors; what it "adds" goes to the aggregator. */
-  readonly sum: MaskAccumulator;
-  /** Takes the masks out, there. */
-  readonly engine: UnmaskEngine;
-}
-
-/** Gives a group to another process; undefined where there is none. */
-export type AssignGroup = (parameters: { readonly length: number; readonly bits: number }) => RemoteGroup | undefined;
-
-/** The group's aggregator is gone, or its sum is not the one that was agreed to. */
-export class GroupLost extends Error {
-  override readonly name = "GroupLost";
-}
 
 export interface AggregatorsOptions {
   readonly connection: NatsConnection;

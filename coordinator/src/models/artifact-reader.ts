@@ -1,10 +1,8 @@
 import { createHash } from "node:crypto";
-import { Objm } from "@nats-io/obj";
 import { CoordinatorError } from "../errors.js";
-import { connectNats, type NatsOptions } from "../messaging/connect.js";
+import type { NatsOptions } from "../messaging/connect.js";
 import { ArtifactStore } from "./artifact-store.js";
 import type { ContentStore } from "./content-store.js";
-import { bucketOf } from "./object-store-artifacts.js";
 
 /** Reads artifacts, each checked against its hash. */
 export interface ArtifactReader extends Pick<ContentStore, "read">, AsyncDisposable {}
@@ -27,6 +25,10 @@ export async function openArtifactReader({ origin, artifactsDir, nats }: Artifac
   if (nats === null) {
     return { read: (sha256, options) => folder.read(sha256, options), [Symbol.asyncDispose]: () => Promise.resolve() };
   }
+  // The client of NATS is loaded only where there is one.
+  const { connectNats } = await import("../messaging/connect.js");
+  const { Objm } = await import("@nats-io/obj");
+  const { bucketOf } = await import("./object-store-artifacts.js");
   const connection = await connectNats(nats, "fedloop command");
   const bucket = bucketOf(origin);
   try {

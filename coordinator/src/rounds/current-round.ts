@@ -3,7 +3,7 @@ import { type SignatureVerifier, secureParametersOf } from "@fedloop/consent";
 import type { RandomSource } from "@fedloop/privacy";
 import type { UnmaskEngine } from "@fedloop/privacy/secagg";
 import { CoordinatorError } from "../errors.js";
-import type { AssignGroup } from "../messaging/aggregators.js";
+import type { AssignGroup } from "../messaging/remote-group.js";
 import type { Device } from "../registry/device.js";
 import type { Eligible } from "./eligibility.js";
 import type { RoundEngine } from "./engine.js";

@@ -22,7 +22,7 @@ import {
   type UnmaskEngine,
   VectorsCollection,
 } from "@fedloop/privacy/secagg";
-import { type AssignGroup, GroupLost, type RemoteGroup } from "../messaging/aggregators.js";
+import { type AssignGroup, GroupLost, type RemoteGroup } from "../messaging/remote-group.js";
 import type { Device } from "../registry/device.js";
 
 /** The steps of secure aggregation, named after the round's states. */

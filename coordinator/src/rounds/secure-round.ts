@@ -11,7 +11,7 @@ import {
   type UnmaskEngine,
 } from "@fedloop/privacy/secagg";
 import { CoordinatorError, type CoordinatorErrorCode } from "../errors.js";
-import type { AssignGroup } from "../messaging/aggregators.js";
+import type { AssignGroup } from "../messaging/remote-group.js";
 import type { Device } from "../registry/device.js";
 import type { CollectedGroups, CollectedSum } from "./aggregator.js";
 import type { Member } from "./cohort.js";

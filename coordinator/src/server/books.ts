@@ -5,7 +5,7 @@ import type { AccessStore } from "../access/access-store.js";
 import { AccessTokens } from "../access/access-tokens.js";
 import { Invitations } from "../access/invitations.js";
 import { Ledger } from "../ledger/ledger.js";
-import { Messaging } from "../messaging/messaging.js";
+import type { Messaging } from "../messaging/messaging.js";
 import { ArtifactStore } from "../models/artifact-store.js";
 import type { ContentStore } from "../models/content-store.js";
 import { removeUnnamedSums } from "../models/named-artifacts.js";
@@ -41,9 +41,7 @@ export async function openBooks(
   const folder = await ArtifactStore.open(options.artifactsDir ?? join(dataDir, "artifacts"), {
     isShared: store.isShared,
   });
-  const messaging = options.nats
-    ? await Messaging.open({ ...options, nats: options.nats, secret: keys.cluster, folder })
-    : undefined;
+  const messaging = await openMessaging(options, keys, folder);
   const artifacts: ContentStore = messaging?.artifacts ?? folder;
   await removeUnnamedSums(store, artifacts, store.isShared);
   const checkpoints = noteSigner(origin, keys.checkpoint);
@@ -63,4 +61,16 @@ export async function openBooks(
     isErasedKey: (publicKey) => erasures.isErasedKey(publicKey),
   });
   return { ...storage, accessTokens, messaging, artifacts, ledger, checkpoints, verifier, erasures, registry };
+}
+
+/** The client of NATS is loaded only where there is one. */
+async function openMessaging(
+  options: CoordinatorOptions,
+  keys: CoordinatorKeys,
+  folder: ArtifactStore,
+): Promise<Messaging | undefined> {
+  const { nats } = options;
+  if (!nats) return undefined;
+  const { Messaging } = await import("../messaging/messaging.js");
+  return Messaging.open({ ...options, nats, secret: keys.cluster, folder });
 }

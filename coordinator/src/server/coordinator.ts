@@ -1,6 +1,7 @@
 import type { AccessStore } from "../access/access-store.js";
 import type { AccessTokens } from "../access/access-tokens.js";
 import { openAccess } from "../access/open-access.js";
+import type { ConnectHost } from "../http/connect.js";
 import type { HttpServer } from "../http/http-server.js";
 import type { Ledger } from "../ledger/ledger.js";
 import { Publisher } from "../ledger/publisher.js";
@@ -14,7 +15,7 @@ import type { Vault } from "../vault/vault.js";
 import { Webhooks } from "../webhooks/webhooks.js";
 import { type Books, openBooks } from "./books.js";
 import { type DeviceServices, serveDevices } from "./device-services.js";
-import { serveHttp } from "./http-services.js";
+import type { HttpParts } from "./http-services.js";
 import { type CoordinatorKeys, loadKeys } from "./keys.js";
 import { type Observation, observe } from "./observation.js";
 import { type OpenPopulations, openPopulations } from "./open-populations.js";
@@ -34,6 +35,20 @@ interface Parts {
   readonly webhooks: Webhooks;
   readonly upkeep: Upkeep | undefined;
   readonly drain: { readonly requested: AbortController; readonly begun: AbortController };
+}
+
+/** What serves HTTP is loaded only where it is served. */
+async function openHttp(
+  options: CoordinatorOptions,
+  books: Books,
+  observation: Observation,
+  parts: Omit<HttpParts, "connect"> & { readonly connect: ConnectHost | undefined },
+): Promise<HttpServer | undefined> {
+  const { http = null } = options;
+  const { connect } = parts;
+  if (http === null || connect === undefined) return undefined;
+  const { serveHttp } = await import("./http-services.js");
+  return serveHttp({ ...options, http }, books, observation, { ...parts, connect });
 }
 
 /** A coordinator, whole: storage, ledger, populations and the gRPC server, opened and closed together. */
@@ -129,7 +144,7 @@ export class Coordinator {
         witnesses: options.witnesses ?? undefined,
         onFault,
       });
-      http = await serveHttp(options, books, observation, {
+      http = await openHttp(options, books, observation, {
         connect: devices.connect,
         limits,
         publisher,

@@ -1,6 +1,6 @@
 import { Artifacts, Consent, Enrollment, Rounds, Transparency } from "@fedloop/proto";
 import { ChannelCredentials } from "@grpc/grpc-js";
-import { ConnectHost } from "../http/connect.js";
+import type { ConnectHost, ConnectHostOptions } from "../http/connect.js";
 import { Cluster } from "../leadership/cluster.js";
 import { Admission } from "../limits/admission.js";
 import type { CallLimits } from "../limits/call-limits.js";
@@ -25,7 +25,8 @@ import { addReflection } from "./reflection.js";
 /** Where devices find the coordinator. */
 export interface DeviceServices {
   readonly server: GrpcServer;
-  readonly connect: ConnectHost;
+  /** Undefined where only gRPC is served. */
+  readonly connect: ConnectHost | undefined;
   readonly cluster: Cluster | undefined;
   readonly port: number;
   /** Says from now on that more is not taken. */
@@ -62,8 +63,8 @@ export async function serveDevices(
   const admission = new Admission({ clock, waitingCalls, onRefused: () => metrics.turnedAway() });
   const calls = { authenticator, clock, limits, admission, onFault, forwarder: cluster?.forwarder };
   const server = new GrpcServer(calls);
-  const connect = new ConnectHost({ ...calls, corsOrigins: options.http?.corsOrigins ?? [] });
-  for (const host of [server, connect]) {
+  const connect = await connectHost(options, calls);
+  for (const host of connect === undefined ? [server] : [server, connect]) {
     host.add(Enrollment, ["enroll"], enrollmentService({ ledger, registry, clock, log: { origin, verifierKey } }));
     host.add(
       Consent,
@@ -95,6 +96,16 @@ export async function serveDevices(
   const port = await server.listen(options.address, options.credentials);
   address = options.address.replace(/:\d+$/, `:${port}`);
   return { server, connect, cluster, port, refuseMore };
+}
+
+/** Devices over HTTP. What serves them is loaded only where HTTP is served. */
+async function connectHost(
+  { http = null }: CoordinatorOptions,
+  calls: Omit<ConnectHostOptions, "corsOrigins">,
+): Promise<ConnectHost | undefined> {
+  if (http === null) return undefined;
+  const { ConnectHost } = await import("../http/connect.js");
+  return new ConnectHost({ ...calls, corsOrigins: http.corsOrigins ?? [] });
 }
 
 /** The authenticator, with its calls counted. */

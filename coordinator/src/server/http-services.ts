@@ -24,15 +24,14 @@ export interface HttpParts
   readonly limits: CallLimits;
 }
 
-/** Serves tiles, devices over Connect, the API, operations and pages, where the options say so. */
+/** Serves tiles, devices over Connect, the API, operations and pages. */
 export async function serveHttp(
-  options: CoordinatorOptions,
+  options: CoordinatorOptions & { readonly http: NonNullable<CoordinatorOptions["http"]> },
   { store, ledger, artifacts, checkpoints, accessTokens }: Books,
   { metrics, onFault, onAnswered }: Observation,
   { connect, limits, ...parts }: HttpParts,
-): Promise<HttpServer | undefined> {
-  const { http = null, witnesses, clock, origin } = options;
-  if (http === null) return undefined;
+): Promise<HttpServer> {
+  const { http, witnesses, clock, origin } = options;
   const admin: AdminDependencies = {
     ...parts,
     store,

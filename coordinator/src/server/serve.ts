@@ -2,14 +2,14 @@ import { readFile } from "node:fs/promises";
 import { httpWitness } from "@fedloop/consent";
 import { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js";
 import pino from "pino";
-import { API_PREFIX } from "../admin/api.js";
+import { API_PREFIX } from "../admin/api-prefix.js";
 import type { CanaryVerdict } from "../analytics/canary.js";
 import { type Config, type ConfigEnvironment, loadConfig } from "../config/config.js";
 import { storagePlaces } from "../config/storage-places.js";
 import { CoordinatorError } from "../errors.js";
 import type { HttpTls } from "../http/http-server.js";
 import type { WitnessPolicy } from "../ledger/publisher.js";
-import { type RunningAggregator, startAggregator } from "../messaging/run-aggregator.js";
+import type { RunningAggregator } from "../messaging/run-aggregator.js";
 import { loadPlan } from "../plan/load.js";
 import { allowedStatements, httpAttestation } from "../registry/attestation.js";
 import type { EnrolmentPolicy } from "../registry/registry.js";
@@ -220,6 +220,7 @@ async function openAggregator(
   const secret = await loadClusterKey(keysDir);
   const onFault = (where: string, cause: unknown): void =>
     log.error({ where, fault: describe(cause) }, "a group failed");
+  const { startAggregator } = await import("../messaging/run-aggregator.js");
   return startAggregator({ nats, origin, secret, onFault });
 }
 

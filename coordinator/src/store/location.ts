@@ -1,7 +1,6 @@
 /** Where a coordinator's state is: in a file of its own, or in a database that several coordinators share. */
 
 import type { Store } from "./database.js";
-import { openPostgresReader, openPostgresStore } from "./postgres.js";
 import { openSqliteStore } from "./sqlite.js";
 import { openSqliteReader, type StoreReader } from "./sqlite-reader.js";
 
@@ -10,9 +9,15 @@ export type StoreLocation =
   /** The URL holds a password: it is never printed. */
   | { readonly type: "postgres"; readonly url: string };
 
-/** @throws CoordinatorError STORE_LOCKED, STORE_TOO_NEW, STORE_UNREADABLE */
-export function openStore(location: StoreLocation): Promise<Store> {
-  return location.type === "sqlite" ? openSqliteStore(location.path) : openPostgresStore(location.url);
+/**
+ * Opens it; the client of PostgreSQL is loaded only for a shared one.
+ *
+ * @throws CoordinatorError STORE_LOCKED, STORE_TOO_NEW, STORE_UNREADABLE
+ */
+export async function openStore(location: StoreLocation): Promise<Store> {
+  if (location.type === "sqlite") return openSqliteStore(location.path);
+  const { openPostgresStore } = await import("./postgres.js");
+  return openPostgresStore(location.url);
 }
 
 /**
@@ -23,5 +28,7 @@ export function openStore(location: StoreLocation): Promise<Store> {
  */
 export async function openStoreReader(location: StoreLocation | string): Promise<StoreReader> {
   if (typeof location === "string") return openSqliteReader(location);
-  return location.type === "sqlite" ? openSqliteReader(location.path) : openPostgresReader(location.url);
+  if (location.type === "sqlite") return openSqliteReader(location.path);
+  const { openPostgresReader } = await import("./postgres.js");
+  return openPostgresReader(location.url);
 }

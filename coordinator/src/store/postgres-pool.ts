@@ -6,6 +6,7 @@ import type { PostgresPool, PostgresPoolClient, PostgresQueryResult } from "kyse
 import pg from "pg";
 import { CoordinatorError } from "../errors.js";
 import { checkParameters } from "./parameters.js";
+import { StoreUnreachable } from "./store-unreachable.js";
 
 export interface PostgresTimeouts {
   /** How long the making of a connection may take, milliseconds. */
@@ -35,13 +36,6 @@ function safeInteger(text: string): number {
 /** The code that PostgreSQL or the network gave an error; empty where there is none. */
 function codeOf(cause: unknown): string {
   return cause instanceof Error && "code" in cause ? String(cause.code) : "";
-}
-
-/** The server was not there, or went away before it had answered: nobody knows what became of the statement. */
-export class StoreUnreachable extends CoordinatorError {
-  constructor(cause: unknown) {
-    super("RETRY", "the database cannot be reached; come back", { retryAfterMs: 1_000, cause });
-  }
 }
 
 /** Whether a connection is of no use any more after this error. */

@@ -2,8 +2,9 @@ import { Kysely, PostgresDialect, sql } from "kysely";
 import { CoordinatorError } from "../errors.js";
 import type { Database, Store } from "./database.js";
 import { migrate } from "./migrate.js";
-import { POSTGRES_TIMEOUTS, type PostgresTimeouts, postgresPool, StoreUnreachable } from "./postgres-pool.js";
+import { POSTGRES_TIMEOUTS, type PostgresTimeouts, postgresPool } from "./postgres-pool.js";
 import type { StoreReader } from "./sqlite-reader.js";
+import { StoreUnreachable } from "./store-unreachable.js";
 
 /** Tables from which rows of participants are deleted. */
 const ERASED_FROM = ["devices", "participants", "erasures", "subject_keys"] as const;

@@ -7,7 +7,7 @@ import { fenced } from "../../src/ledger/ledger.js";
 import { readLog } from "../../src/ledger/log-state.js";
 import type { Store } from "../../src/store/database.js";
 import { openPostgresStore } from "../../src/store/postgres.js";
-import { StoreUnreachable } from "../../src/store/postgres-pool.js";
+import { StoreUnreachable } from "../../src/store/store-unreachable.js";
 import { ORIGIN, openLedger, policyBody, TestDevice } from "../ledger/fixture.js";
 import { PostgresServer, withoutPostgres } from "../store/postgres-server.js";
 
