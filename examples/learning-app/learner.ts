@@ -27,9 +27,11 @@ import {
   FeedbackLoop,
   featureVector,
   forgetJoined,
+  gatedTrainer,
   joinedMs,
   learnedCadence,
   type MessageSurface,
+  numbersFrom,
   OutcomeLog,
   openNewest,
   ParticipantConsent,
@@ -44,7 +46,9 @@ import { logisticPropensity, openRules, type PropensityModel } from "@fedloop/fe
 import { systemRandom } from "@fedloop/privacy";
 import { browserDeviceCrypto } from "@fedloop/privacy/secagg";
 import { EXPERIMENTS } from "./campaign.js";
+import { Hints } from "./hints.js";
 import { FEATURES, MASTERY, QUALITY, registry, WEIGHTS, wasRight } from "./registry.js";
+import { usualGate, usualRow } from "./usual.js";
 
 /** What the app's own files say. */
 export interface CourseConfig {
@@ -121,6 +125,7 @@ export class Learner {
   readonly consent: ConsentSource;
   readonly #consents: Readonly<Record<string, ParticipantConsent>>;
   readonly #model: { current: PropensityModel };
+  readonly #hints: Hints;
   readonly #loop: FeedbackLoop;
   /** Deletes what was kept for reports beside the log. */
   readonly #forgetReports: () => Promise<void>;
@@ -133,6 +138,7 @@ export class Learner {
     consent: ConsentSource;
     consents: Readonly<Record<string, ParticipantConsent>>;
     model: { current: PropensityModel };
+    hints: Hints;
     loop: FeedbackLoop;
     forgetReports: () => Promise<void>;
   }) {
@@ -143,6 +149,7 @@ export class Learner {
     this.consent = parts.consent;
     this.#consents = parts.consents;
     this.#model = parts.model;
+    this.#hints = parts.hints;
     this.#loop = parts.loop;
     this.#forgetReports = parts.forgetReports;
   }
@@ -183,7 +190,11 @@ export class Learner {
           signals: { gpc: Reflect.get(navigator, "globalPrivacyControl") === true },
         },
       });
-    const mastery = await join(MASTERY, "learners-mastery", masteryTrainer(read));
+    const mastery = await join(
+      MASTERY,
+      "learners-mastery",
+      gatedTrainer(masteryTrainer(read), usualGate(), async () => usualRow(await read())),
+    );
     const tables = {
       messages: () => outcomes.rows("encouragement"),
       answers: async () => (opened === undefined ? [] : reportRows(opened, QUALITY, clock.now())),
@@ -216,6 +227,16 @@ export class Learner {
       ...(ahead === undefined ? {} : { ahead }),
     });
     opened = capture;
+    const hints = await Hints.open({
+      store: events,
+      random: numbersFrom(systemRandom()),
+      isAllowed: () => gate.state(MASTERY) === "allowed",
+    });
+    capture.follow(MASTERY, (event) => {
+      const right = wasRight(event);
+      // What could not be kept is not learned from after the next start: no harm.
+      if (right !== undefined) void hints.answered(right).catch(() => {});
+    });
     const delivery = await Delivery.open({
       store: events,
       clock,
@@ -267,6 +288,7 @@ export class Learner {
       consent: both,
       consents,
       model,
+      hints,
       loop,
       forgetReports,
     });
@@ -281,6 +303,14 @@ export class Learner {
     const weights = Object.fromEntries(WEIGHTS.map((name, at) => [name, released.parameters[at] ?? 0]));
     this.#model.current = logisticPropensity("mastery", weights, released.parameters[WEIGHTS.length] ?? 0);
     return true;
+  }
+
+  /** An explanation for somebody who asks for one. */
+  async hint(): Promise<string> {
+    const events: CapturedEvent[] = [];
+    for await (const event of this.capture.read(MASTERY)) events.push(event);
+    const [, shareRight = 0] = usualRow(events);
+    return this.#hints.explain(shareRight);
   }
 
   /** Takes part in the rounds that train the mastery model. @throws what the device refused a round for */
@@ -308,6 +338,7 @@ export class Learner {
   async withdraw(purpose: string): Promise<void> {
     const withdrawn = this.#consents[purpose]?.withdraw(purpose);
     if (purpose === QUALITY) await this.#forgetReports();
+    if (purpose === MASTERY) await this.#hints.erase();
     await this.capture.deleted();
     await withdrawn;
   }

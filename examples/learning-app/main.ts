@@ -12,6 +12,7 @@ import {
 } from "@fedloop/feedback";
 import { toastSurface } from "@fedloop/feedback/toast";
 import { crowd } from "./crowd.js";
+import { EXPLANATIONS } from "./hints.js";
 import { type CourseConfig, Learner } from "./learner.js";
 import { MASTERY, QUALITY, registry } from "./registry.js";
 import { TabActions } from "./tabs.js";
@@ -60,6 +61,8 @@ async function person(config: CourseConfig): Promise<void> {
     show("kept", captured.length === 0 ? "nothing" : `by another tab, for ${captured.join(" and ")}`);
   };
   listenToDom(document, recorder, { onCapture: (_type, outcome) => showCounts(outcome), onError: failed });
+  let explain = async (): Promise<string> => Object.values(EXPLANATIONS)[0] ?? "";
+  onClick("hint", async () => show("explanation", await explain()));
   for (const id of ["withdraw", "opt-out", "report"]) onClick(id, async () => actions.act(id));
 
   show("status", "another tab has the log; what you do here counts");
@@ -76,6 +79,7 @@ async function person(config: CourseConfig): Promise<void> {
     attention: messages,
     language: navigator.language,
   });
+  explain = () => learner.hint();
   showCounts = () => {
     const [mastery, quality] = [MASTERY, QUALITY].map((purpose) => learner.capture.count(purpose).events);
     show("kept", `${mastery} for ${MASTERY}, ${quality} for ${QUALITY}`);

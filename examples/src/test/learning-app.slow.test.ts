@@ -7,6 +7,7 @@ import { openBrowser, openPage, withoutChromium } from "@fedloop/test/browser";
 import type { Browser, Locator, Page, Request } from "playwright-core";
 import t, { type Test } from "tap";
 import { type Overhearing, openGateway } from "../../learning-app/gateway.js";
+import { EXPLANATIONS } from "../../learning-app/hints.js";
 import { setStage } from "../../learning-app/stage.js";
 import { environment, repository, run, temporaryFolder } from "./surroundings.js";
 
@@ -67,6 +68,9 @@ function record(page: Page): { readonly requests: Request[]; bytes(): Buffer } {
       ),
   };
 }
+
+/** A text as a pattern that only it matches. */
+const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
 /** Resolves when the page says one of these. */
 async function status(page: Page, ...texts: string[]): Promise<void> {
@@ -178,6 +182,10 @@ t.test(
     t.match(await page.textContent("#kept"), "8 for mastery, 8 for course-quality");
     await page.click("#hint");
     t.match(await page.textContent("#kept"), "8 for mastery, 9 for course-quality", "a click is for one purpose only");
+    await page
+      .locator("#explanation")
+      .filter({ hasText: new RegExp(Object.values(EXPLANATIONS).map(escaped).join("|")) })
+      .waitFor();
     t.equal(await page.locator("fedloop-toast").count(), 0, "no model has been released yet");
 
     await Promise.all([status(page, "trained"), status(crowd, "trained")]);
