@@ -95,7 +95,7 @@ export const clientErrors: { readonly [Code in ClientErrorCode]: string } = {
     "The round's ε is for single examples, which the app does not allow, or what was spent so far is for another unit.",
   GUARD_UNSUPPORTED: "The plan asks for something that this runtime or this app's trainer cannot do.",
   GUARD_WITHDRAWN: "The participant has withdrawn the consent for the round's purpose.",
-  HELD: "A training was given up because the device is needed: on battery, on a metered network, or offline.",
+  HELD: "A training was given up because the device is needed: on battery, on a metered network, or offline; or because a gate found its data not usual.",
   LOG_MISMATCH: "The coordinator presents another log or operator than the one that is pinned.",
   NO_CRYPTO: "This platform lacks a primitive that the device needs; the message names it and what to pass instead.",
   NON_FINITE: "Training produced a value that is not finite; nothing was sent.",
