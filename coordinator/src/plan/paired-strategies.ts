@@ -57,6 +57,12 @@ function* forSecondMoments({ strategy, model, privacy }: WrittenPlan): Generator
       message: `1 with second-moments, the norm of every update, came ${privacy.clipNorm}; leave it out`,
     };
   }
+  if (privacy.adaptiveClipping !== undefined) {
+    yield {
+      path: ["privacy", "adaptiveClipping"],
+      message: "a fixed clip with second-moments, whose updates are all of one norm",
+    };
+  }
 }
 
 /** Strategies with a device's side, and trainers with a server's side, of their own. */

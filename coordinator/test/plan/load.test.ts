@@ -253,6 +253,7 @@ t.test("a plan for second moments says what devices multiply by, and is told wha
     [written(model, "{ id: subspace-iteration }"), /model\.tensors: expected with .* the factors .*, 16; came 100×8/],
     [written("{ parameters: 800, init: glorot-uniform }", strategy), /model\.tensors: expected with .*; came none/],
     [written("{ tensors: { items: [100, 8] } }", strategy), /model\.init: expected glorot-uniform with .*; came zeros/],
+    [written(model, strategy, "privacy: { adaptiveClipping: {} }\n"), /adaptiveClipping: expected a fixed clip with/],
     [written(model, strategy, "privacy: { clipNorm: 2 }\n"), /privacy\.clipNorm: expected 1 with .*, came 2/],
     [
       written(model, strategy, ranking.replace("ranking,", "ranking, length: 2,")),
