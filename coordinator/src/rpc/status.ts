@@ -41,6 +41,13 @@ const STATUS: Partial<Record<CoordinatorErrorCode, status>> = {
   CANCELLED: status.CANCELLED,
 };
 
+/**
+ * What an operator puts right while the coordinator runs, or by starting it again: a full disk, a clock that was set back. Devices
+ * are to come back then, and what it was is the log's to say.
+ */
+const PASSING: ReadonlySet<CoordinatorErrorCode> = new Set(["STORE_FAILED", "LEDGER_STOPPED", "CLOCK_BEHIND"]);
+const AFTER_PASSING_MS = 10_000;
+
 /** An error as a caller is told it, whatever carries the call. */
 export interface ToldError {
   /** gRPC's status; Connect numbers its codes the same. */
@@ -53,7 +60,7 @@ export interface ToldError {
  * anything.
  */
 export function toldError(cause: unknown, serverTimeMs: number): ToldError {
-  const known = cause instanceof CoordinatorError ? cause : undefined;
+  const known = cause instanceof CoordinatorError ? toCaller(cause) : undefined;
   const grpcStatus = known === undefined ? undefined : STATUS[known.code];
   const told = known !== undefined && grpcStatus !== undefined;
   const detail = create(ErrorDetailSchema, {
@@ -63,6 +70,12 @@ export function toldError(cause: unknown, serverTimeMs: number): ToldError {
     serverTimeMs: BigInt(serverTimeMs),
   });
   return { status: grpcStatus ?? status.INTERNAL, detail };
+}
+
+function toCaller(cause: CoordinatorError): CoordinatorError {
+  if (!PASSING.has(cause.code)) return cause;
+  const message = "the coordinator cannot write its log at present, its log says why; come back";
+  return new CoordinatorError("RETRY", message, { retryAfterMs: AFTER_PASSING_MS });
 }
 
 /** An error as gRPC sends it, with its `ErrorDetail` in the trailers. */

@@ -163,7 +163,7 @@ export function hostCompliance(t: Test, name: string, serve: HostKind, readAhead
       const first = await getCheckpoint().catch((cause: unknown) => cause);
       t.match(first, refusal("INTERNAL"));
       t.notMatch(told(first), /seed is/);
-      thrown = new CoordinatorError("STORE_FAILED", "the disk in slot 3 is full");
+      thrown = new CoordinatorError("ARTIFACT_CORRUPT", "the disk in slot 3 is broken");
       const second = await getCheckpoint().catch((cause: unknown) => cause);
       t.match(second, refusal("INTERNAL"));
       t.notMatch(told(second), /slot 3/);
