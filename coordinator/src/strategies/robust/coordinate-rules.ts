@@ -25,20 +25,30 @@ function trimmedMean(fraction: number): Combine {
   };
 }
 
+/** A rule for each coordinate of single updates, or of sums of groups: their combination is stepped along. */
+function byCoordinate<const Family extends (PerUpdateStrategy | GroupSumStrategy)["family"]>(
+  family: Family,
+  id: string,
+  learningRate: number,
+  combine: Combine,
+): Omit<PerUpdateStrategy, "family"> & { readonly family: Family } {
+  return {
+    family,
+    id,
+    minimumVectors: LEAST,
+    updateLength: sameLength,
+    combine,
+    apply: (result) => averagingStep(result, learningRate),
+  };
+}
+
 /**
  * Coordinate-wise median (Yin et al. 2018, "Byzantine-robust distributed learning", definition 1): θ ← θ + η·median. Holds while
  * fewer than half of the updates are poisoned. Settings: `learningRate` η 1.
  */
 export function coordinateMedian(settings: StrategySettings): PerUpdateStrategy {
   const { learningRate } = numberSettings("coordinate-median", settings, LEARNING_RATE);
-  return {
-    family: "per-update",
-    id: "coordinate-median",
-    minimumVectors: LEAST,
-    updateLength: sameLength,
-    combine: median,
-    apply: (result) => averagingStep(result, learningRate),
-  };
+  return byCoordinate("per-update", "coordinate-median", learningRate, median);
 }
 
 /**
@@ -48,14 +58,7 @@ export function coordinateMedian(settings: StrategySettings): PerUpdateStrategy 
  */
 export function trimmedMeanStrategy(settings: StrategySettings): PerUpdateStrategy {
   const { learningRate, trimFraction } = numberSettings("trimmed-mean", settings, TRIM);
-  return {
-    family: "per-update",
-    id: "trimmed-mean",
-    minimumVectors: LEAST,
-    updateLength: sameLength,
-    combine: trimmedMean(trimFraction),
-    apply: (result) => averagingStep(result, learningRate),
-  };
+  return byCoordinate("per-update", "trimmed-mean", learningRate, trimmedMean(trimFraction));
 }
 
 /**
@@ -65,25 +68,11 @@ export function trimmedMeanStrategy(settings: StrategySettings): PerUpdateStrate
  */
 export function groupMedian(settings: StrategySettings): GroupSumStrategy {
   const { learningRate } = numberSettings("group-median", settings, LEARNING_RATE);
-  return {
-    family: "group-sum",
-    id: "group-median",
-    minimumVectors: LEAST,
-    updateLength: sameLength,
-    combine: median,
-    apply: (result) => averagingStep(result, learningRate),
-  };
+  return byCoordinate("group-sum", "group-median", learningRate, median);
 }
 
 /** The trimmed mean over groups of secure sums. Settings: `learningRate` η 1, `trimFraction` of the groups at each end 0.1. */
 export function groupTrimmedMean(settings: StrategySettings): GroupSumStrategy {
   const { learningRate, trimFraction } = numberSettings("group-trimmed-mean", settings, TRIM);
-  return {
-    family: "group-sum",
-    id: "group-trimmed-mean",
-    minimumVectors: LEAST,
-    updateLength: sameLength,
-    combine: trimmedMean(trimFraction),
-    apply: (result) => averagingStep(result, learningRate),
-  };
+  return byCoordinate("group-sum", "group-trimmed-mean", learningRate, trimmedMean(trimFraction));
 }
