@@ -8,6 +8,7 @@ import type { AttestationCheck } from "./attestation.js";
 import type { Device } from "./device.js";
 import { DeviceRows } from "./device-rows.js";
 import { NonceMemory } from "./nonce-memory.js";
+import { RecentDevices } from "./recent-devices.js";
 
 /** How long a session lasts. A device that comes back later enrolls again with the same key. */
 export const SESSION_MS: number = 24 * 60 * 60 * 1000;
@@ -51,10 +52,13 @@ export interface RegistryOptions {
   readonly isErasedKey: (publicKey: Uint8Array) => boolean;
 }
 
+/** Of so many devices that called lately it is known in memory who they are: some 50 MB. */
+const RECENT_DEVICES = 100_000;
+
 /** Who the devices are. Kept in memory as they call, and in the store for good. */
 export class Registry {
   readonly #options: RegistryOptions;
-  readonly #devices = new Map<string, Device>();
+  readonly #devices = new RecentDevices(RECENT_DEVICES);
   readonly #nonces = new NonceMemory(CLOCK_SKEW_MS);
   readonly #rows: DeviceRows;
 
@@ -101,7 +105,7 @@ export class Registry {
         await this.#options.vault.subjects.destroy(device.id);
         return this.#enroll(enrolment);
       }
-      this.#devices.set(device.id, device);
+      this.#devices.set(device);
       return device;
     }
     const opened: Device = { ...known.device, session: session.toString("base64url"), sessionExpiresMs: expires };
@@ -120,7 +124,7 @@ export class Registry {
       )
       .executeTakeFirst();
     if (numUpdatedRows === 0n) throw replayed();
-    this.#devices.set(opened.id, opened);
+    this.#devices.set(opened);
     return opened;
   }
 
@@ -154,7 +158,7 @@ export class Registry {
       .executeTakeFirst();
     if (row === undefined) return undefined;
     const device = fromRow(row);
-    this.#devices.set(id, device);
+    this.#devices.set(device);
     return device;
   }
 
@@ -185,7 +189,7 @@ export class Registry {
       .set({ public_key: newPublicKey })
       .where("device_id", "=", Buffer.from(device.id, "base64url"))
       .execute();
-    this.#devices.set(device.id, { ...device, publicKey: own(newPublicKey) });
+    this.#devices.set({ ...device, publicKey: own(newPublicKey) });
   }
 
   /** Ends the registration. */
