@@ -77,6 +77,7 @@ export async function loadBenchmark(options: LoadOptions): Promise<LoadResult> {
     while (crowd.total.entered < options.devices) {
       await pause(SAMPLE_MS);
       crowd.requireAlive();
+      server.requireRunning();
       const failures = JSON.stringify(crowd.failures);
       options.onProgress(`${crowd.total.entered} of ${options.devices} devices have entered, failures ${failures}`);
     }
@@ -91,6 +92,7 @@ export async function loadBenchmark(options: LoadOptions): Promise<LoadResult> {
     for (let minute = 0; minute < options.minutes; ) {
       await pause(SAMPLE_MS);
       crowd.requireAlive();
+      server.requireRunning();
       minute = (performance.now() - started) / 60_000;
       rounds.look(options.onProgress);
       if (++samples % 6 === 0) {

@@ -70,6 +70,11 @@ export class ServerProcess {
     });
   }
 
+  /** @throws CoordinatorError ROUND_FAILED when the process has ended, with the end of its log */
+  requireRunning(): void {
+    if (this.#exited) throw this.#failed("asked to end");
+  }
+
   stop(): void {
     if (!this.#exited) this.#child.kill("SIGTERM");
   }

@@ -184,6 +184,8 @@ t.test("a participation makes the calls of section 3 in that order, each signed 
   const first = (order: readonly string[]): string[] => [...new Set(order)];
   const outsideTheOrder = new Set([
     "Consent.GetConsent",
+    // The receipt brings the proof along.
+    "Transparency.GetConsistencyProof",
     "Artifacts.UploadChunk",
     // This model is so small that it comes with the place.
     "Artifacts.GetArtifact",
