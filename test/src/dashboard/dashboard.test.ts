@@ -65,7 +65,8 @@ t.test("the dashboard shows what the coordinator does, to who has a token", { sk
       .nth(EVALUATIONS - 1)
       .waitFor();
     t.equal(await chart(page).locator("tbody tr").count(), EVALUATIONS, "each evaluation is a point of the chart");
-    t.equal(await chart(page).locator("canvas").count(), 1);
+    // Drawn a moment after the numbers are there; more than one would be refused.
+    await chart(page).locator("canvas").waitFor();
     t.match(await page.getByRole("region", { name: "rounds" }).textContent(), /closed/);
 
     const outlines = await page.evaluate(() => {
