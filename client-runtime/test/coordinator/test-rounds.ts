@@ -173,7 +173,7 @@ export class TestRounds {
       round: BigInt(this.#number),
       state,
       reason,
-      ...(isOver ? { next: this.#wait(WaitReason.NO_ROUND) } : {}),
+      ...(isOver ? { next: this.#wait(this.#rounds.length > 0 ? WaitReason.NO_ROUND : WaitReason.FINISHED) } : {}),
     });
   }
 
