@@ -102,6 +102,14 @@ class Call implements Disposable {
   }
 }
 
+/**
+ * The same bytes, until the signal ends them. Node's fetch forgets its signal when the request is collected as garbage: a stream that
+ * has gone silent would then be waited for without an end.
+ */
+function endedBy(body: ReadableStream<Uint8Array>, signal: AbortSignal): ReadableStream<Uint8Array> {
+  return body.pipeThrough(new TransformStream<Uint8Array, Uint8Array>(), { signal });
+}
+
 /** What the messages are decoded as. @throws ClientError PROTOCOL */
 function decoded<O extends DescMessage>(path: string, output: O, bytes: Uint8Array): MessageShape<O> {
   try {
@@ -159,7 +167,7 @@ class ConnectTransport implements Transport {
       call.within(this.#silenceMs, "silent");
       const response = await this.#post(path, STREAM_TYPE, metadata, enveloped(body), call.signal);
       if (response.body === null) throw new ClientError("PROTOCOL", `${path}: expected a stream, came an empty answer`);
-      for await (const message of streamedMessages(path, response.body)) {
+      for await (const message of streamedMessages(path, endedBy(response.body, call.signal))) {
         // A reader may take its time; only the coordinator's is counted.
         call.pause();
         yield decoded(path, method.output, message);
